@@ -1,0 +1,122 @@
+/**
+ * What the C library reads and writes, as TypeScript values, and its surface as an interface.
+ *
+ * One record type serves reading and applying. Addresses are text (`formatIp`), prefixes `address/length`, numbers in host
+ * order. The binary layout of the same records is in `native/denim.h`; `codec.ts` translates, and refuses to run where the
+ * library's layout differs. Nothing here decides anything.
+ */
+
+/** RTM_*LINK. VXLAN members are null for other kinds and, on apply, for "leave it to the kernel". */
+export interface LinkRecord {
+  /** 0 on apply where the device is named only. */
+  readonly index: number;
+  readonly name: string;
+  /** IFLA_INFO_KIND: `vxlan`, `veth` …; empty for physical devices. */
+  readonly type: string;
+  readonly alias: string;
+  /** Null where the device has none, or on apply to leave it. */
+  readonly mac: string | null;
+  /** 0 on apply to leave it. */
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly vxlan: VxlanRecord | null;
+}
+
+/** IFLA_VXLAN_*. */
+export interface VxlanRecord {
+  readonly vni: number;
+  /** ifindex of the underlay device; 0 where none. */
+  readonly lower: number;
+  readonly local: string | null;
+  readonly group: string | null;
+  readonly port: number;
+  readonly ttl: number;
+  readonly tos: number;
+  /** Seconds. */
+  readonly ageing: number;
+  readonly learning: boolean;
+  readonly proxy: boolean;
+  readonly rsc: boolean;
+  readonly l2miss: boolean;
+  readonly l3miss: boolean;
+  readonly gbp: boolean;
+  readonly udpCsum: boolean;
+  readonly udp6ZeroCsumTx: boolean;
+  readonly udp6ZeroCsumRx: boolean;
+}
+
+/** RTM_*ADDR. */
+export interface AddressRecord {
+  readonly index: number;
+  readonly address: string;
+  readonly length: number;
+  /** RT_SCOPE_*: 0 global, 253 link, 254 host. */
+  readonly scope: number;
+  /** IFA_F_*. */
+  readonly flags: number;
+}
+
+/** RTM_*ROUTE. */
+export interface RouteRecord {
+  readonly destination: string;
+  readonly gateway: string | null;
+  /** ifindex; 0 where none. */
+  readonly index: number;
+  readonly source: string | null;
+  readonly table: number;
+  /** rtm_protocol; 0 on delete matches any. */
+  readonly protocol: number;
+  readonly scope: number;
+  /** RTN_*: 1 unicast, 6 blackhole. */
+  readonly type: number;
+  readonly onlink: boolean;
+  readonly metric: number;
+  readonly tos: number;
+  /** Paths of a multipath route; 0 for an ordinary one. */
+  readonly paths: number;
+  /** RTA_NH_ID; 0 where none. */
+  readonly nexthop: number;
+}
+
+/** RTM_*NEIGH, for the neighbour tables (v4, v6) and for bridge forwarding (FDB) alike. */
+export interface NeighbourRecord {
+  readonly table: "v4" | "v6" | "fdb";
+  readonly index: number;
+  /** Neighbour: its address. FDB: the remote VTEP; null where none. */
+  readonly address: string | null;
+  readonly mac: string | null;
+  /** NUD_*: 0x80 permanent. */
+  readonly state: number;
+  /** NTF_*: 0x02 self. */
+  readonly flags: number;
+  /** NDA_PROTOCOL; 0 where none. */
+  readonly protocol: number;
+}
+
+/** `create` fails where something is there (EXCL); `replace` takes its place; `change` needs it to be there (links only). */
+export type RecordVerb = "create" | "replace" | "change" | "delete";
+
+export interface Change<R> {
+  readonly verb: RecordVerb;
+  readonly record: R;
+}
+
+export type MonitorKind = "link" | "address" | "route" | "neighbour" | "fdb" | "nftables" | "lost";
+
+/** rtnetlink, batched. Results are 0 or a negative errno, one per change, in order. Rejects only where the socket fails. */
+export interface Netlink extends Disposable {
+  links(): Promise<LinkRecord[]>;
+  addresses(): Promise<AddressRecord[]>;
+  /** Both families, one table. */
+  routes(table: number): Promise<RouteRecord[]>;
+  /** All three tables, of these devices only. */
+  neighbours(indexes: readonly number[]): Promise<NeighbourRecord[]>;
+  applyLinks(changes: readonly Change<LinkRecord>[]): Promise<number[]>;
+  applyAddresses(changes: readonly Change<AddressRecord>[]): Promise<number[]>;
+  applyRoutes(changes: readonly Change<RouteRecord>[]): Promise<number[]>;
+  applyNeighbours(changes: readonly Change<NeighbourRecord>[]): Promise<number[]>;
+  /** The kernel's answer for each address (RTM_GETROUTE), or a negative errno. */
+  lookUp(addresses: readonly string[]): Promise<(RouteRecord | number)[]>;
+  /** What changed since the last turn, changes gathered. Our own changes are left out where the kernel says whose they are. */
+  monitor(signal: AbortSignal): AsyncIterable<ReadonlySet<MonitorKind>>;
+}

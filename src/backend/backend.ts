@@ -1,0 +1,73 @@
+/**
+ * The contract of a backend: how packets get from host to host. A backend is pure: it says which objects must stand, and
+ * never touches a kernel or a store. It sees one host at a time and knows of no other backend.
+ */
+import type { Family, Ip } from "../model/ip.ts";
+import type { Json } from "../model/json.ts";
+import type { Lease, Subnets } from "../model/lease.ts";
+import type { Mac } from "../model/mac.ts";
+import type { BackendConfig, NetworkConfig } from "../model/network_config.ts";
+import type { Obj } from "../model/objects.ts";
+
+/** The device that carries the tunnels, and what control found out about it. */
+export interface Underlay {
+  readonly device: string;
+  readonly mtu: number;
+  /** The device's own address of each family: the tunnels' source. */
+  readonly v4: Ip | null;
+  readonly v6: Ip | null;
+  /** How a host is reached: on our link, through a gateway, not at all (null). Fresh as of the last route event. */
+  route(to: Ip): { readonly onLink: boolean; readonly device: string } | null;
+}
+
+/** This host. */
+export interface Host {
+  /** Our name among the daemons of this machine; part of what marks objects as ours. */
+  readonly instance: string;
+  readonly network: NetworkConfig;
+  /** Null before the first lease: then only what is needed to publish one is wanted (the device). */
+  readonly subnets: Subnets | null;
+  /** What we publish; differs from the underlay's address behind a NAT. */
+  readonly publicIp: Ip | null;
+  readonly publicIpv6: Ip | null;
+  readonly underlay: Underlay;
+  /** MACs of existing devices of ours by device name: a device keeps its MAC. */
+  readonly macs: ReadonlyMap<string, Mac>;
+}
+
+/** Why a peer gets no objects; for the log and `status`. */
+export interface Refused {
+  readonly refused: string;
+}
+
+export function isRefused(result: readonly Obj[] | Refused): result is Refused {
+  return "refused" in result;
+}
+
+/** What goes into our record for other hosts, by family. */
+export interface Published {
+  readonly type: string;
+  readonly v4?: Json;
+  readonly v6?: Json;
+}
+
+export interface Backend {
+  /** As in the configuration's `Backend.Type`. */
+  readonly type: string;
+  /** What is wrong with the `Backend` section, in one sentence naming member, value and rule; null where nothing is. */
+  check(config: BackendConfig): string | null;
+  /** Why this host cannot run the backend (host-gw behind a NAT …), or null. */
+  unsuited(self: Host): string | null;
+  /** The devices of ours, by name. Whatever stands on them inside our network is ours to say. */
+  devices(self: Host): readonly string[];
+  /** Devices, own addresses, sysctls. */
+  base(self: Host): readonly Obj[];
+  /** What one peer needs. */
+  toward(self: Host, peer: Lease): readonly Obj[] | Refused;
+  /** Our own record's backend part. */
+  publish(self: Host): Published;
+  /** MTU for containers (FLANNEL_MTU). */
+  mtu(self: Host): number;
+  /** Bytes that the encapsulation adds over an underlay of this family. */
+  overhead(family: Family): number;
+}

@@ -1,0 +1,73 @@
+/**
+ * The contract of the kernel side: the only part of denim that writes to the kernel. It reads back what stands, applies
+ * operations, tells of changes made by anybody, and answers questions about the underlay. It takes no decisions: what to do
+ * is the plan's business.
+ */
+import type { Family, Ip } from "../model/ip.ts";
+import type { Kind } from "../model/objects.ts";
+import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import type { Prefix } from "../model/prefix.ts";
+
+/** By what our own objects are recognised. */
+export interface Owner {
+  readonly instance: string;
+  /** Our devices, whether they exist or not. */
+  readonly devices: readonly string[];
+  /** Networks that are or were ours (now, and in the previous subnet.env): routes to subnets of these can be ours. */
+  readonly networks: readonly Prefix[];
+  /** VNI of each of our devices, for adopting one without an alias. */
+  readonly vnis: ReadonlyMap<string, number>;
+}
+
+/** What to read: netlink objects, the firewall, or both. */
+export interface Scope {
+  readonly network: boolean;
+  readonly firewall: boolean;
+}
+
+export interface KernelEvent {
+  /** Which kinds changed; `chain` stands for any change of the firewall. "lost" where events were dropped (ENOBUFS). */
+  readonly kinds: ReadonlySet<Kind | "lost">;
+}
+
+/** A network device as it is. */
+export interface Interface {
+  readonly name: string;
+  readonly index: number;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+export interface InterfaceAddress {
+  readonly address: Ip;
+  readonly length: number;
+  /** `global` or `link`; others are never chosen. */
+  readonly scope: "global" | "link" | "host" | "other";
+  readonly deprecated: boolean;
+  readonly temporary: boolean;
+  readonly permanent: boolean;
+}
+
+/** How the kernel would send to an address. */
+export interface RouteAnswer {
+  readonly device: string;
+  readonly gateway: Ip | null;
+  /** The source address it would choose. */
+  readonly source: Ip | null;
+}
+
+export interface Kernel extends Disposable {
+  readonly rules: ReadonlyMap<Kind, KindRules>;
+  /** Ours, adoptable, lookalike, and whatever foreign object could be in our way; nothing else. */
+  read(owner: Owner, scope: Scope): Promise<Observed[]>;
+  /** One outcome per operation, in their order. Never rejects for a single operation's sake. */
+  apply(operations: readonly Operation[]): Promise<Outcome[]>;
+  /** Ends when the signal is aborted. */
+  events(signal: AbortSignal): AsyncIterable<KernelEvent>;
+  interfaces(): Promise<Interface[]>;
+  /** Null where there is no route. One answer per address, in their order. */
+  routes(to: readonly Ip[]): Promise<(RouteAnswer | null)[]>;
+  /** The device of the default route of the main table; null where there is none. */
+  defaultDevice(family: Family): Promise<string | null>;
+}

@@ -1,0 +1,138 @@
+/**
+ * What can stand on a host: links, addresses, neighbours, FDB entries, routes, sysctls, firewall chains and jumps.
+ *
+ * An object is plain data. `kind` and `key` identify it (the key is what the kernel tells objects apart by), `fields` say
+ * how it is. Of a *desired* object only the fields that are present are compared and set: one left out is not ours to say.
+ * An *observed* object has every field that its driver reads. Field values are scalars or lists of strings, so that
+ * comparing and printing need to know no kind. What a kind can do is its driver in `src/kernel/`.
+ */
+import type { Family, Ip } from "./ip.ts";
+import { formatIp } from "./ip.ts";
+import type { Mac } from "./mac.ts";
+import { formatPrefix, type Prefix } from "./prefix.ts";
+
+export type FieldValue = string | number | boolean | null | readonly string[];
+export type Fields = Readonly<Record<string, FieldValue>>;
+
+export interface Obj {
+  readonly kind: Kind;
+  readonly key: string;
+  /** The device it stands on: it goes when that device goes. */
+  readonly on?: string;
+  readonly fields: Fields;
+}
+
+/** In the order in which they are made; removal goes the other way. */
+export const kinds = ["link", "sysctl", "address", "neighbour", "fdb", "route", "chain", "jump"] as const;
+export type Kind = (typeof kinds)[number];
+
+/** The route protocol number that marks a route as ours (rtm_protocol; unused in iproute2's rt_protos). */
+export const ROUTE_PROTOCOL = 85;
+
+/** A device's alias (IFLA_IFALIAS) that marks it as this instance's. */
+export function linkAlias(instance: string): string {
+  return `denim:${instance}`;
+}
+
+/** Settings of a VXLAN device; names as in `ip -d link`. Source: IFLA_VXLAN_* in linux/if_link.h. */
+export interface VxlanSpec {
+  readonly name: string;
+  readonly alias: string;
+  readonly vni: number;
+  /** Name of the underlay device. */
+  readonly lower: string;
+  readonly local: Ip;
+  /** UDP destination port. */
+  readonly port: number;
+  readonly learning: boolean;
+  readonly gbp: boolean;
+  readonly mtu: number;
+  readonly mac: Mac;
+}
+
+export function vxlanLink(spec: VxlanSpec): Obj {
+  const { name, local, ...rest } = spec;
+  return {
+    kind: "link",
+    key: name,
+    fields: { ...rest, type: "vxlan", local: formatIp(local), l2miss: false, up: true },
+  };
+}
+
+/** An address on a link, without a connected route beyond itself where the prefix is /32 or /128. */
+export function address(device: string, ip: Ip, length: number): Obj {
+  return {
+    kind: "address",
+    key: `${device} ${formatIp(ip)}`,
+    on: device,
+    fields: { device, address: formatIp(ip), length },
+  };
+}
+
+/** A permanent neighbour (ARP or ND) entry. */
+export function neighbour(device: string, ip: Ip, mac: Mac): Obj {
+  return {
+    kind: "neighbour",
+    key: `${device} ${formatIp(ip)}`,
+    on: device,
+    fields: { device, address: formatIp(ip), mac, state: "permanent", protocol: ROUTE_PROTOCOL },
+  };
+}
+
+/** A permanent forwarding entry of a VXLAN device: frames for `mac` go to the VTEP at `destination`. */
+export function fdbEntry(device: string, mac: Mac, destination: Ip): Obj {
+  return {
+    kind: "fdb",
+    key: `${device} ${mac}`,
+    on: device,
+    fields: { device, mac, destination: formatIp(destination), state: "permanent" },
+  };
+}
+
+export interface RouteSpec {
+  readonly destination: Prefix;
+  readonly gateway: Ip | null;
+  readonly device: string;
+  /** The gateway counts as reachable on the device whatever the addresses say (RTNH_F_ONLINK). */
+  readonly onlink: boolean;
+}
+
+/** A unicast route in the main table with metric 0. */
+export function route(spec: RouteSpec): Obj {
+  return {
+    kind: "route",
+    key: formatPrefix(spec.destination),
+    on: spec.device,
+    fields: {
+      destination: formatPrefix(spec.destination),
+      gateway: spec.gateway === null ? null : formatIp(spec.gateway),
+      device: spec.device,
+      onlink: spec.onlink,
+      type: "unicast",
+      protocol: ROUTE_PROTOCOL,
+    },
+  };
+}
+
+/** A kernel setting below /proc/sys; `name` with slashes, as in `net/ipv6/conf/flannel.1/accept_ra`. */
+export function sysctl(name: string, value: string, on?: string): Obj {
+  return { kind: "sysctl", key: name, ...(on === undefined ? {} : { on }), fields: { value } };
+}
+
+/** A firewall chain with all its rules in order; rules as `iptables-save` prints them, without `-A CHAIN`. */
+export function chain(family: Family, table: string, name: string, rules: readonly string[]): Obj {
+  return { kind: "chain", key: `${firewall(family)} ${table} ${name}`, fields: { rules } };
+}
+
+/** The one rule in a built-in chain that leads to one of ours. `rule` as in `chain`. */
+export function jump(family: Family, table: string, from: string, to: string, rule: string): Obj {
+  return {
+    kind: "jump",
+    key: `${firewall(family)} ${table} ${from} ${to}`,
+    fields: { rule },
+  };
+}
+
+function firewall(family: Family): string {
+  return family === 4 ? "iptables" : "ip6tables";
+}

@@ -1,0 +1,61 @@
+/**
+ * A plan: the difference between what should stand and what does, as a value. The loop applies it, `--read-only` and the
+ * verb `plan` print it, golden tests compare it. It is made by `src/control/diff.ts` alone.
+ */
+import type { Kind, Obj } from "./objects.ts";
+
+/**
+ * Whose an observed object is:
+ * - `ours`: carries our mark. May be changed and deleted.
+ * - `adoptable`: exactly what upstream writes for this network; nobody else would. Taken over in place, prunable.
+ * - `lookalike`: could be upstream's or an administrator's. Taken over only where it already is what we want but for its
+ *   marks, never deleted.
+ * - `foreign`: never touched; reported where it is in the way.
+ */
+export type Standing = "ours" | "adoptable" | "lookalike" | "foreign";
+
+export interface Observed extends Obj {
+  readonly standing: Standing;
+}
+
+export type Verb = "create" | "modify" | "recreate" | "delete";
+
+export interface Operation {
+  readonly verb: Verb;
+  /** The desired object; for `delete` the observed one. */
+  readonly object: Obj;
+  /** What stands now: for modify, recreate and delete. */
+  readonly before?: Observed;
+}
+
+/** A desired object whose place is taken by something that is not ours. */
+export interface Blocked {
+  readonly object: Obj;
+  readonly by: Observed;
+}
+
+export interface Plan {
+  /** In the order of application: makes and changes first, then deletions. */
+  readonly operations: readonly Operation[];
+  readonly blocked: readonly Blocked[];
+  /** Deletions that wait for the first whole snapshot of the store, or for a second look at a suspicious one. */
+  readonly withheld: readonly Operation[];
+  readonly unchanged: number;
+}
+
+/** What became of one operation; `error` is null where it took effect (a deletion of something absent did). */
+export interface Outcome {
+  readonly operation: Operation;
+  readonly error: string | null;
+}
+
+/** What the diff must know of a kind. Pure; each driver has one. */
+export interface KindRules {
+  readonly kind: Kind;
+  /** Fields that only say whose an object is: a lookalike may differ in these. */
+  readonly marks: readonly string[];
+  /** True where the kernel refuses the change in place, so that the object has to be deleted and made anew. */
+  needsRecreate(desired: Obj, observed: Obj): boolean;
+  /** One line for people, in the words of the tool that shows the object (`ip`, `bridge`, `iptables`). */
+  print(object: Obj): string;
+}

@@ -1,0 +1,67 @@
+/**
+ * Prefixes (CIDR blocks) of both families: parsing, arithmetic, containment. The address of a `Prefix` is always masked.
+ */
+import { addToIp, bits, type Family, formatIp, type Ip, ip, parseIp } from "./ip.ts";
+
+export interface Prefix {
+  /** The network address: every bit beyond `length` is zero. */
+  readonly ip: Ip;
+  readonly length: number;
+}
+
+/** The prefix of `length` that `address` lies in. */
+export function prefix(address: Ip, length: number): Prefix {
+  const host = BigInt(bits(address.family) - length);
+  return Object.freeze({ ip: ip(address.family, (address.value >> host) << host), length });
+}
+
+/** `a.b.c.d/n` or `v6/n`, masked; null where malformed. */
+export function parsePrefix(text: string): Prefix | null {
+  const parsed = parseInterfaceAddress(text);
+  return parsed && prefix(parsed.address, parsed.length);
+}
+
+/** Like `parsePrefix`, but the host bits are kept: `10.1.74.1/24` is an address on a link and its prefix length. */
+export function parseInterfaceAddress(text: string): { address: Ip; length: number } | null {
+  const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text);
+  const address = match?.[1] === undefined ? null : parseIp(match[1]);
+  const length = Number(match?.[2]);
+  return address === null || length > bits(address.family) ? null : { address, length };
+}
+
+export function formatPrefix(p: Prefix): string {
+  return `${formatIp(p.ip)}/${p.length}`;
+}
+
+/** How many addresses the prefix has. */
+export function prefixSize(p: Prefix): bigint {
+  return 1n << BigInt(bits(p.ip.family) - p.length);
+}
+
+/** The first address after the prefix; wraps at the end of the address space. */
+export function prefixEnd(p: Prefix): Ip {
+  return addToIp(p.ip, prefixSize(p));
+}
+
+export function familyOf(p: Prefix): Family {
+  return p.ip.family;
+}
+
+export function samePrefix(a: Prefix | null, b: Prefix | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.ip.family === b.ip.family && a.ip.value === b.ip.value && a.length === b.length;
+}
+
+/** True where `address` lies in `p` (never across families). */
+export function containsIp(p: Prefix, address: Ip): boolean {
+  return p.ip.family === address.family && prefix(address, p.length).ip.value === p.ip.value;
+}
+
+/** True where `inner` lies wholly in `outer`, equality included. */
+export function containsPrefix(outer: Prefix, inner: Prefix): boolean {
+  return inner.length >= outer.length && containsIp(outer, inner.ip);
+}
+
+export function overlaps(a: Prefix, b: Prefix): boolean {
+  return containsPrefix(a, b) || containsPrefix(b, a);
+}

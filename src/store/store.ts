@@ -1,0 +1,91 @@
+/**
+ * The contract of a store: who owns which subnet.
+ *
+ * A store is etcd, SQLite, Kubernetes or memory. It is asked to keep one lease alive for this host and to tell of all.
+ * - Every write is conditional: on absence (`acquire`), or on the version last seen (`publish`, `renew`, `release`). A store
+ *   never overwrites a record that has become somebody else's.
+ * - Iterables end only when their signal is aborted. They reconnect by themselves, with back-off, and say so with `outage`.
+ * - A malformed key or record is an `unreadable` event and nothing else; it never ends an iterable or hides other records.
+ * - A snapshot is complete or it is not delivered.
+ * - Leases come with `expires` on the clock passed to the store.
+ */
+import type { NetworkConfig } from "../model/network_config.ts";
+import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
+
+export interface Store extends AsyncDisposable {
+  /** For logs, with upstream's wording where there is one: `Etcd Local Manager with Previous Subnet: None`. */
+  readonly name: string;
+  readonly capabilities: {
+    /** False where the subnet is given from outside (Kubernetes' podCIDR). */
+    readonly allocates: boolean;
+    /** False where leases never end. */
+    readonly expiry: boolean;
+  };
+  /** The configuration now and after every change; each distinct problem once, not once a second. */
+  watchConfig(signal: AbortSignal): AsyncIterable<ConfigReading>;
+  /**
+   * Takes a subnet: adopts the record with our public IP or the previous subnet where it is free, else allocates; retries lost
+   * races by itself.
+   *
+   * @throws Failure where no subnet is free or the store refuses us (authentication, TLS); the abort reason on abort.
+   * While the store is out of reach it keeps trying.
+   */
+  acquire(claim: Claim, signal: AbortSignal): Promise<Lease>;
+  /** Writes another record under our lease. Rejects with StoreUnavailable where the store is out of reach. */
+  publish(lease: Lease, record: LeaseRecord): Promise<Lease | Lost>;
+  /** Extends our lease (a reservation: only checks that it is still ours). Rejects like `publish`. */
+  renew(lease: Lease): Promise<Lease | Lost>;
+  /** Gives the subnet back; nothing happens where it is no longer ours. */
+  release(lease: Lease): Promise<void>;
+  /** Every lease, our own included: a snapshot first, then changes. */
+  watch(signal: AbortSignal): AsyncIterable<StoreEvent>;
+}
+
+export interface Claim {
+  readonly config: NetworkConfig;
+  readonly record: LeaseRecord;
+  /** From the previous subnet.env; `{ v4: null, v6: null }` where there was none. */
+  readonly previous: Subnets;
+}
+
+/** Our lease is no longer ours. */
+export interface Lost {
+  readonly lost: "absent" | "taken";
+  /** The record that is there now, where one is. */
+  readonly by?: LeaseRecord;
+}
+
+export function isLost(result: Lease | Lost): result is Lost {
+  return "lost" in result;
+}
+
+export type ConfigReading =
+  | { readonly type: "config"; readonly config: NetworkConfig; readonly text: string }
+  /** The configuration is absent or wrong, or the store does not answer; `error` says which and what to do. */
+  | { readonly type: "problem"; readonly error: string };
+
+export type StoreEvent =
+  | {
+    readonly type: "snapshot";
+    readonly leases: readonly Lease[];
+    readonly unreadable: readonly Unreadable[];
+  }
+  | { readonly type: "put"; readonly lease: Lease }
+  | { readonly type: "delete"; readonly subnets: Subnets }
+  | { readonly type: "unreadable"; readonly unreadable: Unreadable }
+  /** The store stopped answering. What was delivered before stays valid. */
+  | { readonly type: "outage"; readonly error: string }
+  | { readonly type: "recovered" };
+
+export interface Unreadable {
+  /** As it stands in the store. */
+  readonly key: string;
+  /** The subnets that the key names, where at least the key could be read: their last good state is protected. */
+  readonly subnets: Subnets | null;
+  readonly reason: string;
+}
+
+/** The store is out of reach for now; trying again later is right. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
