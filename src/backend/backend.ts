@@ -44,30 +44,31 @@ export function isRefused(result: readonly Obj[] | Refused): result is Refused {
   return "refused" in result;
 }
 
-/** What goes into our record for other hosts, by family. */
-export interface Published {
-  readonly type: string;
-  readonly v4?: Json;
-  readonly v6?: Json;
-}
-
 export interface Backend {
   /** As in the configuration's `Backend.Type`. */
   readonly type: string;
+  /** As in a record's `BackendType`; empty for alloc. */
+  readonly recordType: string;
   /** What is wrong with the `Backend` section, in one sentence naming member, value and rule; null where nothing is. */
   check(config: BackendConfig): string | null;
+  /** True where `toward` asks how peers are reached (DirectRouting, host-gw): control then keeps the answers fresh. */
+  usesUnderlayRoutes(config: BackendConfig): boolean;
   /** Why this host cannot run the backend (host-gw behind a NAT …), or null. */
-  unsuited(self: Host): string | null;
-  /** The devices of ours, by name. Whatever stands on them inside our network is ours to say. */
-  devices(self: Host): readonly string[];
-  /** Devices, own addresses, sysctls. */
-  base(self: Host): readonly Obj[];
+  unsuited(self: Host, family: Family): string | null;
+  /** Our device of this family, null where there is none. What stands on it inside our network is ours to say. */
+  device(self: Host, family: Family): TunnelDevice | null;
+  /** Device, own address, sysctls. */
+  base(self: Host, family: Family): readonly Obj[];
   /** What one peer needs. */
-  toward(self: Host, peer: Lease): readonly Obj[] | Refused;
-  /** Our own record's backend part. */
-  publish(self: Host): Published;
-  /** MTU for containers (FLANNEL_MTU). */
-  mtu(self: Host): number;
-  /** Bytes that the encapsulation adds over an underlay of this family. */
-  overhead(family: Family): number;
+  toward(self: Host, peer: Lease, family: Family): readonly Obj[] | Refused;
+  /** This family's backend data for our own record; undefined where the backend has none. */
+  publish(self: Host, family: Family): Json | undefined;
+  /** MTU of what goes through (FLANNEL_MTU). */
+  mtu(self: Host, family: Family): number;
+}
+
+export interface TunnelDevice {
+  readonly name: string;
+  /** 24 bits, for adopting a device that another daemon left behind. */
+  readonly vni: number;
 }

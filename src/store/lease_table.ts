@@ -5,15 +5,10 @@
  * All reject with StoreUnavailable where the store is out of reach, with Failure where it refuses us for good.
  */
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
-import type { Lost, Unreadable } from "./store.ts";
+import type { Listing, Lost } from "./store.ts";
 
 /** Upstream's lease time: 24 hours. */
 export const LEASE_TTL_MS = 86_400_000;
-
-export interface Listing {
-  readonly leases: readonly Lease[];
-  readonly unreadable: readonly Unreadable[];
-}
 
 export interface LeaseTable {
   /** Everything, as of now (linearizable). */

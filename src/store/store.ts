@@ -37,8 +37,15 @@ export interface Store extends AsyncDisposable {
   renew(lease: Lease): Promise<Lease | Lost>;
   /** Gives the subnet back; nothing happens where it is no longer ours. */
   release(lease: Lease): Promise<void>;
+  /** All leases as of now (linearizable): for the second look before many peers are removed, and for previews. */
+  list(): Promise<Listing>;
   /** Every lease, our own included: a snapshot first, then changes. */
   watch(signal: AbortSignal): AsyncIterable<StoreEvent>;
+}
+
+export interface Listing {
+  readonly leases: readonly Lease[];
+  readonly unreadable: readonly Unreadable[];
 }
 
 export interface Claim {

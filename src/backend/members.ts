@@ -1,0 +1,48 @@
+/**
+ * Reading the members of a `Backend` section: names in any case, `null` as absent, one sentence for what is wrong.
+ * A backend declares its members once as a table; checking and reading both go through it.
+ */
+import { type JsonObject, member } from "../model/json.ts";
+
+export interface NumberMember {
+  readonly type: "number";
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+}
+export interface BooleanMember {
+  readonly type: "boolean";
+  readonly default: boolean;
+}
+export type Members = Readonly<Record<string, NumberMember | BooleanMember>>;
+
+/** The values that a table of members gives. */
+export type Values<M extends Members> = {
+  readonly [Name in keyof M]: M[Name] extends NumberMember ? number : boolean;
+};
+
+/** The first member that breaks its rule, as a sentence; null where none does. */
+export function checkMembers(section: JsonObject, table: Members): string | null {
+  for (const [name, rule] of Object.entries(table)) {
+    const value = member(section, name) ?? rule.default;
+    const wanted = rule.type === "number"
+      ? `a whole number from ${rule.min} to ${rule.max}`
+      : "true or false";
+    if (!fits(value, rule)) return `Backend.${name} ${JSON.stringify(value)}: must be ${wanted}`;
+  }
+  return null;
+}
+
+/** The values, with defaults for what is absent or breaks its rule (`checkMembers` has refused the latter). */
+export function readMembers<M extends Members>(section: JsonObject, table: M): Values<M> {
+  const entries = Object.entries(table).map(([name, rule]) => {
+    const value = member(section, name);
+    return [name, fits(value, rule) ? value : rule.default];
+  });
+  return Object.fromEntries(entries) as Values<M>;
+}
+
+function fits(value: unknown, rule: NumberMember | BooleanMember): boolean {
+  if (rule.type === "boolean") return typeof value === "boolean";
+  return Number.isInteger(value) && (value as number) >= rule.min && (value as number) <= rule.max;
+}

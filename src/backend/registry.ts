@@ -1,0 +1,39 @@
+/** The backends by name. A configuration that names another one, or gives one a wrong member, is refused here. */
+import type { NetworkConfig } from "../model/network_config.ts";
+import { alloc } from "./alloc.ts";
+import type { Backend } from "./backend.ts";
+import { hostGw } from "./host_gw.ts";
+import { vxlan } from "./vxlan.ts";
+
+const all: readonly Backend[] = [alloc, hostGw, vxlan];
+
+export const backends: ReadonlyMap<string, Backend> = new Map(all.map((b) => [b.type, b]));
+
+/** Upstream's backends that are not here. */
+const notBuilt = new Set([
+  "udp",
+  "wireguard",
+  "ipip",
+  "ipsec",
+  "extension",
+  "tencent-vpc",
+  "ali-vpc",
+  "aws-vpc",
+  "gce",
+]);
+
+/** The configured backend, or what is wrong with the configuration in one sentence. */
+export function backendFor(config: NetworkConfig): Backend | { readonly problem: string } {
+  const { type } = config.backend;
+  const backend = backends.get(type);
+  if (!backend) return { problem: unknownBackend(type) };
+  const wrong = backend.check(config.backend);
+  return wrong === null ? backend : { problem: wrong };
+}
+
+function unknownBackend(type: string): string {
+  const known = [...backends.keys()].join(", ");
+  if (!notBuilt.has(type)) return `unknown backend type: ${type}; set Backend.Type to one of ${known}`;
+  const why = type === "udp" ? " (which is also the default where Backend is absent)" : "";
+  return `backend type ${type}${why}: not built into this flanneld; set Backend.Type to one of ${known}`;
+}

@@ -1,0 +1,136 @@
+/**
+ * Backend `vxlan`: one VXLAN device per family, and per peer one neighbour, one FDB entry and one onlink route.
+ *
+ * Pure L3: a peer's next hop is its subnet's network address, which is also the address that the peer puts on its own
+ * device; nothing is learned or flooded. With DirectRouting, a peer on our own link gets a plain route instead.
+ * Upstream's wire and names throughout (spec: vxlan backend). Differences: the tunnel's source is the underlay's own
+ * address even behind a NAT, and over IPv6 the overhead counts its true 70 bytes.
+ */
+import { type Family, isUnspecified } from "../model/ip.ts";
+import { isJsonObject, type Json, member } from "../model/json.ts";
+import { backendDataOf, type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
+import { deriveMac, isUsableMac, type Mac, parseMac } from "../model/mac.ts";
+import type { BackendConfig } from "../model/network_config.ts";
+import {
+  address,
+  fdbEntry,
+  linkAlias,
+  neighbour,
+  type Obj,
+  route,
+  sysctl,
+  vxlanLink,
+} from "../model/objects.ts";
+import type { Backend, Host, Refused } from "./backend.ts";
+import { addressOf, directRoute, hostLength, hostPublicIp } from "./host.ts";
+import { checkMembers, readMembers, type Values } from "./members.ts";
+
+/** Linux's default VXLAN port, older than IANA's 4789 (drivers/net/vxlan). */
+const DEFAULT_PORT = 8472;
+
+const members = {
+  VNI: { type: "number", default: 1, min: 0, max: 0xffffff },
+  Port: { type: "number", default: 0, min: 0, max: 65535 },
+  MTU: { type: "number", default: 0, min: 0, max: 65535 },
+  GBP: { type: "boolean", default: false },
+  Learning: { type: "boolean", default: false },
+  DirectRouting: { type: "boolean", default: false },
+} as const;
+
+function settings(config: BackendConfig): Values<typeof members> {
+  return readMembers(config.members, members);
+}
+
+function deviceName(self: Host, family: Family): string {
+  return `${family === 4 ? "flannel" : "flannel-v6"}.${settings(self.network.backend).VNI}`;
+}
+
+/** Outer IP header, UDP 8, VXLAN 8, inner Ethernet 14 (RFC 7348). */
+function overhead(family: Family): number {
+  return (family === 4 ? 20 : 40) + 30;
+}
+
+function mtu(self: Host, family: Family): number {
+  return (settings(self.network.backend).MTU || self.underlay.mtu) - overhead(family);
+}
+
+function deviceMac(self: Host, family: Family): Mac | null {
+  const name = deviceName(self, family);
+  const publicIp = hostPublicIp(self, family);
+  return self.macs.get(name) ?? (publicIp && deriveMac(publicIp, settings(self.network.backend).VNI));
+}
+
+function base(self: Host, family: Family): Obj[] {
+  const name = deviceName(self, family);
+  const config = settings(self.network.backend);
+  const local = addressOf(self.underlay, family);
+  const mac = deviceMac(self, family);
+  if (local === null || mac === null) return [];
+  const link = vxlanLink({
+    name,
+    alias: linkAlias(self.instance),
+    vni: config.VNI,
+    lower: self.underlay.device,
+    local,
+    port: config.Port || DEFAULT_PORT,
+    learning: config.Learning,
+    gbp: config.GBP,
+    mtu: mtu(self, family),
+    mac,
+  });
+  const subnet = self.subnets && subnetOf(self.subnets, family);
+  return [
+    link,
+    sysctl(`net/ipv6/conf/${name}/accept_ra`, "0", name),
+    ...(subnet ? [address(name, subnet.ip, hostLength(family))] : []),
+  ];
+}
+
+function toward(self: Host, peer: Lease, family: Family): Obj[] | Refused {
+  const subnet = subnetOf(peer.subnets, family);
+  const publicIp = publicIpOf(peer.record, family);
+  if (subnet === null) return [];
+  if (publicIp === null || isUnspecified(publicIp)) return { refused: `no public IPv${family} address` };
+  const direct = settings(self.network.backend).DirectRouting && directRoute(self, subnet, publicIp);
+  if (direct) return [direct];
+  const mac = vtepMac(backendDataOf(peer.record, family));
+  if (mac === null) return { refused: `no usable VtepMAC in its IPv${family} backend data` };
+  const device = deviceName(self, family);
+  return [
+    neighbour(device, subnet.ip, mac),
+    fdbEntry(device, mac, publicIp),
+    route({ destination: subnet, gateway: subnet.ip, device, onlink: true }),
+  ];
+}
+
+function vtepMac(data: Json | undefined): Mac | null {
+  const text = isJsonObject(data) ? member(data, "VtepMAC") : undefined;
+  const mac = typeof text === "string" ? parseMac(text) : null;
+  return mac !== null && isUsableMac(mac) ? mac : null;
+}
+
+function check(config: BackendConfig): string | null {
+  return checkMembers(config.members, members);
+}
+
+/** The smallest MTU that carries IP at all: 68 (RFC 791) or 1280 (RFC 8200). */
+function unsuited(self: Host, family: Family): string | null {
+  const least = family === 4 ? 68 : 1280;
+  if (mtu(self, family) >= least) return null;
+  return `an MTU of ${
+    mtu(self, family)
+  } is left inside the tunnel, IPv${family} needs ${least}; raise the MTU of ${self.underlay.device}`;
+}
+
+export const vxlan: Backend = {
+  type: "vxlan",
+  recordType: "vxlan",
+  check,
+  usesUnderlayRoutes: (config) => settings(config).DirectRouting,
+  unsuited,
+  device: (self, family) => ({ name: deviceName(self, family), vni: settings(self.network.backend).VNI }),
+  base,
+  toward,
+  publish: (self, family) => ({ VNI: settings(self.network.backend).VNI, VtepMAC: deviceMac(self, family) }),
+  mtu,
+};
