@@ -1,0 +1,55 @@
+/**
+ * The daemon under test, on a host.
+ *
+ * DENIM_DAEMON in the environment names another command to test (words separated by blanks), such as a built binary; without
+ * it this source tree's main.ts is run.
+ */
+import type { Place } from "./netns.ts";
+import { NotifySocket } from "./notify_socket.ts";
+import { type CommandOptions, poll, type Process } from "./process.ts";
+
+export interface DaemonOptions extends CommandOptions {
+  /** Words before the daemon's command: `["setpriv", "--reuid=65534", …]`. */
+  readonly wrap?: readonly string[];
+}
+
+/** The command that runs the daemon, without arguments. */
+export function daemonCommand(): string[] {
+  const given = Deno.env.get("DENIM_DAEMON");
+  if (given !== undefined && given !== "") return given.split(" ");
+  return [Deno.execPath(), "run", "-A", new URL("../../main.ts", import.meta.url).pathname];
+}
+
+/** Starts the daemon and returns at once. */
+export function launch(host: Place, args: readonly string[], options: DaemonOptions = {}): Process {
+  const command = [...(options.wrap ?? []), ...daemonCommand(), ...args];
+  return host.start("flanneld", command, { ...options, env: { NO_COLOR: "1", ...options.env } });
+}
+
+/** Starts the daemon as systemd would and returns when it has said READY=1. */
+export async function launchReady(
+  host: Place,
+  args: readonly string[],
+  options: DaemonOptions = {},
+): Promise<Process> {
+  const socket = await NotifySocket.listen(host, `/run/notify-${++sockets}`);
+  const daemon = launch(host, args, { ...options, env: { ...options.env, NOTIFY_SOCKET: socket.address } });
+  await poll(
+    "READY=1 or the daemon's end",
+    60_000,
+    () => socket.received.includes("READY=1") || !daemon.running,
+  );
+  if (!daemon.running) throw new Error(`start the daemon on ${host.name}: it ended\n${daemon.tail()}`);
+  return daemon;
+}
+
+/** The variables of a subnet.env. */
+export async function subnetEnv(
+  host: Place,
+  file = "/run/flannel/subnet.env",
+): Promise<Record<string, string>> {
+  const text = await host.run(["cat", file]);
+  return Object.fromEntries(text.trim().split("\n").map((line) => line.split("=", 2)));
+}
+
+let sockets = 0;
