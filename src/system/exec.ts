@@ -28,13 +28,19 @@ export interface RunResult {
 
 export type Run = (command: string, args: readonly string[], options?: RunOptions) => Promise<RunResult>;
 
+/** The program is not installed, or not on PATH. */
+export class MissingProgram extends Failure {
+  override readonly name = "MissingProgram";
+}
+
 /** Milliseconds between the polite signal and the other one. */
 const grace = 1_000;
 
 /**
  * Runs a program to its end.
  *
- * @throws Failure where it can't be started or exceeds its time; the signal's reason on abort
+ * @throws MissingProgram where there is none; Failure where it can't be started or exceeds its time; the signal's reason
+ * on abort
  */
 export async function run(
   command: string,
@@ -157,7 +163,7 @@ function unstartable(command: string, thrown: unknown): Failure {
     );
   }
   const remedy = known === undefined ? "check PATH" : `install Debian's package ${known.from}, or check PATH`;
-  return new Failure(`run "${command}"${needed}: not found; ${remedy}`);
+  return new MissingProgram(`run "${command}"${needed}: not found; ${remedy}`);
 }
 
 function tooSlow(command: string, timeout: number): Failure {

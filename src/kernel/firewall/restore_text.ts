@@ -1,0 +1,59 @@
+/**
+ * Writing the input of `iptables-restore --noflush`: all operations of one family as one transaction for each table.
+ *
+ * Naming a chain (`:CHAIN - [0:0]`) makes it where it is absent and empties it where it is not, within the transaction, so
+ * that a chain goes from its old rules to the new ones with nothing in between. In the same transaction jumps are put in place
+ * before anything is taken away, and a jump is removed before the chain that it leads to.
+ */
+import { firewallPlace } from "../../model/firewall.ts";
+import type { Obj } from "../../model/objects.ts";
+import type { Operation } from "../../model/plan.ts";
+
+/** The input for `iptables-restore` (or `ip6tables-restore`); the operations must be of one family. */
+export function restoreInput(operations: readonly Operation[]): string {
+  const tables = Map.groupBy(operations, (operation) => firewallPlace(operation.object.key).table);
+  return [...tables].map(([table, inTable]) => {
+    const lines = steps.flatMap((step) => inTable.flatMap(step));
+    return [`*${table}`, ...lines, "COMMIT", ""].join("\n");
+  }).join("");
+}
+
+/** Each takes an operation to its lines in that step; none where it has nothing to do in it. */
+const steps: readonly ((operation: Operation) => string[])[] = [
+  (operation) => made(operation, "chain") ? [`:${chainOf(operation.object)} - [0:0]`] : [],
+  (operation) => made(operation, "chain") ? fillChain(operation.object) : [],
+  (operation) => made(operation, "jump") ? placeJump(operation) : [],
+  (operation) => removed(operation, "jump") ? [ruleLine("-D", operation.object)] : [],
+  (operation) => removed(operation, "chain") ? dropChain(operation.object) : [],
+];
+
+function made(operation: Operation, kind: string): boolean {
+  return operation.object.kind === kind && operation.verb !== "delete";
+}
+
+function removed(operation: Operation, kind: string): boolean {
+  return operation.object.kind === kind && operation.verb === "delete";
+}
+
+function fillChain(object: Obj): string[] {
+  const rules = object.fields["rules"];
+  return Array.isArray(rules) ? rules.map((rule) => `-A ${chainOf(object)} ${rule}`) : [];
+}
+
+function placeJump({ object, before }: Operation): string[] {
+  const old = before === undefined ? [] : [ruleLine("-D", before)];
+  return [...old, ruleLine("-A", object)];
+}
+
+function dropChain(object: Obj): string[] {
+  return [`-F ${chainOf(object)}`, `-X ${chainOf(object)}`];
+}
+
+/** The line that adds or deletes the rule of a jump. */
+export function ruleLine(verb: "-A" | "-D", object: Obj): string {
+  return `${verb} ${chainOf(object)} ${object.fields["rule"]}`;
+}
+
+function chainOf(object: Obj): string {
+  return firewallPlace(object.key).chain;
+}
