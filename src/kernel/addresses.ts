@@ -1,0 +1,77 @@
+/**
+ * Addresses on our own devices. Only those inside our networks are anybody's business here: link-local ones and what an
+ * administrator added stay unseen.
+ *
+ * The kernel lets one IPv4 address stand twice on a device with two prefix lengths. The narrower one has the plain key then
+ * (ours is always a single address), the other's key carries its length.
+ */
+import type { AddressRecord, Change, Netlink } from "../../ffi/records.ts";
+import type { Obj } from "../model/objects.ts";
+import type { KindRules, Observed, Operation } from "../model/plan.ts";
+import type { Driver } from "./driver.ts";
+import { deviceStandings } from "./links.ts";
+import type { LinkTable } from "./link_table.ts";
+import { applyChanges, type Translation } from "./outcomes.ts";
+import { addressStanding } from "./ownership.ts";
+
+/** IFA_F_NODAD (linux/if_addr.h): on an overlay nobody could answer, and the address would be unusable for a second. */
+const NO_DAD = 0x02;
+
+export const addressRules: KindRules = {
+  kind: "address",
+  marks: [],
+  needsRecreate: (desired, observed) => desired.fields.length !== observed.fields.length,
+  print: ({ fields }) => `${fields.address}/${fields.length} dev ${fields.device}`,
+};
+
+export function addressDriver(netlink: Netlink): Driver {
+  return {
+    rules: [addressRules],
+    scope: "network",
+    read: async (owner, links) => {
+      const table = await links();
+      const devices = deviceStandings(table, owner);
+      if (devices.size === 0) return [];
+      const objects = addressObjects(await netlink.addresses(), table);
+      return objects.flatMap((object): Observed[] => {
+        const standing = addressStanding(object, owner, devices);
+        return standing === null ? [] : [{ ...object, standing }];
+      });
+    },
+    apply: async (operations, links) => {
+      const table = await links();
+      const translate = (operation: Operation) => translateAddress(operation, table);
+      return await applyChanges(addressRules, operations, translate, (all) => netlink.applyAddresses(all));
+    },
+  };
+}
+
+function addressObjects(records: readonly AddressRecord[], table: LinkTable): Obj[] {
+  const taken = new Set<string>();
+  return [...records].sort((a, b) => b.length - a.length).flatMap(({ address, length, index }) => {
+    const device = table.nameOf(index);
+    if (device === null) return [];
+    const plain = `${device} ${address}`;
+    const key = taken.has(plain) ? `${plain}/${length}` : plain;
+    taken.add(plain);
+    return [{ kind: "address" as const, key, on: device, fields: { device, address, length } }];
+  });
+}
+
+function translateAddress({ verb, object, before }: Operation, table: LinkTable): Translation<AddressRecord> {
+  const device = String(object.fields.device);
+  const index = table.indexOf(device);
+  if (index === null) return verb === "delete" ? [] : { impossible: `there is no device "${device}"` };
+  const make: Change<AddressRecord> = { verb: "create", record: record(object, index) };
+  if (verb === "delete") return [{ ...make, verb: "delete" }];
+  if (!before) return [make];
+  const remove: Change<AddressRecord> = { verb: "delete", record: record(before, index) };
+  // IPv6 knows an address once per device, whatever its length: there the old one has to go first.
+  return make.record.address.includes(":") ? [remove, make] : [make, remove];
+}
+
+function record({ fields }: Obj, index: number): AddressRecord {
+  const address = String(fields.address);
+  const flags = address.includes(":") ? NO_DAD : 0;
+  return { index, address, length: Number(fields.length), scope: 0, flags };
+}

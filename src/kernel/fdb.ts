@@ -1,0 +1,43 @@
+/** Forwarding entries of our VXLAN devices: rules, and records to objects and back. Applied by `neighbour_driver.ts`. */
+import type { NeighbourRecord } from "../../ffi/records.ts";
+import type { Obj } from "../model/objects.ts";
+import type { KindRules } from "../model/plan.ts";
+import { PERMANENT, stateName } from "./neighbours.ts";
+
+/** NTF_* (linux/neighbour.h): the entry is the device's own, or that of the bridge which the device is a port of. */
+const SELF = 0x02;
+const MASTER = 0x04;
+
+export const fdbRules: KindRules = {
+  kind: "fdb",
+  marks: [],
+  needsRecreate: () => false,
+  print: ({ fields }) =>
+    `${fields.mac} dev ${fields.device}${
+      fields.destination === null ? "" : ` dst ${fields.destination}`
+    } self ${fields.state}`,
+};
+
+/** Null for an entry of the bridge: that is another table. */
+export function fdbObject(record: NeighbourRecord, device: string): Obj | null {
+  if ((record.flags & MASTER) !== 0) return null;
+  const { mac, address } = record;
+  return {
+    kind: "fdb",
+    key: `${device} ${mac}`,
+    on: device,
+    fields: { device, mac, destination: address, state: stateName(record.state) },
+  };
+}
+
+export function fdbRecord({ fields }: Obj, index: number): NeighbourRecord {
+  return {
+    table: "fdb",
+    index,
+    address: typeof fields.destination === "string" ? fields.destination : null,
+    mac: String(fields.mac),
+    state: PERMANENT,
+    flags: SELF,
+    protocol: 0,
+  };
+}

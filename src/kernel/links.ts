@@ -1,0 +1,172 @@
+/**
+ * Network devices: VXLAN devices are made, changed and removed; of any other device only what every device has is changed.
+ *
+ * The kernel changes the local address (of the same family), lower device, TTL, TOS, learning and ageing of a VXLAN device in
+ * place, as well as MTU, MAC and alias; for the rest it has to be made anew, which takes everything on it along.
+ * Read-back shows all settings that the kernel tells of. Fields are named as in `ip -d link`; `lower` is the underlay device.
+ */
+import type { Change, LinkRecord, Netlink, VxlanRecord } from "../../ffi/records.ts";
+import type { Fields, FieldValue, Obj } from "../model/objects.ts";
+import type { KindRules, Observed, Operation, Standing } from "../model/plan.ts";
+import type { Driver } from "./driver.ts";
+import type { Owner } from "./kernel.ts";
+import type { LinkTable } from "./link_table.ts";
+import { applyChanges, type Translation } from "./outcomes.ts";
+import { linkStanding } from "./ownership.ts";
+
+/** What the kernel decides when a device is made and never again. */
+const fixed = ["type", "vni", "port", "gbp", "proxy", "rsc", "l2miss", "l3miss", "udpCsum"] as const;
+/** What goes down in the VXLAN part of a change. */
+const changeable = ["lower", "local", "group", "ttl", "tos", "ageing", "learning"] as const;
+
+export const linkRules: KindRules = {
+  kind: "link",
+  marks: ["alias"],
+  needsRecreate: (desired, observed) =>
+    fixed.some((field) => differs(desired, observed, field)) ||
+    differs(desired, observed, "local") && isV6(desired.fields.local) !== isV6(observed.fields.local),
+  print: printLink,
+};
+
+export function linkDriver(netlink: Netlink): Driver {
+  return {
+    rules: [linkRules],
+    scope: "network",
+    read: async (owner, links) => readLinks(await links(), owner),
+    apply: async (operations, links) => {
+      const table = await links();
+      const translate = (operation: Operation) => translateLink(operation, table);
+      return await applyChanges(linkRules, operations, translate, (changes) => netlink.applyLinks(changes));
+    },
+  };
+}
+
+function readLinks(table: LinkTable, owner: Owner): Observed[] {
+  return table.records.flatMap((record) => {
+    const link = linkObject(record, table);
+    const standing = linkStanding(link, owner);
+    return standing === null ? [] : [{ ...link, standing }];
+  });
+}
+
+/** Whose the devices are that carry our names; those that are not there are not in it. */
+export function deviceStandings(table: LinkTable, owner: Owner): Map<string, Standing> {
+  const named = readLinks(table, owner).filter((link) => owner.devices.includes(link.key));
+  return new Map(named.map((link) => [link.key, link.standing]));
+}
+
+/** A device as an object with every field that the kernel tells of. */
+export function linkObject(record: LinkRecord, table: LinkTable): Obj {
+  const { name, index: _, vxlan, ...common } = record;
+  if (vxlan === null) return { kind: "link", key: name, fields: common };
+  return { kind: "link", key: name, fields: { ...common, ...vxlan, lower: table.nameOf(vxlan.lower) } };
+}
+
+function translateLink(operation: Operation, table: LinkTable): Translation<LinkRecord> {
+  const { verb, object, before } = operation;
+  if (verb === "delete") return [removal(object)];
+  const lower = object.fields.lower;
+  if (typeof lower === "string" && table.indexOf(lower) === null) {
+    return { impossible: `there is no device "${lower}" to stand on; check --iface` };
+  }
+  if (verb === "modify" && before) return [{ verb: "change", record: changedRecord(object, before, table) }];
+  if (object.fields.type !== "vxlan") {
+    return { impossible: `a device of type "${object.fields.type}" can't be made here` };
+  }
+  const create: Change<LinkRecord> = { verb: "create", record: wholeRecord(object, table) };
+  // The kernel takes no alias at creation.
+  const mark: Change<LinkRecord> = { verb: "change", record: { ...create.record, vxlan: null } };
+  return verb === "recreate" ? [removal(object), create, mark] : [create, mark];
+}
+
+function removal(link: Obj): Change<LinkRecord> {
+  return { verb: "delete", record: { ...commonPart(link.fields), name: link.key, vxlan: null } };
+}
+
+function wholeRecord(link: Obj, table: LinkTable): LinkRecord {
+  return { ...commonPart(link.fields), name: link.key, vxlan: vxlanPart(link.fields, table) };
+}
+
+/** Only what differs: a MAC or MTU written again is an event for everybody who watches the device. */
+function changedRecord(desired: Obj, before: Observed, table: LinkTable): LinkRecord {
+  const fields = { ...before.fields, ...desired.fields };
+  const common = commonPart(fields);
+  const vxlan = before.fields.type === "vxlan" && changeable.some((f) => differs(desired, before, f));
+  return {
+    ...common,
+    name: desired.key,
+    mac: differs(desired, before, "mac") ? common.mac : null,
+    mtu: differs(desired, before, "mtu") ? common.mtu : 0,
+    vxlan: vxlan ? vxlanPart(fields, table) : null,
+  };
+}
+
+function commonPart(fields: Fields): Omit<LinkRecord, "name" | "vxlan"> {
+  return {
+    index: 0,
+    type: text(fields.type) ?? "",
+    alias: text(fields.alias) ?? "",
+    mac: text(fields.mac),
+    mtu: number(fields.mtu, 0),
+    up: fields.up === true,
+  };
+}
+
+/** Settings that an object leaves out are the kernel's defaults (drivers/net/vxlan). */
+function vxlanPart(fields: Fields, table: LinkTable): VxlanRecord {
+  const lower = text(fields.lower);
+  return {
+    vni: number(fields.vni, 0),
+    lower: lower === null ? 0 : table.indexOf(lower) ?? 0,
+    local: text(fields.local),
+    group: text(fields.group),
+    port: number(fields.port, 8472),
+    ttl: number(fields.ttl, 0),
+    tos: number(fields.tos, 0),
+    ageing: number(fields.ageing, 300),
+    learning: fields.learning === true,
+    proxy: fields.proxy === true,
+    rsc: fields.rsc === true,
+    l2miss: fields.l2miss === true,
+    l3miss: fields.l3miss === true,
+    gbp: fields.gbp === true,
+    udpCsum: fields.udpCsum !== false,
+    udp6ZeroCsumTx: fields.udp6ZeroCsumTx === true,
+    udp6ZeroCsumRx: fields.udp6ZeroCsumRx === true,
+  };
+}
+
+function printLink({ key, fields }: Obj): string {
+  const words: (string | false)[] = [key];
+  const say = (word: string, value: FieldValue | undefined) =>
+    value !== undefined && value !== null && value !== "" && words.push(`${word} ${value}`);
+  say("type", fields.type);
+  say("id", fields.vni);
+  say("local", fields.local);
+  say("dev", fields.lower);
+  say("dstport", fields.port);
+  if (fields.learning !== undefined) words.push(fields.learning ? "learning" : "nolearning");
+  if (fields.gbp === true) words.push("gbp");
+  say("mtu", fields.mtu);
+  say("address", fields.mac);
+  say("alias", fields.alias);
+  if (fields.up !== undefined) words.push(fields.up ? "up" : "down");
+  return words.join(" ");
+}
+
+function differs(desired: Obj, observed: Obj, field: string): boolean {
+  const wanted = desired.fields[field];
+  return wanted !== undefined && wanted !== observed.fields[field];
+}
+
+function isV6(value: FieldValue | undefined): boolean {
+  return typeof value === "string" && value.includes(":");
+}
+
+function text(value: FieldValue | undefined): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function number(value: FieldValue | undefined, fallback: number): number {
+  return typeof value === "number" ? value : fallback;
+}

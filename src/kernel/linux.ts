@@ -1,0 +1,113 @@
+/**
+ * The real kernel: drivers composed into one `Kernel`.
+ *
+ * - Operations are applied in the order of the plan. Neighbouring ones of the same driver go to it in one batch; a batch that
+ *   fails as a whole fails its own operations, and the next is applied all the same.
+ * - Devices are looked up anew after each batch that changed some, so what is made early in a plan can be used later in it.
+ * - A read is whole or it is rejected: one driver that can't answer makes the answer useless for pruning.
+ */
+import type { Netlink } from "../../ffi/records.ts";
+import { messageOf } from "../model/errors.ts";
+import type { Kind } from "../model/objects.ts";
+import type { KindRules, Operation, Outcome } from "../model/plan.ts";
+import { addressDriver } from "./addresses.ts";
+import type { Driver, LinkSource } from "./driver.ts";
+import type { Kernel, KernelEvent } from "./kernel.ts";
+import { linkDriver } from "./links.ts";
+import { LinkTable } from "./link_table.ts";
+import { neighbourDriver } from "./neighbour_driver.ts";
+import { failed } from "./outcomes.ts";
+import { routeDriver } from "./routes.ts";
+import { procSys, type SysctlAccess, sysctlDriver } from "./sysctls.ts";
+import { readDefaultDevice, readInterfaces, readRoutes } from "./underlay_facts.ts";
+
+export interface LinuxOptions {
+  /** Closed with the kernel. */
+  readonly netlink: Netlink;
+  /** The drivers of chains and jumps; they don't look at devices. */
+  readonly firewall: readonly Driver[];
+  /** /proc/sys unless told. */
+  readonly sysctls?: SysctlAccess;
+}
+
+export function openKernel({ netlink, firewall, sysctls = procSys }: LinuxOptions): Kernel {
+  const drivers = [
+    linkDriver(netlink),
+    sysctlDriver(sysctls),
+    addressDriver(netlink),
+    neighbourDriver(netlink),
+    routeDriver(netlink),
+    ...firewall,
+  ];
+  const all = drivers.flatMap((driver) => driver.rules.map((rules) => ({ driver, rules })));
+  const byKind = new Map(all.map((entry) => [entry.rules.kind, entry]));
+  return {
+    rules: new Map(all.map(({ rules }) => [rules.kind, rules])),
+    read: async (owner, scope) => {
+      const links = linkSource(netlink);
+      const asked = drivers.filter((driver) => scope[driver.scope]);
+      return (await Promise.all(asked.map((driver) => driver.read(owner, links)))).flat();
+    },
+    apply: (operations) => apply(netlink, byKind, operations),
+    events: (signal) => events(netlink, signal),
+    interfaces: () => readInterfaces(netlink),
+    routes: (to) => readRoutes(netlink, to),
+    defaultDevice: (family) => readDefaultDevice(netlink, family),
+    [Symbol.dispose]: () => netlink[Symbol.dispose](),
+  };
+}
+
+type ByKind = ReadonlyMap<Kind, { readonly driver: Driver; readonly rules: KindRules }>;
+
+async function apply(netlink: Netlink, byKind: ByKind, operations: readonly Operation[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  let links = linkSource(netlink);
+  for (const batch of batches(operations, byKind)) {
+    outcomes.push(...await applyBatch(batch, byKind, links));
+    if (batch[0]?.object.kind === "link") links = linkSource(netlink);
+  }
+  return outcomes;
+}
+
+/** Runs of operations that belong to one driver, in order. */
+function batches(operations: readonly Operation[], byKind: ByKind): Operation[][] {
+  const runs: Operation[][] = [];
+  let current: Driver | undefined;
+  for (const operation of operations) {
+    const driver = byKind.get(operation.object.kind)?.driver;
+    if (runs.length === 0 || driver !== current) runs.push([]);
+    runs.at(-1)!.push(operation);
+    current = driver;
+  }
+  return runs;
+}
+
+async function applyBatch(batch: Operation[], byKind: ByKind, links: LinkSource): Promise<Outcome[]> {
+  const entry = byKind.get(batch[0]!.object.kind);
+  if (!entry) {
+    return batch.map((operation) => ({ operation, error: `nothing drives ${describe(operation)}` }));
+  }
+  try {
+    return await entry.driver.apply(batch, links);
+  } catch (thrown) {
+    return batch.map((operation) => {
+      const rules = byKind.get(operation.object.kind)!.rules;
+      return failed(rules, operation, messageOf(thrown));
+    });
+  }
+}
+
+function describe({ object }: Operation): string {
+  return `${object.kind} "${object.key}"`;
+}
+
+function linkSource(netlink: Netlink): LinkSource {
+  let table: Promise<LinkTable> | undefined;
+  return () => table ??= netlink.links().then((records) => new LinkTable(records));
+}
+
+async function* events(netlink: Netlink, signal: AbortSignal): AsyncGenerator<KernelEvent> {
+  for await (const changed of netlink.monitor(signal)) {
+    yield { kinds: new Set([...changed].map((kind) => kind === "nftables" ? "chain" : kind)) };
+  }
+}

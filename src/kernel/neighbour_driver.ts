@@ -1,0 +1,107 @@
+/**
+ * Reads and applies neighbours and FDB entries: one netlink family, so one dump and one batch for both.
+ *
+ * New entries are made with EXCL, so that an administrator's permanent entry is never overwritten. Where something stands
+ * there already, it is looked at: an entry that the kernel learned by itself (it counts as absent) is replaced, anything
+ * permanent makes the operation fail.
+ */
+import type { Change, NeighbourRecord, Netlink } from "../../ffi/records.ts";
+import type { Obj } from "../model/objects.ts";
+import type { KindRules, Observed, Operation, Outcome, Verb } from "../model/plan.ts";
+import type { Driver, LinkSource } from "./driver.ts";
+import { EEXIST } from "./errno.ts";
+import { fdbObject, fdbRecord, fdbRules } from "./fdb.ts";
+import type { Owner } from "./kernel.ts";
+import { deviceStandings } from "./links.ts";
+import type { LinkTable } from "./link_table.ts";
+import { neighbourObject, neighbourRecord, neighbourRules, PERMANENT } from "./neighbours.ts";
+import { applyChanges, type Translation } from "./outcomes.ts";
+import { fdbStanding, neighbourStanding } from "./ownership.ts";
+
+const verbs: Readonly<Record<Verb, Change<NeighbourRecord>["verb"]>> = {
+  create: "create",
+  modify: "replace",
+  recreate: "replace",
+  delete: "delete",
+};
+
+export function neighbourDriver(netlink: Netlink): Driver {
+  return {
+    rules: [neighbourRules, fdbRules],
+    scope: "network",
+    read: (owner, links) => read(netlink, owner, links),
+    apply: (operations, links) => apply(netlink, operations, links),
+  };
+}
+
+async function read(netlink: Netlink, owner: Owner, links: LinkSource): Promise<Observed[]> {
+  const table = await links();
+  const devices = deviceStandings(table, owner);
+  const indexes = [...devices].flatMap(([name, standing]) =>
+    standing === "foreign" ? [] : table.indexOf(name) ?? []
+  );
+  if (indexes.length === 0) return [];
+  const records = await netlink.neighbours(indexes);
+  return records.flatMap((record): Observed[] => {
+    const object = entryObject(record, table);
+    if (object === null) return [];
+    const standing = object.kind === "fdb"
+      ? fdbStanding(object, devices)
+      : neighbourStanding(object, owner, devices);
+    return standing === null ? [] : [{ ...object, standing }];
+  });
+}
+
+function entryObject(record: NeighbourRecord, table: LinkTable): Obj | null {
+  const device = table.nameOf(record.index);
+  if (device === null) return null;
+  return record.table === "fdb" ? fdbObject(record, device) : neighbourObject(record, device);
+}
+
+async function apply(
+  netlink: Netlink,
+  operations: readonly Operation[],
+  links: LinkSource,
+): Promise<Outcome[]> {
+  const table = await links();
+  const translate = (operation: Operation) => translateEntry(operation, table);
+  const send = (changes: readonly Change<NeighbourRecord>[]) => sendEntries(netlink, changes);
+  return await applyChanges(printer, operations, translate, send);
+}
+
+/** Only what an error message needs: the two kinds share a batch. */
+const printer: KindRules = {
+  ...neighbourRules,
+  print: (object) => (object.kind === "fdb" ? fdbRules : neighbourRules).print(object),
+};
+
+function translateEntry({ verb, object }: Operation, table: LinkTable): Translation<NeighbourRecord> {
+  const device = String(object.fields.device);
+  const index = table.indexOf(device);
+  if (index === null) return verb === "delete" ? [] : { impossible: `there is no device "${device}"` };
+  const record = object.kind === "fdb" ? fdbRecord(object, index) : neighbourRecord(object, index);
+  return [{ verb: verbs[verb], record }];
+}
+
+async function sendEntries(
+  netlink: Netlink,
+  changes: readonly Change<NeighbourRecord>[],
+): Promise<readonly number[]> {
+  const results = [...await netlink.applyNeighbours(changes)];
+  const taken = [...results.keys()].filter((i) => results[i] === -EEXIST && changes[i]?.verb === "create");
+  if (taken.length === 0) return results;
+  const indexes = new Set(taken.map((i) => changes[i]!.record.index));
+  const standing = await netlink.neighbours([...indexes]);
+  const permanent = new Set(standing.filter((r) => (r.state & PERMANENT) !== 0).map(place));
+  const retried = taken.filter((i) => !permanent.has(place(changes[i]!.record)));
+  const again = await netlink.applyNeighbours(
+    retried.map((i) => ({ verb: "replace", record: changes[i]!.record })),
+  );
+  for (const [n, i] of retried.entries()) results[i] = again[n] ?? 0;
+  return results;
+}
+
+/** What the kernel tells entries apart by. */
+function place({ table, index, address, mac }: NeighbourRecord): string {
+  return `${table} ${index} ${table === "fdb" ? mac : address}`;
+}

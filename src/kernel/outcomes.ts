@@ -1,0 +1,73 @@
+/**
+ * From operations to netlink and back: an operation becomes one or a few changes, all changes of a run go down in one batch,
+ * and their results are folded into one outcome per operation. A change that can't even be written down (its device is
+ * missing) fails its own operation only.
+ */
+import type { Change } from "../../ffi/records.ts";
+import { messageOf } from "../model/errors.ts";
+import type { KindRules, Operation, Outcome, Verb } from "../model/plan.ts";
+import { errnoText, isAbsence } from "./errno.ts";
+
+/** The changes that carry out one operation, or why there are none. */
+export type Translation<R> = readonly Change<R>[] | { readonly impossible: string };
+
+/** Results are 0 or a negative errno, one per change. */
+export type Send<R> = (changes: readonly Change<R>[]) => Promise<readonly number[]>;
+
+const verbs: Readonly<Record<Verb, string>> = {
+  create: "add",
+  modify: "change",
+  recreate: "recreate",
+  delete: "delete",
+};
+
+/** `add route 10.1.2.0/24 via 10.1.2.0 dev flannel.1: Network is unreachable`. */
+export function failed(rules: KindRules, operation: Operation, state: string): Outcome {
+  const { verb, object } = operation;
+  return { operation, error: `${verbs[verb]} ${object.kind} ${rules.print(object)}: ${state}` };
+}
+
+export function succeeded(operation: Operation): Outcome {
+  return { operation, error: null };
+}
+
+/** Applies all operations with one call of `send`, in their order. */
+export async function applyChanges<R>(
+  rules: KindRules,
+  operations: readonly Operation[],
+  translate: (operation: Operation) => Translation<R>,
+  send: Send<R>,
+): Promise<Outcome[]> {
+  const translations = operations.map(translate);
+  const changes = translations.flatMap((t) => "impossible" in t ? [] : t);
+  const results = await settle(changes, send);
+  let at = 0;
+  return operations.map((operation, i) => {
+    const translation = translations[i]!;
+    if ("impossible" in translation) return failed(rules, operation, translation.impossible);
+    const own = translation.map((change) => ({ change, result: results[at++] ?? 0 }));
+    const bad = own.find(({ change, result }) => !isSuccess(change, result));
+    return bad ? failed(rules, operation, stateOf(bad.result)) : succeeded(operation);
+  });
+}
+
+/** A socket that fails takes its batch with it, not the whole plan. */
+async function settle<R>(
+  changes: readonly Change<R>[],
+  send: Send<R>,
+): Promise<readonly (number | string)[]> {
+  if (changes.length === 0) return [];
+  try {
+    return await send(changes);
+  } catch (thrown) {
+    return changes.map(() => messageOf(thrown));
+  }
+}
+
+function isSuccess<R>(change: Change<R>, result: number | string): boolean {
+  return result === 0 || (change.verb === "delete" && typeof result === "number" && isAbsence(result));
+}
+
+function stateOf(result: number | string): string {
+  return typeof result === "number" ? errnoText(result) : result;
+}

@@ -1,0 +1,92 @@
+/**
+ * Whose an object is, from the way it was read back, without any memory of who made it.
+ *
+ * | kind      | ours                           | adoptable                      | lookalike        | foreign            |
+ * |-----------|--------------------------------|--------------------------------|------------------|--------------------|
+ * | link      | our alias                      | our name and VNI, no alias     |                  | our name otherwise |
+ * | address   | on our device, in our networks |                                |                  |                    |
+ * | neighbour | on our device, our protocol    | no protocol, in our networks   |                  | permanent          |
+ * | fdb       | to a VTEP, on our device       | to a VTEP, on an adoptable one |                  | the rest there     |
+ * | route     | our protocol, and our device   | what upstream writes through   | what it writes   | the rest inside    |
+ * |           | or inside our networks         | our device, to the letter      | through others   | our networks       |
+ *
+ * "Our device" is one that is ours or adoptable. What is in no cell is nobody's business here: null. The objects of a
+ * second daemon carry another alias, stand on other devices and lead into other networks, so they are foreign or null.
+ */
+import { parseIp } from "../model/ip.ts";
+import { isUsableMac } from "../model/mac.ts";
+import { linkAlias, type Obj, ROUTE_PROTOCOL } from "../model/objects.ts";
+import type { Standing } from "../model/plan.ts";
+import { containsIp, containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../model/prefix.ts";
+import type { Owner } from "./kernel.ts";
+
+/** RTPROT_BOOT (linux/rtnetlink.h): what iproute2 and upstream write when they say nothing. */
+const BOOT = 3;
+
+/** Whose the device of a name is; a device that nobody asked about is not in it. */
+export type DeviceStandings = ReadonlyMap<string, Standing>;
+
+export function linkStanding(link: Obj, owner: Owner): Standing | null {
+  const named = owner.devices.includes(link.key);
+  if (link.fields.alias === linkAlias(owner.instance)) return "ours";
+  if (!named) return null;
+  const untouched = link.fields.alias === "" && link.fields.type === "vxlan";
+  return untouched && link.fields.vni === owner.vnis.get(link.key) ? "adoptable" : "foreign";
+}
+
+export function addressStanding(address: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
+  return onOurs(address, devices) && inNetworks(address.fields.address, owner) ? "ours" : null;
+}
+
+/** Entries that the kernel learned are as good as absent: writing over one takes nothing from anybody. */
+export function neighbourStanding(entry: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
+  if (!onOurs(entry, devices) || entry.fields.state !== "permanent") return null;
+  if (entry.fields.protocol === ROUTE_PROTOCOL) return "ours";
+  return entry.fields.protocol === 0 && inNetworks(entry.fields.address, owner) ? "adoptable" : "foreign";
+}
+
+/** Nothing marks an FDB entry; a permanent one towards a VTEP, on a device that is ours, nobody else would write. */
+export function fdbStanding(entry: Obj, devices: DeviceStandings): Standing | null {
+  if (!onOurs(entry, devices) || entry.fields.state !== "permanent") return null;
+  if (entry.fields.destination === null || !isUsableMac(String(entry.fields.mac))) return "foreign";
+  return devices.get(entry.on!) ?? null;
+}
+
+export function routeStanding(route: Obj, owner: Owner): Standing | null {
+  const destination = parsePrefix(String(route.fields.destination));
+  const throughOurs = route.on !== undefined && owner.devices.includes(route.on);
+  const inside = destination !== null && owner.networks.some((n) => containsPrefix(n, destination));
+  if (!inside && !throughOurs) return null;
+  if (route.fields.protocol === ROUTE_PROTOCOL && isOwnType(route)) return "ours";
+  if (!inside || destination === null) return null;
+  if (route.fields.protocol !== BOOT || !isPlain(route, destination)) return "foreign";
+  if (!throughOurs) return "lookalike";
+  const ownGateway = formatPrefix(destination).startsWith(`${route.fields.gateway}/`);
+  return route.fields.onlink === true && ownGateway ? "adoptable" : "foreign";
+}
+
+/** The metric that the kernel gives a route that names none: of IPv6, IP6_RT_PRIO_USER (net/ip6_route.h). */
+export function defaultMetric(destination: Prefix): number {
+  return destination.ip.family === 4 ? 0 : 1024;
+}
+
+function isOwnType(route: Obj): boolean {
+  return route.fields.type === "unicast" || route.fields.type === "blackhole";
+}
+
+/** One path through a gateway, without a metric or anything else that only an administrator would set. */
+function isPlain(route: Obj, destination: Prefix): boolean {
+  const { type, gateway, metric, tos, paths, nexthop } = route.fields;
+  return type === "unicast" && gateway !== null && metric === defaultMetric(destination) && tos === 0 &&
+    paths === 0 && nexthop === 0;
+}
+
+function onOurs(object: Obj, devices: DeviceStandings): boolean {
+  const standing = object.on === undefined ? undefined : devices.get(object.on);
+  return standing === "ours" || standing === "adoptable";
+}
+
+function inNetworks(text: unknown, owner: Owner): boolean {
+  const address = parseIp(String(text));
+  return address !== null && owner.networks.some((n) => containsIp(n, address));
+}

@@ -1,0 +1,184 @@
+/**
+ * Routes of the main table.
+ *
+ * The key is the destination, for a route of the metric that the kernel gives when none is named (0; 1024 for IPv6); others
+ * carry their metric and type of service, and further routes of the same key their path. So the plain key stands for the
+ * route that CREATE|EXCL collides with and REPLACE replaces: the first of the kernel's list.
+ * A route over several paths or a nexthop object says so in place of its gateway: it never equals one with a gateway.
+ */
+import type { Change, Netlink, RouteRecord } from "../../ffi/records.ts";
+import type { Obj } from "../model/objects.ts";
+import type { KindRules, Observed, Operation } from "../model/plan.ts";
+import { parsePrefix } from "../model/prefix.ts";
+import type { Driver } from "./driver.ts";
+import type { Owner } from "./kernel.ts";
+import type { LinkTable } from "./link_table.ts";
+import { applyChanges, type Translation } from "./outcomes.ts";
+import { defaultMetric, routeStanding } from "./ownership.ts";
+
+/** RT_TABLE_MAIN. */
+export const MAIN_TABLE = 254;
+
+/** RTN_* by number (linux/rtnetlink.h). */
+const types = [
+  "unspec",
+  "unicast",
+  "local",
+  "broadcast",
+  "anycast",
+  "multicast",
+  "blackhole",
+  "unreachable",
+  "prohibit",
+  "throw",
+  "nat",
+  "xresolve",
+] as const;
+
+/** RT_SCOPE_*. */
+const UNIVERSE = 0;
+const LINK = 253;
+
+export const routeRules: KindRules = {
+  kind: "route",
+  marks: ["protocol"],
+  needsRecreate: () => false,
+  print: printRoute,
+};
+
+export function routeDriver(netlink: Netlink): Driver {
+  return {
+    rules: [routeRules],
+    scope: "network",
+    read: async (owner, links) => {
+      const table = await links();
+      return readRoutes(await netlink.routes(MAIN_TABLE), table, owner);
+    },
+    apply: async (operations, links) => {
+      const table = await links();
+      const translate = (operation: Operation) => translateRoute(operation, table);
+      return await applyChanges(routeRules, operations, translate, (all) => netlink.applyRoutes(all));
+    },
+  };
+}
+
+function readRoutes(records: readonly RouteRecord[], table: LinkTable, owner: Owner): Observed[] {
+  const taken = new Set<string>();
+  return records.flatMap((record): Observed[] => {
+    const object = routeObject(record, table);
+    const standing = routeStanding(object, owner);
+    if (standing === null) return [];
+    const key = uniqueKey(object, taken);
+    taken.add(key);
+    return [{ ...object, key, standing }];
+  });
+}
+
+export function routeObject(record: RouteRecord, table: LinkTable): Obj {
+  const { destination, onlink, protocol, scope, source, metric, tos, paths, nexthop } = record;
+  const type = types[record.type] ?? String(record.type);
+  // IPv6 shows a route that leads nowhere as one through lo.
+  const device = type === "unicast" ? table.nameOf(record.index) : null;
+  return {
+    kind: "route",
+    key: routeKey(record),
+    ...(device === null ? {} : { on: device }),
+    fields: {
+      destination,
+      gateway: manyWays(record) ?? record.gateway,
+      device,
+      onlink,
+      type,
+      protocol,
+      scope,
+      source,
+      metric,
+      tos,
+      paths,
+      nexthop,
+    },
+  };
+}
+
+function manyWays({ nexthop, paths }: RouteRecord): string | null {
+  return nexthop !== 0 ? `nexthop object ${nexthop}` : paths !== 0 ? `${paths} paths` : null;
+}
+
+function routeKey({ destination, metric, tos }: RouteRecord): string {
+  const expected = metric === metricOf(destination) ? "" : ` metric ${metric}`;
+  return `${destination}${expected}${tos === 0 ? "" : ` tos ${tos}`}`;
+}
+
+function metricOf(destination: string): number {
+  const parsed = parsePrefix(destination);
+  return parsed === null ? 0 : defaultMetric(parsed);
+}
+
+function uniqueKey({ key, fields }: Obj, taken: ReadonlySet<string>): string {
+  if (!taken.has(key)) return key;
+  const longer = `${key} via ${fields.gateway} dev ${fields.device}`;
+  let unique = longer;
+  for (let n = 2; taken.has(unique); n++) unique = `${longer} (${n})`;
+  return unique;
+}
+
+/** A new route never takes another's place; a changed one takes the place of what was read there. */
+function translateRoute({ verb, object }: Operation, table: LinkTable): Translation<RouteRecord> {
+  const device = object.fields.device;
+  const index = typeof device === "string" ? table.indexOf(device) : 0;
+  if (index === null) return verb === "delete" ? [] : { impossible: `there is no device "${device}"` };
+  return [{ verb: routeVerb(verb), record: routeRecord(object, index) }];
+}
+
+function routeVerb(verb: Operation["verb"]): Change<RouteRecord>["verb"] {
+  return verb === "create" || verb === "delete" ? verb : "replace";
+}
+
+function routeRecord({ fields }: Obj, index: number): RouteRecord {
+  const destination = String(fields.destination);
+  const type = types.findIndex((t) => t === fields.type);
+  const number = (name: string, fallback: number) =>
+    typeof fields[name] === "number" ? fields[name] : fallback;
+  const several = number("paths", 0) !== 0 || number("nexthop", 0) !== 0;
+  const gateway = typeof fields.gateway === "string" && !several ? fields.gateway : null;
+  const direct = gateway === null && type === 1 && !destination.includes(":");
+  return {
+    destination,
+    gateway,
+    index,
+    source: typeof fields.source === "string" ? fields.source : null,
+    table: MAIN_TABLE,
+    protocol: number("protocol", 0),
+    scope: number("scope", direct ? LINK : UNIVERSE),
+    type,
+    onlink: fields.onlink === true,
+    metric: number("metric", metricOf(destination)),
+    tos: number("tos", 0),
+    paths: 0,
+    nexthop: number("nexthop", 0),
+  };
+}
+
+function printRoute({ fields }: Obj): string {
+  const { type, destination, gateway, device, onlink, protocol, metric } = fields;
+  const words = [type === "unicast" ? `${destination}` : `${type} ${destination}`];
+  if (gateway !== null && gateway !== undefined) words.push(`via ${gateway}`);
+  if (device !== null && device !== undefined) words.push(`dev ${device}`);
+  if (onlink === true) words.push("onlink");
+  words.push(`proto ${protocols.get(protocol) ?? protocol}`);
+  if (typeof metric === "number" && metric !== metricOf(`${destination}`)) words.push(`metric ${metric}`);
+  return words.join(" ");
+}
+
+/** RTPROT_* that have a name in iproute2's default rt_protos and could meet us. */
+const protocols: ReadonlyMap<unknown, string> = new Map([
+  [1, "redirect"],
+  [2, "kernel"],
+  [3, "boot"],
+  [4, "static"],
+  [9, "ra"],
+  [12, "bird"],
+  [16, "dhcp"],
+  [186, "bgp"],
+  [196, "zebra"],
+]);

@@ -1,0 +1,89 @@
+/**
+ * Kernel settings below /proc/sys.
+ *
+ * Nothing marks a setting as ours. Read back are `accept_ra` of our VXLAN devices and whatever this process has set, so that
+ * it is seen when somebody changes it. Deleting one means to care no longer: the value stays, for nobody knows what it would be
+ * otherwise. On a kernel without IPv6 no device accepts router advertisements, whatever files there are: that reads as 0.
+ */
+import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import { osErrorText } from "../system/os_error.ts";
+import type { Driver } from "./driver.ts";
+import type { Owner } from "./kernel.ts";
+import { failed, succeeded } from "./outcomes.ts";
+
+/** Names as paths below /proc/sys: `net/ipv6/conf/flannel.1/accept_ra`. */
+export interface SysctlAccess {
+  /** The value without its line end; null where there is no such setting. */
+  read(name: string): Promise<string | null>;
+  /** @throws where there is none, or it can't be written */
+  write(name: string, value: string): Promise<void>;
+}
+
+export const procSys: SysctlAccess = {
+  read: async (name) => {
+    try {
+      return (await Deno.readTextFile(`/proc/sys/${name}`)).trimEnd();
+    } catch (thrown) {
+      if (thrown instanceof Deno.errors.NotFound) return null;
+      throw thrown;
+    }
+  },
+  write: (name, value) => Deno.writeTextFile(`/proc/sys/${name}`, value, { create: false }),
+};
+
+export const sysctlRules: KindRules = {
+  kind: "sysctl",
+  marks: [],
+  needsRecreate: () => false,
+  print: ({ key, fields }) => `${key} = ${fields.value}`,
+};
+
+export function sysctlDriver(access: SysctlAccess): Driver {
+  const cared = new Set<string>();
+  const released = new Set<string>();
+  return {
+    rules: [sysctlRules],
+    scope: "network",
+    read: async (owner) => {
+      const names = new Set([...acceptRa(owner), ...cared].filter((name) => !released.has(name)));
+      const found = await Promise.all([...names].map((name) => readOne(access, name)));
+      return found.filter((object) => object !== null);
+    },
+    apply: async (operations) => {
+      const outcomes: Outcome[] = [];
+      for (const operation of operations) {
+        const [gains, loses] = operation.verb === "delete" ? [released, cared] : [cared, released];
+        gains.add(operation.object.key);
+        loses.delete(operation.object.key);
+        outcomes.push(operation.verb === "delete" ? succeeded(operation) : await write(access, operation));
+      }
+      return outcomes;
+    },
+  };
+}
+
+function acceptRa(owner: Owner): string[] {
+  return [...owner.vnis.keys()].map((device) => `net/ipv6/conf/${device}/accept_ra`);
+}
+
+async function readOne(access: SysctlAccess, name: string): Promise<Observed | null> {
+  const value = await access.read(name) ?? await valueWithoutIpv6(access, name);
+  if (value === null) return null;
+  const device = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1];
+  const on = device === undefined || device === "all" || device === "default" ? {} : { on: device };
+  return { kind: "sysctl", key: name, ...on, fields: { value }, standing: "ours" };
+}
+
+async function valueWithoutIpv6(access: SysctlAccess, name: string): Promise<string | null> {
+  if (!name.endsWith("/accept_ra")) return null;
+  return await access.read("net/ipv6/conf/all/accept_ra") === null ? "0" : null;
+}
+
+async function write(access: SysctlAccess, operation: Operation): Promise<Outcome> {
+  try {
+    await access.write(operation.object.key, String(operation.object.fields.value));
+    return succeeded(operation);
+  } catch (thrown) {
+    return failed(sysctlRules, operation, osErrorText(thrown));
+  }
+}
