@@ -1,7 +1,7 @@
 /** The firewall objects as text, against upstream's chains. */
 import { assert, assertEquals } from "@std/assert";
 import { trafficObjects, type TrafficOptions } from "../../src/backend/traffic_rules.ts";
-import { trafficOptions } from "../support/traffic.ts";
+import { trafficOptions } from "../support/firewall_wishes.ts";
 
 const rulesOf = (options: TrafficOptions, key: string) =>
   trafficObjects(options).find((object) => object.key === key)?.fields["rules"];
