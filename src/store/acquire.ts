@@ -1,0 +1,226 @@
+/**
+ * Taking a subnet, once for all stores that allocate (spec §4.1), on the conditional operations of a `LeaseTable`.
+ *
+ * One attempt looks at the whole table and takes one of three ways, then starts again with a fresh view where it lost:
+ *
+ *     a record with our public IP that fits ──► adopt it: renew, or update where its content differs
+ *     no such record ──► the previous subnet where it is free, else one of the first free ones ──► create if absent
+ *     a record with our public IP that does not fit ──► remove it, look again
+ *
+ * - Nobody's record is ever overwritten or removed but one with our own public IP, at the version that was read.
+ * - Keys of two families can differ and still share a subnet, so that creating if absent is not enough: after creating, the
+ *   table is read again, and of two records that overlap the later gives way. Every host decides alike, by `created`.
+ * - A write whose reply was lost is found again as our own record by the next look.
+ */
+import { chooseSubnets, compatible, conflicting } from "../model/allocate.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import { Failure } from "../model/errors.ts";
+import { families, type Family, formatIp, sameIp } from "../model/ip.ts";
+import { describeSubnets, type Lease, type LeaseRecord, subnetOf, type Subnets } from "../model/lease.ts";
+import { encodeRecord } from "../model/lease_codec.ts";
+import { type FamilyNetwork, type NetworkConfig, networkOf } from "../model/network_config.ts";
+import { subnetCount } from "../model/parse_config.ts";
+import { formatPrefix, overlaps, type Prefix, samePrefix } from "../model/prefix.ts";
+import type { Log } from "../observe/log.ts";
+import type { LeaseTable } from "./lease_table.ts";
+import { untilAvailable } from "./outage.ts";
+import { type Claim, isLost, type Listing } from "./store.ts";
+
+export interface AcquireDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log?: Log;
+}
+
+/** Lost races in a row before giving up: each round somebody else won one, so this needs as many hosts starting at once. */
+const ATTEMPTS = 30;
+/** Milliseconds of back-off that are drawn from after the first lost race; grows with each. */
+const BACKOFF_MS = 20;
+
+/**
+ * Takes a subnet for the host in `claim.record`.
+ *
+ * @throws Failure where no subnet is free; the signal's reason on abort; whatever else the table throws, but for
+ * StoreUnavailable, which is waited out
+ */
+export async function acquire(
+  table: LeaseTable,
+  claim: Claim,
+  deps: AcquireDeps,
+  signal: AbortSignal,
+): Promise<Lease> {
+  identityOf(claim.record);
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const lease = await untilAvailable(() => tryOnce(table, claim, deps), deps, signal);
+    if (lease !== null) return lease;
+    await deps.clock.sleep(1 + deps.random.int(BACKOFF_MS * attempt), signal);
+  }
+  throw new Failure(
+    `max retries reached trying to acquire a subnet: ${ATTEMPTS} times another host was faster; start again`,
+  );
+}
+
+/** Null where the table changed under us: look again. */
+async function tryOnce(table: LeaseTable, claim: Claim, deps: AcquireDeps): Promise<Lease | null> {
+  const listing = await table.list();
+  const own = listing.leases.filter((lease) => sameHost(lease.record, claim.record)).sort(byAge);
+  for (const [i, lease] of own.entries()) {
+    if (compatible(lease.subnets, claim.config) && !beaten(lease, listing.leases)) {
+      for (const other of own.slice(i + 1)) reportDuplicate(lease, other, deps.log);
+      return await adopt(table, lease, claim, deps.log);
+    }
+    reportRemoval(lease, claim, deps.log);
+    await table.remove(lease);
+  }
+  const view = own.length === 0 ? listing : await table.list();
+  if (view.leases.some((lease) => sameHost(lease.record, claim.record))) return null;
+  return await take(table, claim, preference(claim, own), view, deps);
+}
+
+function byAge(a: Lease, b: Lease): number {
+  return a.created - b.created;
+}
+
+/** True where another host's older record overlaps this one: the older wins. */
+function beaten(lease: Lease, all: readonly Lease[]): boolean {
+  return all.some((other) =>
+    other.created < lease.created && !sameHost(other.record, lease.record) &&
+    conflicting(other.subnets, lease.subnets)
+  );
+}
+
+async function adopt(table: LeaseTable, lease: Lease, claim: Claim, log?: Log): Promise<Lease | null> {
+  log?.info(
+    `Found lease (${describeSubnets(lease.subnets)}) for current IP (${identityOf(claim.record)}), reusing`,
+  );
+  const record = inheritExtra(claim.record, lease.record);
+  const same = encodeRecord(record) === encodeRecord(lease.record);
+  const result = await (same ? table.renew(lease) : table.update(lease, record));
+  return isLost(result) ? null : result;
+}
+
+async function take(
+  table: LeaseTable,
+  claim: Claim,
+  preferred: Subnets,
+  view: Listing,
+  deps: AcquireDeps,
+): Promise<Lease | null> {
+  const subnets = choose(claim, preferred, view, deps);
+  const lease = await table.create(subnets, claim.record);
+  if (lease === null) return null;
+  if (beaten(lease, (await table.list()).leases)) {
+    deps.log?.info(`Another host took part of (${describeSubnets(subnets)}) first; taking another subnet`);
+    await table.remove(lease);
+    return null;
+  }
+  deps.log?.info(
+    `Allocated lease (${describeSubnets(subnets)}) to current node (${identityOf(claim.record)})`,
+  );
+  return lease;
+}
+
+/** @throws Failure where no subnet is free */
+function choose({ config }: Claim, preferred: Subnets, view: Listing, { random, log }: AcquireDeps): Subnets {
+  // A record that can't be read still holds its key: its owner may only be newer than we are.
+  const taken = [...view.leases, ...view.unreadable].flatMap(({ subnets }) => subnets ?? []);
+  const chosen = chooseSubnets(config, taken, random, preferred);
+  if ("exhausted" in chosen) throw new Failure(exhausted(chosen.exhausted));
+  for (const family of families) reportChoice(family, config, preferred, chosen, view, log);
+  return chosen;
+}
+
+/** What we would like to keep: the subnets of subnet.env, or else of the record that we had to remove. */
+function preference(claim: Claim, removed: readonly Lease[]): Subnets {
+  const old = removed[0]?.subnets;
+  return { v4: claim.previous.v4 ?? old?.v4 ?? null, v6: claim.previous.v6 ?? old?.v6 ?? null };
+}
+
+/**
+ * Members of a stored value that belong to nobody we know are kept when we write it again. `Speaks` is ours: it is what the
+ * claim says.
+ */
+function inheritExtra(claimed: LeaseRecord, stored: LeaseRecord): LeaseRecord {
+  const { Speaks: _ours, ...foreign } = stored.extra ?? {};
+  const extra = { ...foreign, ...claimed.extra };
+  return Object.keys(extra).length === 0 ? claimed : { ...claimed, extra };
+}
+
+/** A host is known by its public IPv4 address, or by the IPv6 one where it has no other. */
+function sameHost(a: LeaseRecord, b: LeaseRecord): boolean {
+  if (a.publicIp !== null || b.publicIp !== null) return sameIp(a.publicIp, b.publicIp);
+  return a.publicIpv6 !== null && sameIp(a.publicIpv6, b.publicIpv6);
+}
+
+function identityOf(record: LeaseRecord): string {
+  const address = record.publicIp ?? record.publicIpv6;
+  if (address !== null) return formatIp(address);
+  throw new Failure("acquire a subnet: this host has no public IP address to be known by; give -public-ip");
+}
+
+// What people read.
+
+function reportDuplicate(kept: Lease, other: Lease, log?: Log): void {
+  log?.warn(
+    `Lease (${describeSubnets(other.subnets)}) has our public IP too; the older (${
+      describeSubnets(kept.subnets)
+    }) counts. ` +
+      `Is another host using this address? Otherwise remove the record, or let it run out`,
+  );
+}
+
+function reportRemoval(lease: Lease, { config, record }: Claim, log?: Log): void {
+  const found = `Found lease (${describeSubnets(lease.subnets)}) for current IP (${identityOf(record)})`;
+  log?.warn(
+    compatible(lease.subnets, config)
+      ? `${found} but an older lease of another host overlaps it, deleting`
+      : `${found} but not compatible with current config, deleting${
+        lease.expires === null ? " (it was a reservation)" : ""
+      }`,
+  );
+}
+
+function reportChoice(
+  family: Family,
+  config: NetworkConfig,
+  preferred: Subnets,
+  chosen: Subnets,
+  view: Listing,
+  log?: Log,
+): void {
+  const network = networkOf(config, family);
+  const [wanted, got] = [subnetOf(preferred, family), subnetOf(chosen, family)];
+  if (network === null || got === null) return;
+  if (samePrefix(wanted, got)) {
+    log?.info(`Found previously leased subnet (${formatPrefix(got)}), reusing`);
+    return;
+  }
+  if (wanted !== null) {
+    log?.warn(`Previously leased subnet (${formatPrefix(wanted)}) ${whyNot(wanted, view)}; taking another`);
+  }
+  log?.info(`Picking subnet in range ${formatIp(network.subnetMin)} ... ${formatIp(network.subnetMax)}`);
+}
+
+function whyNot(wanted: Prefix, view: Listing): string {
+  const held = (subnets: Subnets | null) => {
+    const subnet = subnets && subnetOf(subnets, wanted.ip.family);
+    return subnet !== null && overlaps(subnet, wanted);
+  };
+  const holder = view.leases.find((lease) => held(lease.subnets));
+  if (holder !== undefined) return `now belongs to ${describeHost(holder.record)}`;
+  const unreadable = view.unreadable.some(({ subnets }) => held(subnets));
+  return unreadable ? "has a record that can't be read" : "is not compatible with current config";
+}
+
+function describeHost(record: LeaseRecord): string {
+  const address = record.publicIp ?? record.publicIpv6;
+  return address === null ? "a host without address" : formatIp(address);
+}
+
+function exhausted(network: FamilyNetwork): string {
+  const { family, subnetLen, subnetMin, subnetMax } = network;
+  const six = family === 6 ? "IPv6" : "";
+  return `out of subnets: all ${subnetCount(network)} /${subnetLen} subnets from ${formatIp(subnetMin)} ` +
+    `to ${formatIp(subnetMax)} are taken; enlarge ${six}Network, give a longer ${six}SubnetLen, ` +
+    `or remove the records of hosts that are gone`;
+}

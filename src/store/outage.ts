@@ -1,0 +1,43 @@
+/** Waiting for a store that does not answer: back-off from 0.1 to 5 seconds, and one line in the log for each outage. */
+import type { Clock } from "../model/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { StoreUnavailable } from "./store.ts";
+
+export interface OutageDeps {
+  readonly clock: Clock;
+  readonly log?: Log;
+}
+
+const FIRST_MS = 100;
+const LAST_MS = 5_000;
+
+/** Milliseconds to wait before the `n`th further try, n from 0. */
+export function backoff(n: number): number {
+  return Math.min(FIRST_MS * 2 ** Math.min(n, 16), LAST_MS);
+}
+
+/**
+ * Does `work`, again and again while it rejects with StoreUnavailable.
+ *
+ * @throws whatever else `work` throws; the signal's reason on abort
+ */
+export async function untilAvailable<T>(
+  work: () => Promise<T>,
+  { clock, log }: OutageDeps,
+  signal: AbortSignal,
+): Promise<T> {
+  for (let failures = 0;; failures++) {
+    signal.throwIfAborted();
+    try {
+      const result = await work();
+      if (failures > 0) log?.info("The store answers again");
+      return result;
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      if (failures === 0) {
+        log?.warn(`The store does not answer: ${error.message}; trying again until it does`);
+      }
+      await clock.sleep(backoff(failures), signal);
+    }
+  }
+}
