@@ -99,11 +99,11 @@ echo ready
 cat > /dev/null
 set +e
 groups() { ls -d "/sys/fs/cgroup/$1" /sys/fs/cgroup/*/"$1" 2> /dev/null; }
-mine=$(readlink /proc/$$/ns/mnt)
+mine=$(readlink /proc/$$/ns/mnt | tr '[]' '??')
 for round in 1 2 3; do
-  for process in /proc/[0-9]*; do
-    [ "$process" = /proc/$$ ] && continue
-    [ "$(readlink "$process/ns/mnt")" = "$mine" ] && kill -9 "\${process#/proc/}"
+  for link in $(find /proc/[0-9]*/ns/mnt -lname "$mine" ! -path "/proc/$$/*"); do
+    process=\${link#/proc/}
+    kill -9 "\${process%%/*}"
   done
   for group in $(groups "$1"); do
     find "$group" -name cgroup.procs -exec cat {} + | xargs -r kill -9

@@ -50,11 +50,11 @@ export class Topology implements AsyncDisposable {
   readonly #tag = crypto.randomUUID().slice(0, 6);
   readonly #stack = new AsyncDisposableStack();
   readonly #places: Place[] = [];
+  readonly #namespaces: Namespace[] = [];
   readonly #options: TopologyOptions;
 
   private constructor(options: TopologyOptions) {
     this.#options = options;
-    this.#stack.defer(() => Deno.remove(this.directory, { recursive: true }));
   }
 
   static async create(options: TopologyOptions): Promise<Topology> {
@@ -115,7 +115,12 @@ export class Topology implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack.disposeAsync();
+    try {
+      await this.#stack.disposeAsync();
+    } finally {
+      await Promise.all(this.#namespaces.map((namespace) => namespace[Symbol.asyncDispose]()));
+      await Deno.remove(this.directory, { recursive: true });
+    }
   }
 
   async #build(): Promise<void> {
@@ -159,9 +164,9 @@ export class Topology implements AsyncDisposable {
   }
 
   async #namespace(name: string): Promise<Namespace> {
-    return this.watch(
-      this.#stack.use(await createNamespace(`denim-${this.#tag}-${name.replace(/^denim-\w+-/, "")}`)),
-    );
+    const namespace = await createNamespace(`denim-${this.#tag}-${name.replace(/^denim-\w+-/, "")}`);
+    this.#namespaces.push(namespace);
+    return this.watch(namespace);
   }
 }
 
