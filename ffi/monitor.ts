@@ -1,0 +1,87 @@
+/**
+ * Kernel events as an async iterable: the C library's monitor thread, its pipe, its mask.
+ *
+ * The thread writes one byte when its mask leaves zero; reading the byte and then taking the mask can find nothing (an
+ * earlier take had it already) but never miss anything. The iterable ends, and the thread with it, when the signal is
+ * aborted. Changes are gathered: however slow the reader is, at most one set waits.
+ */
+import { Socket } from "node:net";
+import { Failure } from "../src/model/errors.ts";
+import { describeErrno } from "./errno.ts";
+import { EVENT } from "./layout.ts";
+import type { Library } from "./library.ts";
+import type { MonitorKind } from "./records.ts";
+
+export interface Monitor {
+  readonly events: AsyncIterable<ReadonlySet<MonitorKind>>;
+  /** From now on neighbour and FDB events count on these devices only. */
+  readonly watchDevices: (indexes: readonly number[]) => void;
+}
+
+/**
+ * Starts the thread.
+ *
+ * @param port the netlink port whose own changes are left out
+ * @throws {Failure} where the kernel refuses the subscription
+ */
+export function openMonitor(library: Library, port: number, signal: AbortSignal): Monitor {
+  const { symbols } = library;
+  const error = new Int32Array(1);
+  const handle = symbols.denim_monitor_start(port, error);
+  if (handle === null) throw new Failure(`watch for kernel events: ${describeErrno(error[0] ?? 0)}`);
+  const pipe = new Socket({ fd: symbols.denim_monitor_pipe(handle), readable: true, writable: false });
+  const waiting = new Gathered();
+  let stopped = false;
+  const stop = () => {
+    if (stopped) return;
+    stopped = true;
+    symbols.denim_monitor_stop(handle);
+    pipe.destroy();
+    waiting.end();
+  };
+  pipe.on("data", () => stopped || waiting.add(symbols.denim_monitor_take(handle)));
+  pipe.on("error", stop);
+  pipe.on("close", stop);
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  return {
+    events: waiting,
+    watchDevices: (indexes) => {
+      const of = Uint32Array.from(indexes);
+      if (!stopped) symbols.denim_monitor_devices(handle, of, of.length);
+    },
+  };
+}
+
+/** The events that nobody has taken yet, as one mask. */
+class Gathered implements AsyncIterable<ReadonlySet<MonitorKind>> {
+  #mask = 0;
+  #ended = false;
+  #wake = () => {};
+
+  add(mask: number): void {
+    this.#mask |= mask;
+    this.#wake();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ReadonlySet<MonitorKind>> {
+    while (true) {
+      if (this.#mask === 0 && !this.#ended) await new Promise<void>((wake) => this.#wake = wake);
+      if (this.#ended) return;
+      const mask = this.#mask;
+      this.#mask = 0;
+      if (mask !== 0) yield kindsOf(mask);
+    }
+  }
+}
+
+const kinds = Object.entries(EVENT) as [MonitorKind, number][];
+
+function kindsOf(mask: number): ReadonlySet<MonitorKind> {
+  return new Set(kinds.filter(([, bit]) => (mask & bit) !== 0).map(([kind]) => kind));
+}

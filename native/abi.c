@@ -1,0 +1,44 @@
+/*
+ * The handshake. The table lists, record by record, the size and then the offset of every member that codec.ts touches, in
+ * the order of ffi/layout.ts: whoever edits one edits both.
+ */
+#include "denim.h"
+
+#include <stddef.h>
+
+#define AT(record, member) (uint32_t)offsetof(struct denim_##record, member)
+
+static const uint32_t layout[] = {
+	sizeof(struct denim_head), AT(head, verb), AT(head, result),
+
+	sizeof(struct denim_link), AT(link, index), AT(link, mtu), AT(link, up), AT(link, has_mac), AT(link, mac),
+	AT(link, has_vxlan), AT(link, vxlan_flags), AT(link, vni), AT(link, lower), AT(link, ageing), AT(link, port),
+	AT(link, ttl), AT(link, tos), AT(link, local_family), AT(link, group_family), AT(link, local), AT(link, group),
+	AT(link, name), AT(link, type), AT(link, alias),
+
+	sizeof(struct denim_address), AT(address, index), AT(address, flags), AT(address, family), AT(address, length),
+	AT(address, scope), AT(address, address),
+
+	sizeof(struct denim_route), AT(route, index), AT(route, table), AT(route, metric), AT(route, paths),
+	AT(route, nexthop), AT(route, family), AT(route, length), AT(route, gateway_family), AT(route, source_family),
+	AT(route, protocol), AT(route, scope), AT(route, type), AT(route, tos), AT(route, onlink), AT(route, destination),
+	AT(route, gateway), AT(route, source),
+
+	sizeof(struct denim_neighbour), AT(neighbour, index), AT(neighbour, state), AT(neighbour, flags),
+	AT(neighbour, protocol), AT(neighbour, table), AT(neighbour, address_family), AT(neighbour, has_mac),
+	AT(neighbour, mac), AT(neighbour, address),
+};
+
+uint32_t denim_abi_version(void)
+{
+	return DENIM_ABI_VERSION;
+}
+
+uint32_t denim_layout(uint32_t *out, uint32_t capacity)
+{
+	uint32_t count = sizeof(layout) / sizeof(layout[0]);
+
+	for (uint32_t i = 0; i < count && i < capacity; i++)
+		out[i] = layout[i];
+	return count;
+}

@@ -1,0 +1,194 @@
+/*
+ * libdenim: what the TypeScript side may call, and the records both sides share.
+ *
+ * The library knows the kernel's wire formats and nothing else: no decision is taken here. Records are flat, of fixed
+ * size, naturally aligned with explicit padding, and live in buffers that the caller owns. The same record is read and
+ * applied; each carries the verb to apply and, afterwards, its own result. Results are 0 or a negative errno.
+ *
+ * Addresses are in network order, everything else in host order. A `*_family` of 0 means "none". Text is NUL-terminated.
+ *
+ * Whoever changes a record, a signature or a meaning raises DENIM_ABI_VERSION; `denim_layout` catches what was forgotten.
+ * A handle is used by one thread at a time.
+ */
+#ifndef DENIM_H
+#define DENIM_H
+
+#include <stdint.h>
+
+#define DENIM_ABI_VERSION 1u
+#define DENIM_EXPORT __attribute__((visibility("default")))
+
+enum denim_family { DENIM_NONE = 0, DENIM_V4 = 4, DENIM_V6 = 6 };
+
+/* 0 is for a record that the caller could not fill in: it is answered with -EINVAL and never reaches the kernel. */
+enum denim_verb { DENIM_CREATE = 1, DENIM_REPLACE = 2, DENIM_CHANGE = 3, DENIM_DELETE = 4 };
+
+/* Every record starts with this. */
+struct denim_head {
+	uint32_t verb;
+	int32_t result;
+};
+
+enum denim_vxlan_flag {
+	DENIM_VXLAN_LEARNING = 1 << 0,
+	DENIM_VXLAN_PROXY = 1 << 1,
+	DENIM_VXLAN_RSC = 1 << 2,
+	DENIM_VXLAN_L2MISS = 1 << 3,
+	DENIM_VXLAN_L3MISS = 1 << 4,
+	DENIM_VXLAN_UDP_CSUM = 1 << 5,
+	DENIM_VXLAN_ZERO_CSUM6_TX = 1 << 6,
+	DENIM_VXLAN_ZERO_CSUM6_RX = 1 << 7,
+	DENIM_VXLAN_GBP = 1 << 8,
+};
+
+struct denim_link {
+	struct denim_head head;
+	uint32_t index; /* 0 on apply: the device is named only */
+	uint32_t mtu; /* 0 on apply: leave it */
+	uint8_t up;
+	uint8_t has_mac; /* 0 on apply: leave it */
+	uint8_t mac[6];
+	uint32_t has_vxlan; /* 0 on apply: leave it */
+	uint32_t vxlan_flags;
+	uint32_t vni;
+	uint32_t lower;
+	uint32_t ageing; /* seconds; 0: entries never age */
+	uint16_t port; /* 0 on apply: the kernel's default */
+	uint8_t ttl;
+	uint8_t tos;
+	uint8_t local_family;
+	uint8_t group_family;
+	uint8_t pad[2];
+	uint8_t local[16];
+	uint8_t group[16];
+	char name[16];
+	char type[16];
+	char alias[256];
+};
+
+struct denim_address {
+	struct denim_head head;
+	uint32_t index;
+	uint32_t flags; /* IFA_F_* */
+	uint8_t family;
+	uint8_t length;
+	uint8_t scope;
+	uint8_t pad;
+	uint8_t address[16];
+};
+
+struct denim_route {
+	struct denim_head head;
+	uint32_t index;
+	uint32_t table;
+	uint32_t metric;
+	uint32_t paths; /* of a multipath route; such a route can be read and deleted, not made */
+	uint32_t nexthop;
+	uint8_t family;
+	uint8_t length;
+	uint8_t gateway_family;
+	uint8_t source_family;
+	uint8_t protocol;
+	uint8_t scope;
+	uint8_t type;
+	uint8_t tos;
+	uint8_t onlink;
+	uint8_t pad[3];
+	uint8_t destination[16];
+	uint8_t gateway[16];
+	uint8_t source[16];
+};
+
+enum denim_table { DENIM_NEIGHBOUR_V4 = 4, DENIM_NEIGHBOUR_V6 = 6, DENIM_FDB = 7 };
+
+struct denim_neighbour {
+	struct denim_head head;
+	uint32_t index;
+	uint16_t state; /* NUD_* */
+	uint8_t flags; /* NTF_* */
+	uint8_t protocol;
+	uint8_t table; /* enum denim_table */
+	uint8_t address_family;
+	uint8_t has_mac;
+	uint8_t pad;
+	uint8_t mac[6];
+	uint8_t pad2[2];
+	uint8_t address[16];
+};
+
+/* Handshake: the version, and sizes and offsets of every record member in the order of abi.c. */
+DENIM_EXPORT uint32_t denim_abi_version(void);
+DENIM_EXPORT uint32_t denim_layout(uint32_t *out, uint32_t capacity);
+
+/*
+ * rtnetlink. The socket belongs to the network namespace of the thread that opens it and keeps that namespace whichever
+ * thread uses it. denim_open returns NULL and a negative errno in *error where it fails.
+ */
+struct denim_netlink;
+DENIM_EXPORT struct denim_netlink *denim_open(int32_t *error);
+DENIM_EXPORT void denim_close(struct denim_netlink *nl);
+DENIM_EXPORT uint32_t denim_port(const struct denim_netlink *nl);
+
+/*
+ * Reads: the number of records there are, or a negative errno. Where it is above `capacity` only the first `capacity` were
+ * written: call again with more room. -EAGAIN: the tables changed under every attempt.
+ */
+DENIM_EXPORT int32_t denim_read_links(struct denim_netlink *nl, struct denim_link *out, uint32_t capacity);
+DENIM_EXPORT int32_t denim_read_addresses(struct denim_netlink *nl, struct denim_address *out, uint32_t capacity);
+DENIM_EXPORT int32_t denim_read_routes(struct denim_netlink *nl, uint32_t table, struct denim_route *out,
+				       uint32_t capacity);
+DENIM_EXPORT int32_t denim_read_neighbours(struct denim_netlink *nl, const uint32_t *indexes, uint32_t index_count,
+					   struct denim_neighbour *out, uint32_t capacity);
+
+/*
+ * Applies: every record is tried, in order, whatever became of those before it, and has its result in head.result.
+ * 0, or a negative errno where the socket itself failed (records not tried then carry that errno too).
+ */
+DENIM_EXPORT int32_t denim_apply_links(struct denim_netlink *nl, struct denim_link *records, uint32_t count);
+DENIM_EXPORT int32_t denim_apply_addresses(struct denim_netlink *nl, struct denim_address *records, uint32_t count);
+DENIM_EXPORT int32_t denim_apply_routes(struct denim_netlink *nl, struct denim_route *records, uint32_t count);
+DENIM_EXPORT int32_t denim_apply_neighbours(struct denim_netlink *nl, struct denim_neighbour *records, uint32_t count);
+
+/* In: family and destination. Out: the kernel's answer in the same record, or its errno in head.result. */
+DENIM_EXPORT int32_t denim_look_up(struct denim_netlink *nl, struct denim_route *records, uint32_t count);
+
+/*
+ * Monitor: a thread that gathers what changed into a bit mask and writes one byte to a pipe whenever the mask leaves zero.
+ * `own_port` is the denim_port whose changes are left out (0: none). The pipe's read end is the caller's to close. The vxlan
+ * driver does not say whose change an FDB notification tells of, so those of our own are told too.
+ */
+enum denim_event {
+	DENIM_EVENT_LINK = 1 << 0,
+	DENIM_EVENT_ADDRESS = 1 << 1,
+	DENIM_EVENT_ROUTE = 1 << 2,
+	DENIM_EVENT_NEIGHBOUR = 1 << 3,
+	DENIM_EVENT_FDB = 1 << 4,
+	DENIM_EVENT_NFTABLES = 1 << 5,
+	DENIM_EVENT_LOST = 1 << 6,
+};
+
+struct denim_monitor;
+DENIM_EXPORT struct denim_monitor *denim_monitor_start(uint32_t own_port, int32_t *error);
+DENIM_EXPORT int32_t denim_monitor_pipe(const struct denim_monitor *monitor);
+DENIM_EXPORT uint32_t denim_monitor_take(struct denim_monitor *monitor);
+/* Neighbour and FDB events count on these devices only from now on; before the first call, on all. */
+DENIM_EXPORT void denim_monitor_devices(struct denim_monitor *monitor, const uint32_t *indexes, uint32_t count);
+/* Ends and joins the thread, frees everything but the pipe's read end. */
+DENIM_EXPORT void denim_monitor_stop(struct denim_monitor *monitor);
+
+/* sd_notify(3): one datagram to a path or, with a leading '@', to an abstract address. */
+DENIM_EXPORT int32_t denim_notify(const char *address, uint32_t address_length, const char *message,
+				  uint32_t message_length);
+
+/* CLOCK_BOOTTIME in nanoseconds: monotonic, suspend included. */
+DENIM_EXPORT int64_t denim_boot_time(void);
+/* From now on SIGUSR1 does nothing: it would make V8 open its inspector on a TCP port. */
+DENIM_EXPORT int32_t denim_ignore_inspector_signal(void);
+/*
+ * Takes the lock `name`, an abstract socket of this network namespace: a descriptor that holds it until closed, by whatever
+ * kind of exit, or -EADDRINUSE.
+ */
+DENIM_EXPORT int32_t denim_lock(const char *name, uint32_t name_length);
+DENIM_EXPORT void denim_unlock(int32_t descriptor);
+
+#endif
