@@ -74,9 +74,7 @@ function translateLink(operation: Operation, table: LinkTable): Translation<Link
     return { impossible: `a device of type "${object.fields.type}" can't be made here` };
   }
   const create: Change<LinkRecord> = { verb: "create", record: wholeRecord(object, table) };
-  // The kernel takes no alias at creation.
-  const mark: Change<LinkRecord> = { verb: "change", record: { ...create.record, vxlan: null } };
-  return verb === "recreate" ? [removal(object), create, mark] : [create, mark];
+  return verb === "recreate" ? [removal(object), create] : [create];
 }
 
 function removal(link: Obj): Change<LinkRecord> {

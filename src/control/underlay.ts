@@ -1,0 +1,249 @@
+/**
+ * Choosing the external interface: the device that carries the tunnels, its own addresses, and the addresses that other hosts
+ * are told. Upstream's order: each -iface, each -iface-regex, -iface-can-reach; without any of them the default route.
+ * What is not found is logged and the next is tried.
+ *
+ * Where we differ: a public IP that stands on no interface is one behind NAT, not an error: it is told to others, and the
+ * tunnels start at the interface's own address. A public IP that does stand on the interface is the tunnels' source.
+ * With two families, one default route is enough; where there are two they must agree.
+ */
+import { Failure, messageOf } from "../model/errors.ts";
+import { type Family, formatIp, type Ip, parseIp, sameIp } from "../model/ip.ts";
+import type { Interface, InterfaceAddress, Kernel, RouteAnswer } from "../kernel/kernel.ts";
+import type { ChosenUnderlay } from "./host.ts";
+import { interfacePattern } from "./interface_pattern.ts";
+
+/** Members as the flags of these names; null and empty where not given. */
+export interface UnderlayOptions {
+  /** Addresses or names. */
+  readonly iface: readonly string[];
+  readonly ifaceRegex: readonly string[];
+  readonly ifaceCanReach: Ip | null;
+  readonly publicIp: Ip | null;
+  readonly publicIpv6: Ip | null;
+}
+
+/** What the kernel said. */
+export interface UnderlayFacts {
+  readonly interfaces: readonly Interface[];
+  /** Device of the default route; null where there is none, or not a single one. */
+  readonly defaultDevices: ReadonlyMap<Family, string | null>;
+  /** How -iface-can-reach is reached. */
+  readonly reach: RouteAnswer | null;
+}
+
+export interface UnderlayChoice {
+  readonly chosen: ChosenUnderlay;
+  /** What was found and why, in upstream's words; to be logged at info level. */
+  readonly log: readonly string[];
+}
+
+/** An interface, and addresses on it that the user named in one way or another. */
+interface Found {
+  readonly face: Interface;
+  readonly named: readonly Ip[];
+}
+
+/** Everything that one choice looks at. */
+interface Question {
+  readonly facts: UnderlayFacts;
+  readonly options: UnderlayOptions;
+  readonly families: readonly Family[];
+}
+
+/**
+ * Asks the kernel and chooses. `families`: those of the network configuration.
+ *
+ * @throws Failure where nothing fits; it names what there is
+ */
+export async function findUnderlay(
+  kernel: Kernel,
+  options: UnderlayOptions,
+  families: readonly Family[],
+): Promise<UnderlayChoice> {
+  const defaults = families.map(async (family) => [family, await kernel.defaultDevice(family)] as const);
+  const [interfaces, defaultDevices, [reach = null]] = await Promise.all([
+    kernel.interfaces(),
+    Promise.all(defaults),
+    options.ifaceCanReach ? kernel.routes([options.ifaceCanReach]) : [],
+  ]);
+  return chooseUnderlay({ interfaces, defaultDevices: new Map(defaultDevices), reach }, options, families);
+}
+
+/** The choice itself. @throws Failure where nothing fits; it names what there is */
+export function chooseUnderlay(
+  facts: UnderlayFacts,
+  options: UnderlayOptions,
+  families: readonly Family[],
+): UnderlayChoice {
+  const question = { facts, options, families };
+  const attempts = [
+    ...options.iface.map((name) => ({ name, find: () => byNameOrAddress(question, name) })),
+    ...options.ifaceRegex.map((name) => ({ name, find: () => byPattern(question, name) })),
+    ...(options.ifaceCanReach
+      ? [{ name: formatIp(options.ifaceCanReach), find: () => byRoute(question) }]
+      : []),
+  ];
+  if (attempts.length === 0) return byDefault(question);
+  const failures: string[] = [];
+  for (const { name, find } of attempts) {
+    try {
+      const choice = complete(question, find());
+      return { ...choice, log: [...failures, ...choice.log] };
+    } catch (thrown) {
+      failures.push(`Could not find valid interface matching ${name}: ${messageOf(thrown)}`);
+    }
+  }
+  throw new Failure(
+    `choose the external interface: Failed to find interface to use that matches the interfaces and/or regexes provided; ` +
+      `${
+        failures.join("; ")
+      }; correct -iface, -iface-regex or -iface-can-reach, or leave them out for the default route`,
+  );
+}
+
+function byNameOrAddress({ facts }: Question, text: string): Found {
+  const address = parseIp(text);
+  const face = facts.interfaces.find((f) => address ? holdsIp(f, address) : f.name === text);
+  if (face) return { face, named: address ? [address] : [] };
+  throw new Failure(`no interface has this name or address; there are ${describe(facts.interfaces)}`);
+}
+
+/** Addresses come before names: the pattern may be about the network that the tunnels shall use. */
+function byPattern({ facts, families }: Question, text: string): Found {
+  const pattern = interfacePattern(text);
+  for (const face of facts.interfaces) {
+    const matches = families.map((f) => usable(face, f).find((a) => pattern.test(formatIp(a))));
+    const named = matches.filter((address) => address !== undefined);
+    if (named.length === families.length) return { face, named };
+  }
+  const face = facts.interfaces.find(({ name }) => pattern.test(name));
+  if (face) return { face, named: [] };
+  const there = describe(facts.interfaces);
+  throw new Failure(
+    `could not match pattern ${text} to any of the available network interfaces (${there})`,
+  );
+}
+
+function byRoute({ facts }: Question): Found {
+  const { reach } = facts;
+  if (reach === null) throw new Failure("the kernel has no route there");
+  return { face: faceOf(facts, reach.device), named: reach.source ? [reach.source] : [] };
+}
+
+function byDefault(question: Question): UnderlayChoice {
+  const { facts, options } = question;
+  const publicIps = [options.publicIp, options.publicIpv6].filter((address) => address !== null);
+  const holder = facts.interfaces.find((face) => publicIps.some((address) => holdsIp(face, address)));
+  if (holder) return complete(question, { face: holder, named: [] });
+  const log = [
+    "Determining IP address of default interface",
+    ...publicIps.map((address) =>
+      `${
+        formatIp(address)
+      } is not on an interface of this host; it is taken for the address of a NAT in front of it`
+    ),
+  ];
+  const choice = complete(question, { face: defaultFace(question), named: [] });
+  return { ...choice, log: [...log, ...choice.log] };
+}
+
+function defaultFace({ facts, families }: Question): Interface {
+  const devices = families.flatMap((family) => facts.defaultDevices.get(family) ?? []);
+  const [first, second = first] = devices;
+  if (first === undefined) {
+    throw new Failure(
+      "choose the external interface: Failed to find any valid interface to use: there is no default route " +
+        `with a single output interface; name one with -iface, there are ${describe(facts.interfaces)}`,
+    );
+  }
+  if (second !== first) {
+    throw new Failure(
+      `choose the external interface: v6 default route interface ${second} must be the same with v4 default ` +
+        `route interface ${first}; name one with -iface`,
+    );
+  }
+  return faceOf(facts, first);
+}
+
+function faceOf({ interfaces }: UnderlayFacts, name: string): Interface {
+  const face = interfaces.find((candidate) => candidate.name === name);
+  if (!face) throw new Failure(`interface "${name}" has just gone; there are ${describe(interfaces)}`);
+  return face;
+}
+
+/** Adds what follows from the interface: an address of each family, the MTU, and what others are told. */
+function complete({ options, families }: Question, { face, named }: Found): UnderlayChoice {
+  const local = new Map(families.map((family) => [family, localAddress(face, family, named, options)]));
+  if (face.mtu === 0) {
+    throw new Failure(
+      `failed to determine MTU for ${face.name} interface: the kernel says 0; name another with -iface`,
+    );
+  }
+  const [v4, v6] = [local.get(4) ?? null, local.get(6) ?? null];
+  const publicIp = v4 && (options.publicIp ?? v4);
+  const publicIpv6 = v6 && (options.publicIpv6 ?? v6);
+  return {
+    chosen: { device: face.name, mtu: face.mtu, v4, v6, publicIp, publicIpv6 },
+    log: [
+      ...(v4 ? [`Using interface with name ${face.name} and address ${formatIp(v4)}`] : []),
+      ...(v6 ? [`Using interface with name ${face.name} and v6 address ${formatIp(v6)}`] : []),
+      ...(v4 ? [externalLine(options.publicIp, v4, "external address")] : []),
+      ...(v6 ? [externalLine(options.publicIpv6, v6, "external v6 address")] : []),
+    ],
+  };
+}
+
+function externalLine(given: Ip | null, local: Ip, what: string): string {
+  return given
+    ? `Using ${formatIp(given)} as external address`
+    : `Defaulting ${what} to interface address (${formatIp(local)})`;
+}
+
+/** The address that was named, else the public one where it is on the interface, else the best there is. */
+function localAddress(face: Interface, family: Family, named: readonly Ip[], options: UnderlayOptions): Ip {
+  const wanted = named.find((address) => address.family === family);
+  if (wanted) return wanted;
+  const publicIp = family === 4 ? options.publicIp : options.publicIpv6;
+  if (publicIp && holdsIp(face, publicIp)) return publicIp;
+  const [best] = usable(face, family);
+  if (!best) {
+    throw new Failure(
+      `failed to find IPv${family} address for interface ${face.name}: it has ${describeAddresses(face)}; ` +
+        "give it one, or name another with -iface",
+    );
+  }
+  return best;
+}
+
+/** Addresses that tunnels can start from, best first: global before link-local, permanent, not temporary. */
+function usable(face: Interface, family: Family): Ip[] {
+  const rank = (a: InterfaceAddress) =>
+    (isLinkLocal(a.address) ? 4 : 0) + (a.permanent ? 0 : 2) + (a.temporary ? 1 : 0);
+  return face.addresses
+    .filter((a) => a.address.family === family && (a.scope === "global" || a.scope === "link"))
+    .filter((a) => !a.deprecated && !isLoopback(a.address))
+    .sort((a, b) => rank(a) - rank(b))
+    .map((a) => a.address);
+}
+
+function holdsIp(face: Interface, address: Ip): boolean {
+  return face.addresses.some((a) => sameIp(a.address, address));
+}
+
+/** 169.254/16 (RFC 3927) or fe80::/10 (RFC 4291). */
+function isLinkLocal({ family, value }: Ip): boolean {
+  return family === 4 ? value >> 16n === 0xa9fen : value >> 118n === 0x3fan;
+}
+
+function isLoopback({ family, value }: Ip): boolean {
+  return family === 4 ? value >> 24n === 127n : value === 1n;
+}
+
+function describe(interfaces: readonly Interface[]): string {
+  return interfaces.map((face) => `${face.name}:[${describeAddresses(face)}]`).join(", ") || "none";
+}
+
+function describeAddresses(face: Interface): string {
+  return face.addresses.map((a) => formatIp(a.address)).join(" ") || "no address";
+}

@@ -1,0 +1,199 @@
+/**
+ * A kernel in memory, for tests of everything above it on thousands of schedules.
+ *
+ * It keeps the rules of the real one that matter to us: making what is there fails, removing what is absent succeeds, what
+ * stands on a device goes with it, a VXLAN device goes with its lower device, a device that goes down or gets another MAC
+ * loses what the real one loses (`fake_table.ts`). Whose an object is, is decided by the same code as on the real one; chains
+ * and jumps alone are simply ours unless `put` says otherwise.
+ *
+ * Faults come in through `refuse`, `unreadable` and `pause`; an administrator's hand through `put` and `remove`.
+ */
+import type { Family, Ip } from "../model/ip.ts";
+import type { Kind, Obj } from "../model/objects.ts";
+import type { KindRules, Observed, Operation, Outcome, Standing } from "../model/plan.ts";
+import { FakeTable } from "./fake_table.ts";
+import { iptablesDriver } from "./firewall/iptables.ts";
+import type { Interface, Kernel, KernelEvent, Owner, RouteAnswer, Scope } from "./kernel.ts";
+import { addressRules } from "./addresses.ts";
+import { fdbRules } from "./fdb.ts";
+import { linkRules } from "./links.ts";
+import { neighbourRules } from "./neighbours.ts";
+import { failed, succeeded } from "./outcomes.ts";
+import { addressStanding, fdbStanding, linkStanding, neighbourStanding, routeStanding } from "./ownership.ts";
+import { routeRules } from "./routes.ts";
+import { sysctlRules } from "./sysctls.ts";
+
+type EventKinds = KernelEvent["kinds"];
+
+/** The underlay as the fake kernel tells of it. All of it can be changed while a test runs. */
+export interface FakeUnderlay {
+  interfaces: readonly Interface[];
+  route: (to: Ip) => RouteAnswer | null;
+  defaultDevice: (family: Family) => string | null;
+}
+
+export class FakeKernel implements Kernel {
+  readonly rules: ReadonlyMap<Kind, KindRules>;
+  /** How many operations were tried since the start, refused ones included. */
+  tried = 0;
+  /** What an operation fails with, or null to let it through; `nth` counts from 0. Throwing is the process's death. */
+  refuse: (operation: Operation, nth: number) => string | null = () => null;
+  /** Why reading fails, or null. */
+  unreadable: () => string | null = () => null;
+  /** Awaited before each read and each apply: lets a simulation put other things in between. */
+  pause: (before: "read" | "apply") => Promise<void> = () => Promise.resolve();
+  readonly #table = new FakeTable();
+  readonly #foreign = new Map<string, Standing>();
+  readonly #listeners = new Set<Listener>();
+
+  constructor(readonly underlay: FakeUnderlay) {
+    const firewall = iptablesDriver({ run: () => Promise.reject(new Error("no programs here")) }).rules;
+    const network = [linkRules, sysctlRules, addressRules, neighbourRules, fdbRules, routeRules];
+    this.rules = new Map([...network, ...firewall].map((rules) => [rules.kind, rules]));
+    for (const { name, mtu, up } of underlay.interfaces) {
+      this.#table.create({ kind: "link", key: name, fields: { type: "", mtu, up } });
+    }
+  }
+
+  /** Everything that stands, the administrator's things included. */
+  objects(): Obj[] {
+    return [...this.#table.all()];
+  }
+
+  get(kind: Kind, key: string): Obj | undefined {
+    return this.#table.get(kind, key);
+  }
+
+  /** An administrator makes or changes something; `standing` for a chain or jump that is not ours. Tells listeners. */
+  put(object: Obj, standing: Standing = "ours"): void {
+    this.#foreign.set(`${object.kind} ${object.key}`, standing);
+    this.#table.replace(object);
+    this.emit(new Set([object.kind]));
+  }
+
+  /** An administrator removes something. Tells listeners. */
+  remove(kind: Kind, key: string): void {
+    this.#table.remove(kind, key);
+    this.emit(new Set([kind]));
+  }
+
+  /** Tells listeners that something changed, true or not. */
+  emit(kinds: EventKinds): void {
+    for (const listener of this.#listeners) listener.tell(kinds);
+  }
+
+  async read(owner: Owner, scope: Scope): Promise<Observed[]> {
+    await this.pause("read");
+    const why = this.unreadable();
+    if (why !== null) throw new Error(why);
+    const devices = new Map<string, Standing>();
+    for (const device of owner.devices) {
+      const link = this.#table.get("link", device);
+      const standing = link && linkStanding(link, owner);
+      if (standing) devices.set(device, standing);
+    }
+    const observed: Observed[] = [];
+    for (const object of this.#table.all()) {
+      if (!scope[isFirewall(object.kind) ? "firewall" : "network"]) continue;
+      const standing = this.#standing(object, owner, devices);
+      if (standing !== null) observed.push({ ...object, standing });
+    }
+    return observed;
+  }
+
+  async apply(operations: readonly Operation[]): Promise<Outcome[]> {
+    await this.pause("apply");
+    const outcomes = operations.map((operation) => this.#applyOne(operation));
+    // The real kernel does not say who changed an FDB entry, so our own changes come back as events.
+    if (operations.some(({ object }) => object.kind === "fdb")) this.emit(new Set(["fdb"]));
+    return outcomes;
+  }
+
+  events(signal: AbortSignal): AsyncIterable<KernelEvent> {
+    const listener = new Listener();
+    this.#listeners.add(listener);
+    signal.addEventListener("abort", () => {
+      this.#listeners.delete(listener);
+      listener.tell(new Set());
+    }, { once: true });
+    return listener.until(signal);
+  }
+
+  interfaces(): Promise<Interface[]> {
+    return Promise.resolve([...this.underlay.interfaces]);
+  }
+
+  routes(to: readonly Ip[]): Promise<(RouteAnswer | null)[]> {
+    return Promise.resolve(to.map((address) => this.underlay.route(address)));
+  }
+
+  defaultDevice(family: Family): Promise<string | null> {
+    return Promise.resolve(this.underlay.defaultDevice(family));
+  }
+
+  [Symbol.dispose](): void {
+    this.#listeners.clear();
+  }
+
+  #applyOne(operation: Operation): Outcome {
+    const refused = this.refuse(operation, this.tried++) ?? this.#change(operation);
+    const rules = this.rules.get(operation.object.kind)!;
+    return refused === null ? succeeded(operation) : failed(rules, operation, refused);
+  }
+
+  #change({ verb, object }: Operation): string | null {
+    switch (verb) {
+      case "create":
+        this.#foreign.delete(`${object.kind} ${object.key}`);
+        return this.#table.create(object);
+      case "modify":
+        return this.#table.modify(object);
+      case "recreate":
+        this.#table.remove(object.kind, object.key);
+        return this.#table.create(object);
+      case "delete":
+        return this.#table.remove(object.kind, object.key);
+    }
+  }
+
+  #standing(object: Obj, owner: Owner, devices: ReadonlyMap<string, Standing>): Standing | null {
+    switch (object.kind) {
+      case "link":
+        return linkStanding(object, owner);
+      case "address":
+        return addressStanding(object, owner, devices);
+      case "neighbour":
+        return neighbourStanding(object, owner, devices);
+      case "fdb":
+        return fdbStanding(object, devices);
+      case "route":
+        return routeStanding(object, owner);
+      default:
+        return this.#foreign.get(`${object.kind} ${object.key}`) ?? "ours";
+    }
+  }
+}
+
+function isFirewall(kind: Kind): boolean {
+  return kind === "chain" || kind === "jump";
+}
+
+/** Gathers what was told since the last turn. */
+class Listener {
+  #told = new Set<Kind | "lost">();
+  #wake: () => void = () => {};
+
+  tell(kinds: EventKinds): void {
+    for (const kind of kinds) this.#told.add(kind);
+    this.#wake();
+  }
+
+  async *until(signal: AbortSignal): AsyncGenerator<KernelEvent> {
+    while (!signal.aborted) {
+      if (this.#told.size === 0) await new Promise<void>((resolve) => this.#wake = resolve);
+      const kinds = this.#told;
+      this.#told = new Set();
+      if (kinds.size > 0 && !signal.aborted) yield { kinds };
+    }
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The objects of the fake kernel and the consequences of changing them, as on Linux: error texts, what goes with a device,
+ * what a device loses when it goes down (routes, neighbours, IPv6 addresses; FDB and IPv4 addresses stay) or when its MAC
+ * changes (neighbours). Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
+ */
+import type { Fields, Kind, Obj } from "../model/objects.ts";
+import { parsePrefix } from "../model/prefix.ts";
+import { defaultMetric } from "./ownership.ts";
+
+const defaults: Partial<Record<Kind, Fields>> = {
+  link: { type: "", alias: "", mac: null, mtu: 1500, up: false, lower: null, local: null },
+  neighbour: { protocol: 0, state: "permanent" },
+  route: {
+    gateway: null,
+    device: null,
+    onlink: false,
+    protocol: 3,
+    scope: 0,
+    source: null,
+    tos: 0,
+    paths: 0,
+    nexthop: 0,
+  },
+};
+
+export class FakeTable {
+  readonly #objects = new Map<string, Obj>();
+  /** Ids by the device they stand on. */
+  readonly #on = new Map<string, Set<string>>();
+
+  all(): Iterable<Obj> {
+    return this.#objects.values();
+  }
+
+  get(kind: Kind, key: string): Obj | undefined {
+    return this.#objects.get(`${kind} ${key}`);
+  }
+
+  /** Null, or why not. */
+  create(object: Obj): string | null {
+    if (this.get(object.kind, object.key)) return "File exists";
+    const missing = this.#missing(object);
+    if (missing !== null) return missing;
+    this.#set({ ...object, fields: { ...defaults[object.kind], ...metric(object), ...object.fields } });
+    return null;
+  }
+
+  /** Null, or why not. What is absent is made, except a link. */
+  modify(object: Obj): string | null {
+    const before = this.get(object.kind, object.key);
+    if (!before) return object.kind === "link" ? "No such device" : this.create(object);
+    const missing = this.#missing(object);
+    if (missing !== null) return missing;
+    this.#forget(before);
+    const after = { ...object, fields: { ...before.fields, ...object.fields } };
+    this.#set(after);
+    if (after.kind === "link") this.#linkChanged(before, after);
+    return null;
+  }
+
+  /** As an administrator would: what stands there is changed, whatever it takes. */
+  replace(object: Obj): void {
+    const refused = this.modify(object) === null ? null : this.create(object);
+    if (refused !== null) throw new Error(`put ${object.kind} ${object.key}: ${refused}`);
+  }
+
+  /** Null, also where there was nothing; or why not. */
+  remove(kind: Kind, key: string): string | null {
+    const object = this.get(kind, key);
+    if (!object) return null;
+    if (kind === "chain" && this.#ledTo(key)) return "Device or resource busy";
+    this.#forget(object);
+    if (kind === "link") this.#linkGone(key);
+    return null;
+  }
+
+  #set(object: Obj): void {
+    const id = `${object.kind} ${object.key}`;
+    this.#objects.set(id, object);
+    if (object.on === undefined) return;
+    const there = this.#on.get(object.on) ?? new Set();
+    this.#on.set(object.on, there.add(id));
+  }
+
+  #forget(object: Obj): void {
+    const id = `${object.kind} ${object.key}`;
+    this.#objects.delete(id);
+    if (object.on !== undefined) this.#on.get(object.on)?.delete(id);
+  }
+
+  /** What an object needs and does not find. */
+  #missing({ kind, key, on, fields }: Obj): string | null {
+    if (kind === "link" && typeof fields.lower === "string" && !this.get("link", fields.lower)) {
+      return `there is no device "${fields.lower}" to stand on; check --iface`;
+    }
+    if (kind === "jump" && !this.get("chain", chainOf(key))) return "No chain/target/match by that name";
+    if (on === undefined) return null;
+    const device = this.get("link", on);
+    if (!device) return kind === "sysctl" ? "no such file or directory" : `there is no device "${on}"`;
+    return kind === "route" && device.fields.up !== true ? "Network is down" : null;
+  }
+
+  #standingOn(device: string): Obj[] {
+    return [...this.#on.get(device) ?? []].map((id) => this.#objects.get(id)!);
+  }
+
+  #linkChanged(before: Obj, after: Obj): void {
+    const wentDown = before.fields.up === true && after.fields.up !== true;
+    const newMac = before.fields.mac !== after.fields.mac;
+    for (const object of this.#standingOn(after.key)) {
+      const v6 = object.kind === "address" && String(object.fields.address).includes(":");
+      const lost = object.kind === "neighbour"
+        ? wentDown || newMac
+        : wentDown && (object.kind === "route" || v6);
+      if (lost) this.#forget(object);
+    }
+  }
+
+  #linkGone(name: string): void {
+    for (const object of this.#standingOn(name)) this.#forget(object);
+    const upper = [...this.all()].filter((o) => o.kind === "link" && o.fields.lower === name);
+    for (const link of upper) this.remove("link", link.key);
+  }
+
+  #ledTo(chain: string): boolean {
+    for (const object of this.all()) if (object.kind === "jump" && chainOf(object.key) === chain) return true;
+    return false;
+  }
+}
+
+/** `iptables nat POSTROUTING FLANNEL-POSTRTG` leads to the chain `iptables nat FLANNEL-POSTRTG`. */
+function chainOf(jump: string): string {
+  const [tool, table, , to] = jump.split(" ");
+  return `${tool} ${table} ${to}`;
+}
+
+function metric({ kind, fields }: Obj): Fields {
+  const destination = kind === "route" ? parsePrefix(String(fields.destination)) : null;
+  return destination ? { metric: defaultMetric(destination) } : {};
+}
