@@ -16,12 +16,7 @@ const CONFIG = JSON.stringify({ Network: "10.1.0.0/16", Backend: { Type: "vxlan"
 /** Long enough to see a message that is repeated every second. */
 const QUIET = 2500;
 
-interface Flags {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly endpoints?: string;
-}
+type Flags = Parameters<EtcdCluster["flags"]>[0];
 
 /** What is wrong, and what the one message must name. All of these are the user's to mend, so the daemon ends. */
 const refusals: Record<
@@ -65,7 +60,7 @@ for (const [what, { flags, says }] of Object.entries(refusals)) {
   scenario(`bad etcd: ${what} ends it with 1`, { hosts: 1 }, async (net) => {
     const etcd = await EtcdCluster.start(net);
     await etcd.ctl("put", `${PREFIX}/config`, CONFIG);
-    const daemon = launch(net.host(1), etcdFlags(etcd, await flags(etcd, net)));
+    const daemon = launch(net.host(1), etcd.flags(await flags(etcd, net)));
     assertEquals(await daemon.ended(30_000), 1);
     assertMatch(daemon.text, says);
     assert(!/^\s+at .*[:)]|internal error/m.test(daemon.text), daemon.text);
@@ -78,7 +73,7 @@ scenario("bad etcd: no etcd at start is said once, and waited for", { hosts: 1 }
   await etcd.ctl("put", `${PREFIX}/config`, CONFIG);
   await etcd.kill(1);
   const socket = await NotifySocket.listen(host, "/run/notify");
-  const daemon = launch(host, etcdFlags(etcd), { env: { NOTIFY_SOCKET: socket.address } });
+  const daemon = launch(host, etcd.flags(), { env: { NOTIFY_SOCKET: socket.address } });
   const says = /192\.168\.64\.11:2379/;
   await daemon.line(says);
   await pause(QUIET);
@@ -108,9 +103,9 @@ scenario("bad etcd: malformed keys and records of others harm nobody", { hosts: 
     }
   };
   await put(0, 3);
-  const daemon = await launchReady(net.host(1), etcdFlags(etcd));
+  const daemon = await launchReady(net.host(1), etcd.flags());
   await put(3, 7);
-  await launchReady(net.host(2), etcdFlags(etcd));
+  await launchReady(net.host(2), etcd.flags());
   await poll("the route to h2", 10_000, async () => /via .* onlink/.test(await routes(net.host(1))));
   assertEquals((await routes(net.host(1))).trim().split("\n").length, 1, await routes(net.host(1)));
   for (const key of Object.keys(rubbish)) {
@@ -119,16 +114,6 @@ scenario("bad etcd: malformed keys and records of others harm nobody", { hosts: 
   }
   assert(daemon.running);
 });
-
-/** As in the unit file, with something else in the place of what is given. */
-function etcdFlags(etcd: EtcdCluster, wrong: Flags = {}): string[] {
-  const { ca, cert, key } = { ...etcd.client, ...wrong };
-  const endpoints = wrong.endpoints ?? etcd.endpoints.join(",");
-  return [
-    ...["-etcd-cafile", ca, "-etcd-certfile", cert, "-etcd-keyfile", key],
-    ...["-etcd-endpoints", endpoints],
-  ];
-}
 
 function routes(host: Host): Promise<string> {
   return host.run(["ip", "route", "show", "dev", "flannel.1"]);

@@ -9,10 +9,11 @@
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { launchReady, subnetEnv } from "../support/daemon.ts";
-import { containerOn, linkOf, sqliteArgs, standing } from "../support/overlay.ts";
+import { EtcdCluster } from "../support/etcd_cluster.ts";
+import { CONFIG, containerOn, linkOf, sqliteArgs, standing } from "../support/overlay.ts";
 import { poll, type Process, say } from "../support/process.ts";
 import { type Host, scenario } from "../support/topology.ts";
-import { reachable } from "../support/flows.ts";
+import { reachable } from "../support/traffic.ts";
 
 /** Longer than the slow full read-back of the firewall (`-iptables-resync`, 5 s). */
 const DEADLINE = 15_000;
@@ -96,6 +97,48 @@ scenario("repair: foreign objects stay as they are", { hosts: 2 }, async (net) =
   assertEquals(await h1.run(["sh", "-c", SHOW_FOREIGN]), before);
   assertEquals(await h1.run(["sh", "-c", SHOW_FOREIGN_ON_DEVICE]), onDevice);
 });
+
+scenario(
+  "repair: a peer that vanished while the daemon was down is pruned at start",
+  { hosts: 1 },
+  async (net) => {
+    const [host] = net.hosts as [Host];
+    const etcd = await EtcdCluster.start(net);
+    await etcd.ctl("put", "/coreos.com/network/config", JSON.stringify(CONFIG));
+    const vanishing = "/coreos.com/network/subnets/10.1.50.0-24";
+    await etcd.ctl("put", vanishing, peerRecord("192.168.64.50", "02:00:00:00:00:50"));
+    await etcd.ctl(
+      "put",
+      "/coreos.com/network/subnets/10.1.51.0-24",
+      peerRecord("192.168.64.51", "02:00:00:00:00:51"),
+    );
+    const daemon = await launchReady(host, etcd.flags());
+    await poll("both peers", DEADLINE, async () => /10\.1\.50\.0.*10\.1\.51\.0/s.test(await standing(host)));
+    await host.sh("ip route add 10.1.52.0/24 dev flannel.1 proto static");
+    assertEquals(await daemon.stop(), 0);
+    await etcd.ctl("del", vanishing);
+    assertEquals(mentions(await standing(host), "50").length, 3, "nothing is pruned without the daemon");
+    await launchReady(host, etcd.flags());
+    await poll("the prune", DEADLINE, async () => mentions(await standing(host), "50").length === 0);
+    assertEquals(mentions(await standing(host), "51").length, 3);
+    assertEquals(mentions(await standing(host), "52").length, 1);
+  },
+);
+
+function peerRecord(ip: string, mac: string): string {
+  return JSON.stringify({
+    PublicIP: ip,
+    PublicIPv6: null,
+    BackendType: "vxlan",
+    BackendData: { VNI: 1, VtepMAC: mac },
+  });
+}
+
+/** The objects that belong to the peer with this number: route, neighbour, FDB entry. */
+function mentions(text: string, number: string): string[] {
+  const marks = [`10.1.${number}.0`, `192.168.64.${number} `, `02:00:00:00:00:${number}`];
+  return text.split("\n").filter((line) => marks.some((mark) => line.includes(mark)));
+}
 
 /** Damages the host with the daemon held, and returns how long the daemon took once it was let go, in milliseconds. */
 async function timeToRepair(what: string, host: Host, daemon: Process, script: string): Promise<number> {

@@ -12,7 +12,7 @@ import { launchReady, subnetEnv } from "../support/daemon.ts";
 import { containerOn, linkOf, sqliteArgs, standing } from "../support/overlay.ts";
 import { type Process, say } from "../support/process.ts";
 import { type Host, scenario, type Topology } from "../support/topology.ts";
-import { reachable, startPing } from "../support/flows.ts";
+import { reachable, startPing } from "../support/traffic.ts";
 
 const INTERVAL = 5;
 

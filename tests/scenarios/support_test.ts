@@ -17,7 +17,7 @@ import {
   throughput,
   transfer,
   unreachablePairs,
-} from "../support/flows.ts";
+} from "../support/traffic.ts";
 
 scenario(
   "support: containers of two dockerds reach each other over a vxlan made by hand",

@@ -17,7 +17,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { launchReady, subnetEnv } from "../support/daemon.ts";
 import { type Container, Docker, dockerOptions } from "../support/docker.ts";
 import { EtcdCluster } from "../support/etcd_cluster.ts";
-import { reachable, sourceSeen, startPing, transfer, unreachablePairs } from "../support/flows.ts";
+import { reachable, sourceSeen, startPing, transfer, unreachablePairs } from "../support/traffic.ts";
 import { linkOf } from "../support/overlay.ts";
 import { type Process, say } from "../support/process.ts";
 import { type Host, OUTSIDE, scenario, type Topology } from "../support/topology.ts";
@@ -45,7 +45,9 @@ export function tutorial(expected: Expected): void {
   scenario(`tutorial with ${expected.type}: containers of three hosts`, { hosts: 3 }, async (net) => {
     const etcd = await EtcdCluster.start(net);
     await etcd.ctl("put", `${PREFIX}/config`, JSON.stringify(config(expected.type)));
-    const daemons = await Promise.all(net.hosts.map((host) => launchReady(host, unitFlags(etcd))));
+    const daemons = await Promise.all(
+      net.hosts.map((host) => launchReady(host, [...etcd.flags(), "-ip-masq", "-healthz-port", "300"])),
+    );
     await checkFiles(net.hosts, expected);
     await checkRecords(etcd, net.hosts, expected);
     const containers = await Promise.all(net.hosts.map((host, i) => startContainer(net, host, `c${i + 1}`)));
@@ -63,16 +65,6 @@ function config(type: string): unknown {
     SubnetMax: "10.1.90.0",
     Backend: { Type: type },
   };
-}
-
-/** As in the unit file. */
-function unitFlags(etcd: EtcdCluster): string[] {
-  const { ca, cert, key } = etcd.client;
-  return [
-    ...["-etcd-cafile", ca, "-etcd-certfile", cert, "-etcd-keyfile", key],
-    ...["-etcd-endpoints", etcd.endpoints.join(",")],
-    ...["-ip-masq", "-healthz-port", "300"],
-  ];
 }
 
 async function checkFiles(hosts: readonly Host[], expected: Expected): Promise<void> {

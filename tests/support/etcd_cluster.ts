@@ -44,6 +44,13 @@ export class EtcdCluster {
     return this.numbers.map((n) => clientUrl(this.net.host(n)));
   }
 
+  /** The daemon's flags for this cluster, as in the unit file; `other` replaces files or endpoints. */
+  flags(other: Partial<Identity & { readonly endpoints: string }> = {}): string[] {
+    const { ca, cert, key, endpoints } = { ...this.client, endpoints: this.endpoints.join(","), ...other };
+    const tls = ["-etcd-cafile", ca, "-etcd-certfile", cert, "-etcd-keyfile", key];
+    return [...tls, "-etcd-endpoints", endpoints];
+  }
+
   /** A certificate of another authority, and that authority. */
   async stranger(): Promise<Identity> {
     return await sign(
