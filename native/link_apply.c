@@ -2,8 +2,10 @@
  * Making, changing and deleting links, one after the other: there are few.
  *
  * The kernel takes no alias at creation. So a link is created down, then gets its alias and goes up; where that second step
- * fails the new link is deleted again, so that a failed creation leaves nothing. A change reads the link first and sends
- * only what differs (see vxlan.c).
+ * fails the new link is deleted again, so that a failed creation leaves nothing.
+ *
+ * A change reads the link first and sends only what differs: settings of the kind (see vxlan.c), then everything else, as the
+ * vxlan driver refuses a message with both. Where the first step is refused nothing was changed.
  */
 #include "nl.h"
 
@@ -33,22 +35,24 @@ static void begin(struct nl_buffer *b, uint16_t type, uint16_t flags, const stru
 		nl_put_text(b, IFLA_IFNAME, link->name, sizeof(link->name));
 }
 
+/* On a change, -EALREADY where there is nothing to change. */
 static int put_info(struct nl_buffer *b, const struct denim_link *want, const struct denim_link *have)
 {
-	size_t nest = nl_nest(b, IFLA_LINKINFO);
+	size_t nest = nl_nest(b, IFLA_LINKINFO), empty;
 	int result;
 
 	nl_put_text(b, IFLA_INFO_KIND, want->type, sizeof(want->type));
+	empty = b->length + NLA_HDRLEN;
 	result = want->has_vxlan ? vxlan_put(b, want, have) : 0;
 	nl_nest_end(b, nest);
-	return result;
+	return result == 0 && have && b->length <= empty ? -EALREADY : result;
 }
 
 static int build_create(struct nl_buffer *b, const void *record)
 {
 	const struct denim_link *want = ((const struct step *)record)->want;
 
-	if (want->type[0] == 0 || want->name[0] == 0 || want->index != 0)
+	if (want->type[0] == 0 || want->name[0] == 0)
 		return -EINVAL;
 	begin(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, want, false);
 	if (want->mtu != 0)
@@ -58,19 +62,33 @@ static int build_create(struct nl_buffer *b, const void *record)
 	return put_info(b, want, NULL);
 }
 
+static int build_info(struct nl_buffer *b, const void *record)
+{
+	const struct denim_link *want = ((const struct step *)record)->want;
+	const struct denim_link *have = ((const struct step *)record)->have;
+
+	if (!want->has_vxlan)
+		return -EALREADY;
+	if (strcmp(want->type, have->type) != 0)
+		return -EOPNOTSUPP;
+	begin(b, RTM_NEWLINK, 0, have, have->up);
+	return put_info(b, want, have);
+}
+
 static int build_set(struct nl_buffer *b, const void *record)
 {
 	const struct denim_link *want = ((const struct step *)record)->want;
 	const struct denim_link *have = ((const struct step *)record)->have;
 
 	begin(b, RTM_NEWLINK, 0, have, want->up);
-	if (want->mtu != 0 && want->mtu != have->mtu)
+	/* Equal or not: another lower device may have lowered it a moment ago. */
+	if (want->mtu != 0)
 		nl_put_u32(b, IFLA_MTU, want->mtu);
 	if (want->has_mac && (!have->has_mac || memcmp(want->mac, have->mac, sizeof(want->mac)) != 0))
 		nl_put(b, IFLA_ADDRESS, want->mac, sizeof(want->mac));
 	if (strncmp(want->alias, have->alias, sizeof(want->alias)) != 0)
 		nl_put(b, IFLA_IFALIAS, want->alias, strnlen(want->alias, sizeof(want->alias) - 1));
-	return want->has_vxlan ? put_info(b, want, have) : 0;
+	return 0;
 }
 
 static int build_delete(struct nl_buffer *b, const void *record)
@@ -128,22 +146,27 @@ static int change_link(struct denim_netlink *nl, const struct denim_link *want)
 	struct step step = { .want = want, .have = &have };
 	int result = get_link(nl, want, &have);
 
-	return result < 0 ? result : request(nl, &step, build_set);
+	if (result == 0)
+		result = request(nl, &step, build_info);
+	return result < 0 && result != -EALREADY ? result : request(nl, &step, build_set);
 }
 
-static int create_link(struct denim_netlink *nl, const struct denim_link *want)
+/* The index is the kernel's to give: one in the record (of a link that was here before, say) is passed over. */
+static int create_link(struct denim_netlink *nl, const struct denim_link *record)
 {
-	struct step step = { .want = want };
-	struct denim_link made = *want;
-	int result = request(nl, &step, build_create);
+	struct denim_link want = *record, made = *record;
+	struct step step = { .want = &want };
+	int result;
 
-	if (result < 0 || (!want->up && want->alias[0] == 0))
+	want.index = made.index = 0;
+	result = request(nl, &step, build_create);
+	if (result < 0 || (!want.up && want.alias[0] == 0))
 		return result;
 	made.alias[0] = 0;
 	step.have = &made;
 	result = request(nl, &step, build_set);
 	if (result < 0)
-		delete_link(nl, want);
+		delete_link(nl, &want);
 	return result;
 }
 
