@@ -6,7 +6,7 @@
  * - Devices are looked up anew after each batch that changed some, so what is made early in a plan can be used later in it.
  * - A read is whole or it is rejected: one driver that can't answer makes the answer useless for pruning.
  */
-import type { Netlink } from "../../ffi/records.ts";
+import type { MonitorKind, Netlink } from "../../ffi/records.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Kind } from "../model/objects.ts";
 import type { KindRules, Operation, Outcome } from "../model/plan.ts";
@@ -49,7 +49,7 @@ export function openKernel({ netlink, firewall, sysctls = procSys }: LinuxOption
       return (await Promise.all(asked.map((driver) => driver.read(owner, links)))).flat();
     },
     apply: (operations) => apply(netlink, byKind, operations),
-    events: (signal) => events(netlink, signal),
+    events: (signal) => kernelEvents(netlink.monitor(signal)),
     interfaces: () => readInterfaces(netlink),
     routes: (to) => readRoutes(netlink, to),
     defaultDevice: (family) => readDefaultDevice(netlink, family),
@@ -106,8 +106,8 @@ function linkSource(netlink: Netlink): LinkSource {
   return () => table ??= netlink.links().then((records) => new LinkTable(records));
 }
 
-async function* events(netlink: Netlink, signal: AbortSignal): AsyncGenerator<KernelEvent> {
-  for await (const changed of netlink.monitor(signal)) {
+async function* kernelEvents(changes: AsyncIterable<ReadonlySet<MonitorKind>>): AsyncGenerator<KernelEvent> {
+  for await (const changed of changes) {
     yield { kinds: new Set([...changed].map((kind) => kind === "nftables" ? "chain" : kind)) };
   }
 }

@@ -9,13 +9,12 @@ import type { Change, NeighbourRecord, Netlink } from "../../ffi/records.ts";
 import type { Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome, Verb } from "../model/plan.ts";
 import type { Driver, LinkSource } from "./driver.ts";
-import { EEXIST } from "./errno.ts";
 import { fdbObject, fdbRecord, fdbRules } from "./fdb.ts";
 import type { Owner } from "./kernel.ts";
 import { deviceStandings } from "./links.ts";
 import type { LinkTable } from "./link_table.ts";
 import { neighbourObject, neighbourRecord, neighbourRules, PERMANENT } from "./neighbours.ts";
-import { applyChanges, type Translation } from "./outcomes.ts";
+import { applyChanges, EEXIST, type Translation } from "./outcomes.ts";
 import { fdbStanding, neighbourStanding } from "./ownership.ts";
 
 const verbs: Readonly<Record<Verb, Change<NeighbourRecord>["verb"]>> = {
@@ -26,47 +25,59 @@ const verbs: Readonly<Record<Verb, Change<NeighbourRecord>["verb"]>> = {
 };
 
 export function neighbourDriver(netlink: Netlink): Driver {
-  return {
-    rules: [neighbourRules, fdbRules],
-    scope: "network",
-    read: (owner, links) => read(netlink, owner, links),
-    apply: (operations, links) => apply(netlink, operations, links),
-  };
+  return new NeighbourDriver(netlink);
 }
 
-async function read(netlink: Netlink, owner: Owner, links: LinkSource): Promise<Observed[]> {
-  const table = await links();
-  const devices = deviceStandings(table, owner);
-  const indexes = [...devices].flatMap(([name, standing]) =>
-    standing === "foreign" ? [] : table.indexOf(name) ?? []
-  );
-  if (indexes.length === 0) return [];
-  const records = await netlink.neighbours(indexes);
-  return records.flatMap((record): Observed[] => {
-    const object = entryObject(record, table);
-    if (object === null) return [];
-    const standing = object.kind === "fdb"
-      ? fdbStanding(object, devices)
-      : neighbourStanding(object, owner, devices);
-    return standing === null ? [] : [{ ...object, standing }];
-  });
+class NeighbourDriver implements Driver {
+  readonly rules = [neighbourRules, fdbRules];
+  readonly scope = "network";
+  /** Indexes of our devices as last read: each dump also says which devices' events count, so it has to name all. */
+  #ours: readonly number[] = [];
+
+  constructor(readonly netlink: Netlink) {}
+
+  /** Asks even where there is no device of ours: events of other devices' neighbours would wake us for nothing. */
+  async read(owner: Owner, links: LinkSource): Promise<Observed[]> {
+    const table = await links();
+    const devices = deviceStandings(table, owner);
+    this.#ours = [...devices.keys()].map((name) => table.indexOf(name)!);
+    const records = await this.netlink.neighbours(this.#ours);
+    return records.flatMap((record): Observed[] => {
+      const object = entryObject(record, table);
+      if (object === null) return [];
+      const standing = object.kind === "fdb"
+        ? fdbStanding(object, devices)
+        : neighbourStanding(object, owner, devices);
+      return standing === null ? [] : [{ ...object, standing }];
+    });
+  }
+
+  async apply(operations: readonly Operation[], links: LinkSource): Promise<Outcome[]> {
+    const table = await links();
+    const translate = (operation: Operation) => translateEntry(operation, table);
+    return await applyChanges(printer, operations, translate, (changes) => this.#send(changes));
+  }
+
+  async #send(changes: readonly Change<NeighbourRecord>[]): Promise<readonly number[]> {
+    const results = [...await this.netlink.applyNeighbours(changes)];
+    const taken = [...results.keys()].filter((i) => results[i] === -EEXIST && changes[i]?.verb === "create");
+    if (taken.length === 0) return results;
+    const indexes = new Set([...this.#ours, ...changes.map(({ record }) => record.index)]);
+    const standing = await this.netlink.neighbours([...indexes]);
+    const permanent = new Set(standing.filter((r) => (r.state & PERMANENT) !== 0).map(place));
+    const retried = taken.filter((i) => !permanent.has(place(changes[i]!.record)));
+    const again = await this.netlink.applyNeighbours(
+      retried.map((i) => ({ verb: "replace", record: changes[i]!.record })),
+    );
+    for (const [n, i] of retried.entries()) results[i] = again[n] ?? 0;
+    return results;
+  }
 }
 
 function entryObject(record: NeighbourRecord, table: LinkTable): Obj | null {
   const device = table.nameOf(record.index);
   if (device === null) return null;
   return record.table === "fdb" ? fdbObject(record, device) : neighbourObject(record, device);
-}
-
-async function apply(
-  netlink: Netlink,
-  operations: readonly Operation[],
-  links: LinkSource,
-): Promise<Outcome[]> {
-  const table = await links();
-  const translate = (operation: Operation) => translateEntry(operation, table);
-  const send = (changes: readonly Change<NeighbourRecord>[]) => sendEntries(netlink, changes);
-  return await applyChanges(printer, operations, translate, send);
 }
 
 /** Only what an error message needs: the two kinds share a batch. */
@@ -81,24 +92,6 @@ function translateEntry({ verb, object }: Operation, table: LinkTable): Translat
   if (index === null) return verb === "delete" ? [] : { impossible: `there is no device "${device}"` };
   const record = object.kind === "fdb" ? fdbRecord(object, index) : neighbourRecord(object, index);
   return [{ verb: verbs[verb], record }];
-}
-
-async function sendEntries(
-  netlink: Netlink,
-  changes: readonly Change<NeighbourRecord>[],
-): Promise<readonly number[]> {
-  const results = [...await netlink.applyNeighbours(changes)];
-  const taken = [...results.keys()].filter((i) => results[i] === -EEXIST && changes[i]?.verb === "create");
-  if (taken.length === 0) return results;
-  const indexes = new Set(taken.map((i) => changes[i]!.record.index));
-  const standing = await netlink.neighbours([...indexes]);
-  const permanent = new Set(standing.filter((r) => (r.state & PERMANENT) !== 0).map(place));
-  const retried = taken.filter((i) => !permanent.has(place(changes[i]!.record)));
-  const again = await netlink.applyNeighbours(
-    retried.map((i) => ({ verb: "replace", record: changes[i]!.record })),
-  );
-  for (const [n, i] of retried.entries()) results[i] = again[n] ?? 0;
-  return results;
 }
 
 /** What the kernel tells entries apart by. */

@@ -3,10 +3,15 @@
  * and their results are folded into one outcome per operation. A change that can't even be written down (its device is
  * missing) fails its own operation only.
  */
+import { describeErrno } from "../../ffi/errno.ts";
 import type { Change } from "../../ffi/records.ts";
 import { messageOf } from "../model/errors.ts";
 import type { KindRules, Operation, Outcome, Verb } from "../model/plan.ts";
-import { errnoText, isAbsence } from "./errno.ts";
+
+/** EEXIST (asm-generic/errno-base.h). */
+export const EEXIST = 17;
+/** What "it is not there" looks like of routes, neighbours, FDB entries, addresses, devices: ENOENT, ESRCH, ENXIO, ENODEV, EADDRNOTAVAIL. */
+const absences: ReadonlySet<number> = new Set([2, 3, 6, 19, 99]);
 
 /** The changes that carry out one operation, or why there are none. */
 export type Translation<R> = readonly Change<R>[] | { readonly impossible: string };
@@ -21,7 +26,7 @@ const verbs: Readonly<Record<Verb, string>> = {
   delete: "delete",
 };
 
-/** `add route 10.1.2.0/24 via 10.1.2.0 dev flannel.1: Network is unreachable`. */
+/** `add route 10.1.2.0/24 via 10.1.2.0 dev flannel.1 onlink proto 85: the device is down (ENETDOWN)`. */
 export function failed(rules: KindRules, operation: Operation, state: string): Outcome {
   const { verb, object } = operation;
   return { operation, error: `${verbs[verb]} ${object.kind} ${rules.print(object)}: ${state}` };
@@ -65,9 +70,13 @@ async function settle<R>(
 }
 
 function isSuccess<R>(change: Change<R>, result: number | string): boolean {
-  return result === 0 || (change.verb === "delete" && typeof result === "number" && isAbsence(result));
+  return result === 0 || (change.verb === "delete" && typeof result === "number" && absences.has(-result));
 }
 
 function stateOf(result: number | string): string {
-  return typeof result === "number" ? errnoText(result) : result;
+  if (typeof result === "string") return result;
+  const remedy = result === -EEXIST
+    ? "; it is not ours, so it stays: remove it, or choose another network"
+    : "";
+  return describeErrno(result) + remedy;
 }
