@@ -1,0 +1,27 @@
+/**
+ * Reading files of variables (dotenv grammar), with the tolerance that upstream's reader has: `export` in front, `:` in place
+ * of `=`, comments, single and double quotes, and `$NAME` or `${NAME}` for what stands further up in the same file.
+ * Lines that are none of this are skipped. Nothing is executed.
+ */
+
+/** The variables of the text; the last assignment wins. */
+export function parseEnv(text: string): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>();
+  for (const line of text.split(/\r?\n/)) {
+    const match = /^\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*[=:]\s*(.*)$/.exec(line);
+    if (match?.[1] !== undefined) variables.set(match[1], readValue(match[2] ?? "", variables));
+  }
+  return variables;
+}
+
+function readValue(text: string, variables: ReadonlyMap<string, string>): string {
+  const literal = /^'([^']*)'/.exec(text);
+  if (literal?.[1] !== undefined) return literal[1];
+  const quoted = /^"((?:\\.|[^"\\])*)"/.exec(text);
+  if (quoted?.[1] !== undefined) return expand(quoted[1], variables).replace(/\\(.)/g, "$1");
+  return expand(text.replace(/(^|\s+)#.*$/, "").trim(), variables);
+}
+
+function expand(text: string, variables: ReadonlyMap<string, string>): string {
+  return text.replace(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced, plain) => variables.get(braced ?? plain) ?? "");
+}
