@@ -26,6 +26,11 @@ export interface Obj {
 export const kinds = ["link", "sysctl", "address", "neighbour", "fdb", "route", "chain", "jump"] as const;
 export type Kind = (typeof kinds)[number];
 
+/** True for what iptables holds, false for what netlink and /proc/sys hold. */
+export function isFirewall(kind: string): boolean {
+  return kind === "chain" || kind === "jump";
+}
+
 /** The route protocol number that marks a route as ours (rtm_protocol; unused in iproute2's rt_protos). */
 export const ROUTE_PROTOCOL = 85;
 

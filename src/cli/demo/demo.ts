@@ -1,0 +1,101 @@
+/**
+ * `flanneld demo`: the whole job on one machine and on the embedded store. Hosts with a container each, a daemon on every
+ * host, one SQLite file; what they did is shown, then traffic, then all is taken away.
+ */
+import { parseArgs } from "@std/cli";
+import type { Clock } from "../../model/clock.ts";
+import { Failure, UsageError } from "../../model/errors.ts";
+import { systemClock } from "../../system/clock.ts";
+import type { VerbIo } from "../verb.ts";
+import { type DemoDaemon, startDaemons } from "./daemons.ts";
+import { goInside, isInside, outerPid, settleInside } from "./inside.ts";
+import { type DemoHost, inside, makeContainer, makeHosts, mustInside } from "./lab.ts";
+import { type Container, pingMatrix, throughput } from "./traffic.ts";
+
+const DIRECTORY = "/run/denim-demo";
+type Out = (text: string) => void;
+
+export async function run({ args, out }: VerbIo): Promise<number> {
+  const options = readOptions(args);
+  if (!isInside()) return await goInside(args);
+  await settleInside();
+  const stopped = Promise.withResolvers<never>();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(
+      name,
+      () => stopped.reject(new Failure("\ndemo: stopped; everything is taken away")),
+    );
+  }
+  await Promise.race([show(options, out, systemClock()), stopped.promise]);
+  return 0;
+}
+
+interface DemoOptions {
+  readonly hosts: number;
+  readonly backend: string;
+  readonly keep: boolean;
+}
+
+function readOptions(args: readonly string[]): DemoOptions {
+  const parsed = parseArgs([...args], {
+    string: ["hosts", "backend"],
+    boolean: ["keep"],
+    default: { hosts: "3", backend: "vxlan" },
+    unknown: refuse,
+  });
+  const hosts = Number(parsed.hosts);
+  if (!Number.isInteger(hosts) || hosts < 2 || hosts > 20) {
+    throw new UsageError(`demo --hosts "${parsed.hosts}": not a number of hosts; give 2 to 20`);
+  }
+  return { hosts, backend: String(parsed.backend), keep: parsed.keep === true };
+}
+
+function refuse(word: string): never {
+  throw new UsageError(`demo "${word}": no such option; there are --hosts N, --backend NAME and --keep`);
+}
+
+async function show(options: DemoOptions, out: Out, clock: Clock): Promise<void> {
+  const began = clock.boot();
+  out(`denim demo: ${options.hosts} hosts, backend ${options.backend}, embedded store (SQLite)\n`);
+  await Deno.mkdir(DIRECTORY);
+  const hosts = await makeHosts(options.hosts);
+  const daemons = await startDaemons(hosts, options.backend, DIRECTORY, clock);
+  showLeases(daemons, out);
+  out("\nRoutes of host 1\n" + indent(await mustInside(hosts[0]!, "ip", "route", "show", "proto", "85")));
+  const containers = await Promise.all(daemons.map(containerOf));
+  out("\nPing, container to container\n" + indent(await pingMatrix(containers)));
+  const gbits = await throughput(containers[0]!, containers[1]!, clock);
+  out(`\nTCP, container 1 to container 2\n  ${gbits} Gbit/s\n`);
+  if (options.keep) await keep([...hosts, ...containers], out);
+  for (const daemon of daemons) await daemon.stop();
+  const seconds = ((clock.boot() - began) / 1000).toFixed(1);
+  out(
+    `\nCleanup\n  namespaces, devices, processes and files are gone with the demo, ${seconds} s after its start\n`,
+  );
+}
+
+function showLeases(daemons: readonly DemoDaemon[], out: Out): void {
+  out("\nLeases\n");
+  for (const { host, environment } of daemons) {
+    const { FLANNEL_SUBNET = "", FLANNEL_MTU = "" } = environment;
+    out(`  ${host.name}  ${host.address}  gateway ${FLANNEL_SUBNET.padEnd(15)}  MTU ${FLANNEL_MTU}\n`);
+  }
+}
+
+function containerOf({ host, environment }: DemoDaemon): Promise<Container> {
+  return makeContainer(host, environment.FLANNEL_SUBNET ?? "", Number(environment.FLANNEL_MTU));
+}
+
+/** Leaves all of it running until Ctrl-C ends the process, and says how to look at it. */
+async function keep(nodes: readonly (DemoHost | Container)[], out: Out): Promise<never> {
+  const init = await outerPid();
+  out("\nKept until Ctrl-C. To look around, from another terminal\n");
+  for (const node of nodes) {
+    out(`  ${node.name.padEnd(12)} nsenter -t ${init} -a ${inside(node, "bash").join(" ")}\n`);
+  }
+  return await new Promise<never>(() => {});
+}
+
+function indent(text: string): string {
+  return text.trimEnd().split("\n").map((line) => `  ${line}\n`).join("");
+}

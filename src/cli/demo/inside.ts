@@ -1,0 +1,69 @@
+/**
+ * Going into namespaces of the demo's own: network, mount and process ids, and for an ordinary user a user namespace too.
+ * The first process in there takes everything with it when it ends, also on kill -9, so that nothing can be left behind.
+ */
+import { Failure } from "../../model/errors.ts";
+import { systemClock } from "../../system/clock.ts";
+import { selfCommand } from "../self_command.ts";
+
+const MARK = "DENIM_DEMO_INSIDE";
+
+/** True for the process inside. */
+export function isInside(): boolean {
+  return Deno.env.has(MARK);
+}
+
+/** Runs this demo again inside, with the same words; its exit code. */
+export async function goInside(words: readonly string[]): Promise<number> {
+  const asUser = Deno.uid() === 0 ? [] : ["--user", "--map-root-user"];
+  const [program, ...args] = selfCommand();
+  const child = new Deno.Command("unshare", {
+    args: [
+      ...asUser,
+      ...["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
+      ...[program, ...args, "demo", ...words],
+    ],
+    env: { [MARK]: "1" },
+    stdin: "piped",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  // The terminal sends Ctrl-C to both; the one inside takes everything away, this one waits for it.
+  Deno.addSignalListener("SIGINT", () => {});
+  Deno.addSignalListener("SIGTERM", () => child.kill("SIGTERM"));
+  const writer = child.stdin.getWriter();
+  const told = writer.write(new TextEncoder().encode(`${await firstChildOf(child.pid)}\n`)).catch(() => {});
+  const { code } = await child.status;
+  await told;
+  return code;
+}
+
+/** Inside: our first process's id as the rest of the machine sees it. */
+export async function outerPid(): Promise<string> {
+  const bytes = new Uint8Array(32);
+  const length = await Deno.stdin.read(bytes);
+  return new TextDecoder().decode(bytes.subarray(0, length ?? 0)).trim();
+}
+
+/** unshare's child is the first process inside; it is there as soon as unshare has forked, or unshare has failed. */
+async function firstChildOf(pid: number): Promise<string> {
+  const clock = systemClock();
+  for (let waited = 0; waited < 5_000; waited += 10) {
+    const children = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => null);
+    if (children === null || children.trim() !== "") return (children ?? "").trim();
+    await clock.sleep(10);
+  }
+  return "";
+}
+
+/** Inside: a /run of our own, so that iptables' lock and the demo's files touch nobody's. */
+export async function settleInside(): Promise<void> {
+  const { code, stderr } = await new Deno.Command("mount", { args: ["-t", "tmpfs", "tmpfs", "/run"] })
+    .output();
+  if (code !== 0) {
+    const reason = new TextDecoder().decode(stderr).trim();
+    throw new Failure(
+      `make the demo's own /run: ${reason}; the demo needs root, or a kernel that lets users make user, mount and network namespaces`,
+    );
+  }
+}

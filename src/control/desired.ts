@@ -1,0 +1,93 @@
+/**
+ * Everything that must stand on this host, as a pure function of who we are and which peers there are. Control unites
+ * what the backend says of one peer at a time; the older of two peers that want one object differently gets it.
+ */
+import { type Backend, type Host, isRefused, type Refused } from "../backend/backend.ts";
+import { families, type Family } from "../model/ip.ts";
+import { describeSubnets, type Lease } from "../model/lease.ts";
+import { networkOf } from "../model/network_config.ts";
+import type { Obj } from "../model/objects.ts";
+import type { Owner } from "../kernel/kernel.ts";
+import type { Prefix } from "../model/prefix.ts";
+import { judgePeers, type RefusedPeer } from "./peers.ts";
+
+export interface Desired {
+  readonly objects: readonly Obj[];
+  readonly peers: readonly Lease[];
+  readonly refused: readonly RefusedPeer[];
+}
+
+/** `leases` oldest first, our own included; `extra` are objects that do not depend on peers (the firewall's). */
+export function desire(
+  self: Host,
+  backend: Backend,
+  leases: readonly Lease[],
+  extra: readonly Obj[],
+): Desired {
+  const judged = judgePeers(self, leases, backend.recordType);
+  const objects = new Map<string, Obj>();
+  for (const object of [...baseObjects(self, backend), ...extra]) objects.set(id(object), object);
+  const peers: Lease[] = [];
+  const refused = [...judged.refused];
+  for (const lease of judged.accepted) {
+    const wanted = towardPeer(self, backend, lease);
+    const reason = isRefused(wanted) ? wanted.refused : conflict(objects, wanted);
+    if (reason !== null || isRefused(wanted)) refused.push({ lease, reason: reason ?? "" });
+    else {
+      peers.push(lease);
+      for (const object of wanted) objects.set(id(object), object);
+    }
+  }
+  return { objects: [...objects.values()], peers, refused };
+}
+
+/** What our devices and their addresses are; needs no lease for the devices themselves. */
+export function baseObjects(self: Host, backend: Backend): Obj[] {
+  return enabled(self).flatMap((family) => backend.base(self, family));
+}
+
+/** By what the kernel side recognises our objects. `previous`: networks of an earlier subnet.env. */
+export function ownerOf(self: Host, backend: Backend, previous: readonly Prefix[]): Owner {
+  const devices = enabled(self).flatMap((family) => backend.device(self, family) ?? []);
+  const networks = enabled(self).flatMap((family) => networkOf(self.network, family)?.network ?? []);
+  return {
+    instance: self.instance,
+    devices: devices.map((device) => device.name),
+    vnis: new Map(devices.map((device) => [device.name, device.vni])),
+    networks: [...networks, ...previous],
+  };
+}
+
+/** The smallest MTU of the families in use: what goes into subnet.env. */
+export function containerMtu(self: Host, backend: Backend): number {
+  return Math.min(...enabled(self).map((family) => backend.mtu(self, family)));
+}
+
+export function enabled(self: Host): Family[] {
+  return families.filter((family) => networkOf(self.network, family) !== null);
+}
+
+/** One family that is refused refuses the peer: half a peer would be a riddle to whoever looks for the other half. */
+function towardPeer(self: Host, backend: Backend, lease: Lease): Obj[] | Refused {
+  const all: Obj[] = [];
+  for (const family of enabled(self)) {
+    const wanted = backend.toward(self, lease, family);
+    if (isRefused(wanted)) return wanted;
+    all.push(...wanted);
+  }
+  return all;
+}
+
+function conflict(taken: ReadonlyMap<string, Obj>, wanted: readonly Obj[]): string | null {
+  const clash = wanted.find((object) => taken.has(id(object)));
+  return clash ? `an older lease has its ${clash.kind} "${clash.key}" already` : null;
+}
+
+function id(object: Obj): string {
+  return `${object.kind} ${object.key}`;
+}
+
+/** For the log: which peer a refusal is about. */
+export function describeRefusal({ lease, reason }: RefusedPeer): string {
+  return `peer ${describeSubnets(lease.subnets)} refused: ${reason}`;
+}

@@ -1,0 +1,106 @@
+/**
+ * The one diff: what should stand against what does.
+ *
+ *        desired            observed
+ *      ┌─────────┬────────────────┬──────────────────────────────┐
+ *      │ create  │ same: nothing  │ ours, adoptable: delete      │
+ *      │         │ else: modify,  │   (withheld before the first │
+ *      │         │  recreate, or  │    whole snapshot)           │
+ *      │         │  blocked       │ lookalike, foreign: leave    │
+ *      └─────────┴────────────────┴──────────────────────────────┘
+ *
+ * Pure, and it knows no kind: what is particular to one comes in as `KindRules`. A desired field that is absent is not
+ * compared. What stands on a device goes with it: behind a recreated device everything counts as absent, on a device that
+ * goes nothing has to be deleted first, and behind a device that is blocked nothing is tried.
+ */
+import { type FieldValue, kinds, type Obj } from "../model/objects.ts";
+import type { Blocked, KindRules, Observed, Operation, Plan } from "../model/plan.ts";
+
+export interface DiffOptions {
+  readonly rules: ReadonlyMap<string, KindRules>;
+  /** False withholds a deletion (the in-sync gate, protected records). */
+  mayDelete(observed: Observed): boolean;
+}
+
+export function diff(desired: readonly Obj[], observed: readonly Observed[], options: DiffOptions): Plan {
+  const standing = new Map(observed.map((o) => [id(o), o]));
+  const blocked: Blocked[] = [];
+  const makes: Operation[] = [];
+  const closed = new Map<string, Observed>();
+  const renewed = new Set<string>();
+  let unchanged = 0;
+  for (const object of inOrder(desired)) {
+    const closedBy = object.on === undefined ? undefined : closed.get(object.on);
+    const before = object.on !== undefined && renewed.has(object.on) ? undefined : standing.get(id(object));
+    const step = closedBy ? { object, by: closedBy } : compare(object, before, options);
+    if (step === null) unchanged++;
+    else if ("by" in step) blocked.push(step);
+    else makes.push(step);
+    if (object.kind !== "link" || step === null) continue;
+    if ("by" in step) closed.set(object.key, step.by);
+    else if (step.verb !== "modify") renewed.add(object.key);
+  }
+  return { ...deletions(desired, observed, options, makes, renewed), blocked, unchanged };
+}
+
+/** What one desired object needs: nothing (null), an operation, or it is blocked. */
+function compare(
+  object: Obj,
+  before: Observed | undefined,
+  { rules }: DiffOptions,
+): Operation | Blocked | null {
+  if (!before) return { verb: "create", object };
+  const kind = rules.get(object.kind);
+  const differing = Object.keys(object.fields).filter((f) => !sameValue(object.fields[f], before.fields[f]));
+  if (before.standing === "foreign") return { object, by: before };
+  if (before.standing === "lookalike" && differing.some((f) => !kind?.marks.includes(f))) {
+    return { object, by: before };
+  }
+  if (differing.length === 0) return null;
+  return { verb: kind?.needsRecreate(object, before) ? "recreate" : "modify", object, before };
+}
+
+function deletions(
+  desired: readonly Obj[],
+  observed: readonly Observed[],
+  options: DiffOptions,
+  makes: readonly Operation[],
+  renewed: ReadonlySet<string>,
+): Pick<Plan, "operations" | "withheld"> {
+  const wanted = new Set(desired.map(id));
+  const surplus = observed.filter((o) =>
+    !wanted.has(id(o)) && (o.standing === "ours" || o.standing === "adoptable")
+  );
+  const going = new Set(surplus.filter((o) => o.kind === "link" && options.mayDelete(o)).map((o) => o.key));
+  const operations: Operation[] = [...makes];
+  const withheld: Operation[] = [];
+  for (const object of inOrder(surplus).reverse()) {
+    if (object.on !== undefined && (going.has(object.on) || renewed.has(object.on))) continue;
+    (options.mayDelete(object) ? operations : withheld).push({ verb: "delete", object, before: object });
+  }
+  return { operations, withheld };
+}
+
+/** The fields in which a modified or blocked object differs, for printing: name, what stands, what should. */
+export function differences(
+  object: Obj,
+  before: Observed,
+): { field: string; is: FieldValue; want: FieldValue }[] {
+  return Object.entries(object.fields)
+    .filter(([field, want]) => !sameValue(want, before.fields[field]))
+    .map(([field, want]) => ({ field, is: before.fields[field] ?? null, want }));
+}
+
+function inOrder<T extends Obj>(objects: readonly T[]): T[] {
+  const rank = new Map<string, number>(kinds.map((kind, i) => [kind, i]));
+  return [...objects].sort((a, b) => rank.get(a.kind)! - rank.get(b.kind)!);
+}
+
+function id(object: Obj): string {
+  return `${object.kind} ${object.key}`;
+}
+
+function sameValue(a: FieldValue | undefined, b: FieldValue | undefined): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
+  return a.length === b.length && a.every((item, i) => item === b[i]);
+}

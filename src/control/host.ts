@@ -1,0 +1,76 @@
+/**
+ * Who this host is: made from the chosen underlay, the configuration and what stands already. A `Host` is a value; when
+ * anything changes a new one takes its place.
+ */
+import type { Backend, Host, Underlay } from "../backend/backend.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { Failure } from "../model/errors.ts";
+import type { Ip } from "../model/ip.ts";
+import type { Json } from "../model/json.ts";
+import type { LeaseRecord } from "../model/lease.ts";
+import type { Mac } from "../model/mac.ts";
+import type { NetworkConfig } from "../model/network_config.ts";
+import { baseObjects, enabled, ownerOf } from "./desired.ts";
+import type { UnderlayRoutes } from "./underlay_routes.ts";
+
+/** The outcome of choosing the external interface. */
+export interface ChosenUnderlay {
+  readonly device: string;
+  readonly mtu: number;
+  readonly v4: Ip | null;
+  readonly v6: Ip | null;
+  readonly publicIp: Ip | null;
+  readonly publicIpv6: Ip | null;
+}
+
+export function makeHost(
+  chosen: ChosenUnderlay,
+  network: NetworkConfig,
+  instance: string,
+  routes: UnderlayRoutes,
+): Host {
+  const { publicIp, publicIpv6, ...device } = chosen;
+  const underlay: Underlay = { ...device, route: (to) => routes.route(to) };
+  return { instance, network, subnets: null, publicIp, publicIpv6, underlay, macs: new Map() };
+}
+
+/**
+ * The host with the MACs of its devices settled: an existing device keeps its own, a new one gets the derived one. They
+ * are published, so from here on they do not change whatever the address does.
+ */
+export async function settleMacs(self: Host, backend: Backend, kernel: Kernel): Promise<Host> {
+  const observed = await kernel.read(ownerOf(self, backend, []), { network: true, firewall: false });
+  const standing = new Map<string, Mac>();
+  for (const { kind, key, standing: whose, fields } of observed) {
+    const keeps = kind === "link" && (whose === "ours" || whose === "adoptable");
+    if (keeps && typeof fields.mac === "string") standing.set(key, fields.mac);
+  }
+  const settled = { ...self, macs: standing };
+  const macs = new Map(standing);
+  for (const { kind, key, fields } of baseObjects(settled, backend)) {
+    if (kind === "link" && typeof fields.mac === "string") macs.set(key, fields.mac);
+  }
+  return { ...self, macs };
+}
+
+/** Our own record: what every other host needs to know of us. */
+export function recordOf(self: Host, backend: Backend): LeaseRecord {
+  const data = (family: 4 | 6): Json | undefined =>
+    enabled(self).includes(family) ? backend.publish(self, family) : undefined;
+  const [v4, v6] = [data(4), data(6)];
+  return {
+    publicIp: self.publicIp,
+    publicIpv6: self.publicIpv6,
+    backendType: backend.recordType,
+    ...(v4 === undefined ? {} : { backendData: v4 }),
+    ...(v6 === undefined ? {} : { backendV6Data: v6 }),
+  };
+}
+
+/** @throws Failure where this host cannot run the backend */
+export function requireSuited(self: Host, backend: Backend): void {
+  for (const family of enabled(self)) {
+    const reason = backend.unsuited(self, family);
+    if (reason !== null) throw new Failure(`run backend "${backend.type}": ${reason}`);
+  }
+}

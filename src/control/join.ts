@@ -1,0 +1,168 @@
+/**
+ * Joining an overlay from another program: the same overlay as the daemon runs, without the daemon around it. Signals, exit
+ * and logging stay the caller's: nothing here listens to a signal, ends the process or writes to a terminal.
+ */
+import { ignoreInspectorSignal } from "../../ffi/process.ts";
+import type { Ip } from "../model/ip.ts";
+import { parseIp } from "../model/ip.ts";
+import { Failure } from "../model/errors.ts";
+import type { Lease } from "../model/lease.ts";
+import type { Log } from "../observe/log.ts";
+import type { Store } from "../store/store.ts";
+import { systemRandom } from "../system/random.ts";
+import { type Machine, openMachine } from "./machine.ts";
+import { Overlay } from "./overlay.ts";
+import type { Readiness } from "./readiness.ts";
+import { noSubnetFile, openSubnetFile } from "./subnet_files.ts";
+import { underlayChooser } from "./underlay_choice.ts";
+
+export interface JoinOptions {
+  /** Who owns which subnet; stays the caller's to dispose of, after `leave`. */
+  readonly store: Store;
+  /** External interface by name or address; the default route's unless told. */
+  readonly iface?: string;
+  /** Advertised address where it is not the interface's own. */
+  readonly publicIp?: string;
+  /** Hide container addresses from the outside. Default false. */
+  readonly ipMasq?: boolean;
+  /** Accept forwarded overlay traffic. Default true. */
+  readonly forwardRules?: boolean;
+  /** Written for other programs and read at the start; without it nothing is. */
+  readonly subnetFile?: string;
+  /** Tells several overlays on one machine apart. Default `default`. */
+  readonly instance?: string;
+  /** Where the C library is; without it DENIM_LIBRARY, then beside the module. */
+  readonly library?: string;
+  /** Default: nothing is said. */
+  readonly log?: Log;
+  /** Aborting gives up joining, and afterwards ends the membership with everything left in place. */
+  readonly signal?: AbortSignal;
+}
+
+const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** A host's place in an overlay. */
+export class Membership implements AsyncDisposable {
+  readonly #overlay: Overlay;
+  readonly #machine: Machine;
+  readonly #stop = new AbortController();
+  /** Settles when the membership ends: by `leave`, by the caller's signal, or with the Failure that ended it. */
+  readonly ended: Promise<void>;
+
+  constructor(overlay: Overlay, machine: Machine, signal: AbortSignal | undefined) {
+    this.#overlay = overlay;
+    this.#machine = machine;
+    this.ended = overlay.run(signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal);
+    // Whoever does not look at `ended` must not have the process end for it.
+    this.ended.catch(() => {});
+  }
+
+  /** Our own lease: subnets, record, expiry. */
+  get lease(): Lease {
+    return this.#overlay.lease;
+  }
+
+  /** The hosts that traffic can go to, oldest first. */
+  peers(): readonly Lease[] {
+    return this.#overlay.peers;
+  }
+
+  readiness(): Readiness {
+    return this.#overlay.readiness();
+  }
+
+  /**
+   * Ends the membership: gives the lease back and takes away what is ours, or with `keep` leaves the data path in place.
+   *
+   * @throws Failure naming what could not be removed
+   */
+  async leave(options: { keep?: boolean } = {}): Promise<void> {
+    this.#stop.abort();
+    await this.ended.catch(() => {});
+    try {
+      const left = await this.#overlay.leave(options);
+      if (left.length > 0) throw new Failure(`leave the overlay: ${left.join("; ")}`);
+    } finally {
+      this.#machine[Symbol.dispose]();
+    }
+  }
+
+  /** Ends it and leaves everything in place, the lease too, as a stopped daemon does. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.ended.catch(() => {});
+    this.#machine[Symbol.dispose]();
+  }
+}
+
+/**
+ * Takes a lease and makes this host part of the overlay; resolves when its network stands.
+ *
+ * @throws Failure where this host cannot take part; the signal's reason on abort
+ */
+export async function join(options: JoinOptions): Promise<Membership> {
+  const { log = silent, signal } = options;
+  const wishes = {
+    ipMasq: options.ipMasq ?? false,
+    forwardRules: options.forwardRules ?? true,
+    randomFully: true,
+    resyncSeconds: 5,
+  };
+  const machine = await openMachine(options.library, wishes, log);
+  ignoreInspectorSignal(machine.library);
+  try {
+    const overlay = await Overlay.start(
+      overlayOptions(options, machine),
+      await ports(options, machine, log),
+      signal ?? new AbortController().signal,
+    );
+    const membership = new Membership(overlay, machine, signal);
+    await Promise.race([overlay.established, membership.ended]);
+    signal?.throwIfAborted();
+    return membership;
+  } catch (error) {
+    machine[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function overlayOptions(options: JoinOptions, machine: Machine): Parameters<typeof Overlay.start>[0] {
+  return {
+    ...machine.firewall,
+    instance: options.instance ?? "default",
+    renewMarginMs: 3_600_000,
+    onLost: "reacquire",
+  };
+}
+
+async function ports(
+  options: JoinOptions,
+  machine: Machine,
+  log: Log,
+): Promise<Parameters<typeof Overlay.start>[1]> {
+  const publicIp = options.publicIp === undefined ? null : requireIp(options.publicIp);
+  const underlay = {
+    iface: options.iface === undefined ? [] : [options.iface],
+    ifaceRegex: [],
+    ifaceCanReach: null,
+    publicIp: publicIp?.family === 4 ? publicIp : null,
+    publicIpv6: publicIp?.family === 6 ? publicIp : null,
+  };
+  return {
+    store: options.store,
+    kernel: machine.kernel,
+    clock: machine.clock,
+    random: systemRandom,
+    log,
+    subnetFile: options.subnetFile === undefined ? noSubnetFile() : await openSubnetFile(options.subnetFile),
+    chooseUnderlay: underlayChooser(machine.kernel, underlay, log),
+  };
+}
+
+function requireIp(text: string): Ip {
+  const ip = parseIp(text);
+  if (ip === null) {
+    throw new Failure(`join with publicIp "${text}": not an IP address; give one like 192.0.2.1`);
+  }
+  return ip;
+}

@@ -1,0 +1,199 @@
+/**
+ * Keeps our lease ours: renews it in time, publishes what we have to say, notices its loss.
+ *
+ * - A store out of reach is no loss: everything stays, even past the expiry, and it is tried again until it answers.
+ * - Every write is conditional, so a record that has become another's is never overwritten.
+ * - Absent: the same subnet is taken again and the data path stays. Another's: another subnet is taken in this process, or
+ *   with `onLost: "exit"` the run ends with a Failure.
+ * - What the watch says of our key is only a hint to go and look; the store's own answer decides.
+ */
+import type { Clock, Instant, Random } from "../model/clock.ts";
+import { Failure, messageOf } from "../model/errors.ts";
+import { formatIp } from "../model/ip.ts";
+import { describeSubnets, type Lease, type LeaseRecord, sameSubnets } from "../model/lease.ts";
+import { encodeRecord } from "../model/lease_codec.ts";
+import type { NetworkConfig } from "../model/network_config.ts";
+import type { Log } from "../observe/log.ts";
+import { isLost, type Lost, type Store, type StoreEvent, StoreUnavailable } from "../store/store.ts";
+import { Backoff } from "./backoff.ts";
+import { Trigger } from "./trigger.ts";
+
+export interface KeeperOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** How long before its end a lease is renewed. */
+  readonly marginMs: number;
+  readonly onLost: "reacquire" | "exit";
+  /** The configuration as it is now: a new subnet is taken from it. */
+  config(): NetworkConfig;
+  /** Our lease is another one now (other subnets): the host has to move. */
+  moved(lease: Lease, from: Lease): void;
+}
+
+export class LeaseKeeper {
+  readonly #options: KeeperOptions;
+  readonly #trigger = new Trigger();
+  readonly #backoff: Backoff;
+  #lease: Lease;
+  #record: LeaseRecord;
+  /** Why the lease may no longer be ours; null while it is, as last confirmed. */
+  #doubt: string | null = null;
+  #lost = false;
+
+  constructor(lease: Lease, options: KeeperOptions) {
+    this.#options = options;
+    this.#lease = lease;
+    this.#record = lease.record;
+    this.#backoff = new Backoff(1_000, 60_000, options.random);
+  }
+
+  get lease(): Lease {
+    return this.#lease;
+  }
+
+  /** False from the moment the store has said that the lease is not ours until we have one again. */
+  get held(): boolean {
+    return !this.#lost;
+  }
+
+  /** What the record should say from now on. */
+  publish(record: LeaseRecord): void {
+    this.#record = record;
+    this.#trigger.ring();
+  }
+
+  /** Takes a hint from the store's watch. */
+  observe(event: StoreEvent): void {
+    const doubt = this.#doubtFrom(event);
+    if (doubt === null) return;
+    this.#doubt = doubt;
+    this.#trigger.ring();
+  }
+
+  /** Runs until aborted, or throws Failure where a lost lease ends the run. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#announce();
+    while (!signal.aborted) {
+      const due = this.#dueIn();
+      if (due === null || due > 0) await this.#wait(due, signal);
+      if (signal.aborted) return;
+      await this.#attempt(signal);
+    }
+  }
+
+  /** One step; a store out of reach only delays it. */
+  async #attempt(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    try {
+      await this.#step(signal);
+      this.#backoff.reset();
+    } catch (error) {
+      if (signal.aborted || error instanceof Failure || !(error instanceof StoreUnavailable)) throw error;
+      const wait = this.#backoff.next();
+      log.warn(`Error renewing lease (trying again in ${Math.round(wait / 1000)} s): ${messageOf(error)}`);
+      await clock.sleep(wait, signal);
+    }
+  }
+
+  async #step(signal: AbortSignal): Promise<void> {
+    if (this.#lost) return await this.#reacquire(signal);
+    const { store } = this.#options;
+    const now = this.#options.clock.boot();
+    const publishing = encodeRecord(this.#record) !== encodeRecord(this.#lease.record);
+    const renewing = this.#doubt !== null || (this.#renewAt() ?? Infinity) <= now;
+    if (!publishing && !renewing) return;
+    const doubted = this.#doubt !== null;
+    const result = await (publishing ? store.publish(this.#lease, this.#record) : store.renew(this.#lease));
+    this.#doubt = null;
+    if (isLost(result)) return this.#losing(result);
+    this.#lease = result;
+    if (publishing) {
+      this.#options.log.info(`published our record for ${describeSubnets(result.subnets)} anew`);
+    } else if (!doubted) this.#renewed();
+  }
+
+  /** Takes note of the loss; the next step acts on it. */
+  #losing(lost: Lost): void {
+    this.#lost = true;
+    const subnets = describeSubnets(this.#lease.subnets);
+    const ownIp = this.#record.publicIp && formatIp(this.#record.publicIp);
+    const owner = lost.by?.publicIp ? formatIp(lost.by.publicIp) : "another host";
+    if (lost.lost === "absent") {
+      this.#options.log.warn(`our lease ${subnets} is gone from the store; taking the same subnet again`);
+    } else if (owner !== ownIp) {
+      if (this.#options.onLost === "exit") {
+        throw new Failure(
+          `Lease has been revoked. Shutting down daemon. Keep lease "${subnets}": it belongs to ${owner} now; start again to get another subnet`,
+        );
+      }
+      this.#options.log.error(`our lease ${subnets} belongs to ${owner} now; taking another subnet`);
+    }
+  }
+
+  async #reacquire(signal: AbortSignal): Promise<void> {
+    const from = this.#lease;
+    const claim = { config: this.#options.config(), record: this.#record, previous: from.subnets };
+    this.#lease = await this.#options.store.acquire(claim, signal);
+    this.#lost = false;
+    if (!sameSubnets(this.#lease.subnets, from.subnets)) this.#options.moved(this.#lease, from);
+    else this.#options.log.info(`we hold ${describeSubnets(from.subnets)} again`);
+    this.#announce();
+  }
+
+  #doubtFrom(event: StoreEvent): string | null {
+    if (event.type === "delete") return sameSubnets(event.subnets, this.#lease.subnets) ? "deleted" : null;
+    if (event.type === "recovered") return "the store was out of reach";
+    const leases = event.type === "put" ? [event.lease] : event.type === "snapshot" ? event.leases : null;
+    if (leases === null) return null;
+    const own = leases.find((lease) => sameSubnets(lease.subnets, this.#lease.subnets));
+    if (!own) return event.type === "snapshot" ? "missing from the list" : null;
+    return encodeRecord(own.record) === encodeRecord(this.#lease.record) ? null : "changed";
+  }
+
+  /** Milliseconds until there is something to do; null where nothing is planned. */
+  #dueIn(): number | null {
+    if (this.#lost || this.#doubt !== null) return 0;
+    if (encodeRecord(this.#record) !== encodeRecord(this.#lease.record)) return 0;
+    const at = this.#renewAt();
+    return at === null ? null : at - this.#options.clock.boot();
+  }
+
+  #renewAt(): Instant | null {
+    return this.#lease.expires === null ? null : this.#lease.expires - this.#options.marginMs;
+  }
+
+  async #wait(ms: number | null, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const either = AbortSignal.any([signal, woken.signal]);
+    const waits = [this.#trigger.wait(either)];
+    if (ms !== null) waits.push(this.#options.clock.sleep(ms, either));
+    try {
+      await Promise.race(waits);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      woken.abort();
+      await Promise.allSettled(waits);
+    }
+  }
+
+  #renewed(): void {
+    const { clock, log } = this.#options;
+    const left = (this.#lease.expires ?? 0) - clock.boot();
+    log.info(`Lease renewed, new expiration: ${new Date(clock.wall() + left).toISOString()}`);
+    this.#announce();
+  }
+
+  #announce(): void {
+    const due = this.#dueIn();
+    if (due !== null && due > 0) this.#options.log.info(`Waiting for ${formatDuration(due)} to renew lease`);
+  }
+}
+
+/** As Go prints a duration, whole seconds: `22h59m59s`. */
+function formatDuration(ms: number): string {
+  const s = Math.floor(ms / 1000);
+  return `${Math.floor(s / 3600)}h${Math.floor(s / 60) % 60}m${s % 60}s`;
+}

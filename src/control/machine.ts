@@ -1,0 +1,80 @@
+/**
+ * This machine's side of the ports: the C library, the clock it gives, the kernel, the firewall tools. Opened once by the
+ * daemon, by a preview, or by a program that embeds the overlay.
+ */
+import { type Library, loadLibrary } from "../../ffi/library.ts";
+import { openNetlink } from "../../ffi/netlink.ts";
+import { bootTime } from "../../ffi/process.ts";
+import { iptablesDriver } from "../kernel/firewall/iptables.ts";
+import { type FirewallProbe, probeFirewall, resyncPeriod, type Variant } from "../kernel/firewall/tools.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { openKernel } from "../kernel/linux.ts";
+import type { Clock } from "../model/clock.ts";
+import { Failure } from "../model/errors.ts";
+import type { Log } from "../observe/log.ts";
+import { systemClock } from "../system/clock.ts";
+import { run } from "../system/exec.ts";
+
+export interface FirewallWishes {
+  readonly ipMasq: boolean;
+  readonly forwardRules: boolean;
+  /** False never asks for random source ports, true where iptables knows how. */
+  readonly randomFully: boolean;
+  /** Which iptables; the system's choice unless told. */
+  readonly variant?: Variant;
+  /** Seconds between two full reads where changes are not announced. */
+  readonly resyncSeconds: number;
+}
+
+/** What can be done of the wishes on this machine. */
+export interface FirewallMeans {
+  readonly ipMasq: boolean;
+  readonly forwardRules: boolean;
+  readonly randomFully: boolean;
+  readonly firewallPeriodMs: number;
+}
+
+export interface Machine extends Disposable {
+  readonly library: Library;
+  readonly clock: Clock;
+  readonly kernel: Kernel;
+  readonly firewall: FirewallMeans;
+}
+
+/** @param path where the C library is; the usual places unless told. @throws Failure where something needed is missing */
+export async function openMachine(
+  path: string | undefined,
+  wishes: FirewallWishes,
+  log: Log,
+): Promise<Machine> {
+  const library = loadLibrary(path);
+  const probe = await probeFirewall(run, wishes.variant);
+  const firewall = firewallMeans(wishes, probe, log);
+  const options = { run, ...(wishes.variant === undefined ? {} : { variant: wishes.variant }) };
+  const kernel = openKernel({
+    netlink: openNetlink(library),
+    firewall: probe.available ? [iptablesDriver(options)] : [],
+  });
+  return {
+    library,
+    clock: systemClock(() => bootTime(library)),
+    kernel,
+    firewall,
+    // The library stays loaded: threads of it may still be on their way out.
+    [Symbol.dispose]: () => kernel[Symbol.dispose](),
+  };
+}
+
+/** Masquerading was asked for, so that its lack is an error; the forward rules are a default, so that theirs is not. */
+function firewallMeans(wishes: FirewallWishes, probe: FirewallProbe, log: Log): FirewallMeans {
+  if (!probe.available && wishes.ipMasq) throw new Failure(`set up -ip-masq: ${probe.why}`);
+  if (!probe.available && wishes.forwardRules) {
+    log.warn(`${probe.why}; going on without forward rules, -iptables-forward-rules=false says so for good`);
+  }
+  return {
+    ipMasq: wishes.ipMasq,
+    forwardRules: wishes.forwardRules && probe.available,
+    randomFully: wishes.randomFully && probe.randomFully,
+    firewallPeriodMs: resyncPeriod(probe.variant, wishes.resyncSeconds),
+  };
+}

@@ -1,0 +1,374 @@
+/**
+ * One host's part in the overlay, running: the store's leases and the kernel's events come in, rounds of reconciliation
+ * and the subnet file come out. Who we are (`Host`) changes when the lease moves, the underlay changes or the
+ * configuration does; every change only replaces a value and asks for a round.
+ *
+ * Stopping leaves everything in place, so that packets flow on until the next start; `leave` takes it all away.
+ */
+import type { Backend, Host } from "../backend/backend.ts";
+import { backendFor } from "../backend/registry.ts";
+import { trafficObjects } from "../backend/traffic_rules.ts";
+import { formatSubnetEnv } from "../files/subnet_env.ts";
+import type { KernelEvent } from "../kernel/kernel.ts";
+import { compatible } from "../model/allocate.ts";
+import { messageOf } from "../model/errors.ts";
+import { families, formatIp } from "../model/ip.ts";
+import { describeSubnets, type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
+import type { NetworkConfig } from "../model/network_config.ts";
+import type { Obj } from "../model/objects.ts";
+import { formatPrefix, type Prefix } from "../model/prefix.ts";
+import type { StoreEvent } from "../store/store.ts";
+import { containerMtu, describeRefusal, desire, type Desired, enabled, ownerOf } from "./desired.ts";
+import { diff } from "./diff.ts";
+import { type ChosenUnderlay, recordOf, requireSuited, settleMacs } from "./host.ts";
+import { LeaseKeeper } from "./lease_keeper.ts";
+import { LeaseView } from "./lease_view.ts";
+import { judgeReadiness, type Readiness } from "./readiness.ts";
+import { obstacles, Reconciler, type Round, type Wanted } from "./reconciler.ts";
+import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
+import { SubnetFileWriter } from "./subnet_file_writer.ts";
+import { runTasks } from "./tasks.ts";
+
+/** How often everything is read back without any event, with up to a quarter of jitter. */
+const FULL_READ_MS = 60_000;
+
+export class Overlay {
+  readonly #options: OverlayOptions;
+  readonly #ports: OverlayPorts;
+  readonly #view = new LeaseView();
+  readonly #keeper: LeaseKeeper;
+  readonly #reconciler: Reconciler;
+  readonly #file: SubnetFileWriter;
+  readonly #started: Started;
+  readonly #previousNetworks: Prefix[];
+  #self: Host;
+  #backend: Backend;
+  #desired: Desired = { objects: [], peers: [], refused: [] };
+  #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
+  #unfit: string | null = null;
+  #refusals = new Set<string>();
+
+  /** Waits for a configuration and takes a lease. @throws Failure as `start` does */
+  static async start(options: OverlayOptions, ports: OverlayPorts, signal: AbortSignal): Promise<Overlay> {
+    return new Overlay(options, ports, await start(options, ports, signal));
+  }
+
+  private constructor(options: OverlayOptions, ports: OverlayPorts, started: Started) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#started = started;
+    this.#self = started.self;
+    this.#backend = started.backend;
+    this.#previousNetworks = [...ports.subnetFile.previous.networks];
+    this.#keeper = new LeaseKeeper(started.lease, {
+      ...ports,
+      marginMs: options.renewMarginMs,
+      onLost: options.onLost,
+      config: () => this.#self.network,
+      moved: (lease, from) => this.#moved(lease, from),
+    });
+    this.#reconciler = new Reconciler({
+      ...ports,
+      wanted: () => this.#wanted(),
+      secondLook: () => this.#secondLook(),
+      finished: (round) => this.#finished(round),
+    });
+    this.#file = new SubnetFileWriter(ports);
+  }
+
+  get lease(): Lease {
+    return this.#keeper.lease;
+  }
+
+  get self(): Host {
+    return this.#self;
+  }
+
+  get backend(): Backend {
+    return this.#backend;
+  }
+
+  /** The peers that have their objects, oldest lease first. */
+  get peers(): readonly Lease[] {
+    return this.#desired.peers;
+  }
+
+  /** Resolves when the network stands and the subnet file is written for the first time. */
+  get established(): Promise<void> {
+    return this.#file.written;
+  }
+
+  readiness(): Readiness {
+    return judgeReadiness({
+      leaseHeld: this.#keeper.held,
+      inSync: this.#view.inSync && this.#rounds.network?.inSync === true,
+      subnetFileWritten: this.#file.current,
+      ...this.#rounds,
+      outage: this.#view.outage,
+      refused: this.#desired.refused,
+      unreadable: this.#view.unreadable().map((u) => u.key),
+      unfit: this.#unfit,
+    });
+  }
+
+  /** Runs until aborted; everything stays in place then. @throws Failure where a lost lease ends the run */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#ports.log.info("Running backend.");
+    await runTasks([
+      (s) => this.#watchStore(s),
+      (s) => this.#watchKernel(s),
+      (s) => this.#watchConfig(s),
+      (s) => this.#keeper.run(s),
+      (s) => this.#reconciler.run(s),
+      (s) => this.#file.run(s),
+      (s) => this.#every(FULL_READ_MS, () => this.#reconsider({ network: true, firewall: true }), s),
+      (s) =>
+        this.#every(this.#options.firewallPeriodMs, () => this.#reconciler.request({ firewall: true }), s),
+    ], signal);
+  }
+
+  /**
+   * Gives the lease back and, unless `keep`, takes everything of ours from the kernel. Only after `run` has ended.
+   *
+   * @returns what could not be removed, one sentence each
+   */
+  async leave({ keep = false }: { keep?: boolean } = {}): Promise<string[]> {
+    const { kernel, store } = this.#ports;
+    await store.release(this.#keeper.lease);
+    if (keep) return [];
+    const observed = await kernel.read(this.#owner(), { network: true, firewall: true });
+    const plan = diff([], observed, { rules: kernel.rules, mayDelete: () => true });
+    const outcomes = await kernel.apply(plan.operations);
+    return outcomes.flatMap((outcome) => outcome.error ?? []);
+  }
+
+  async #watchStore(signal: AbortSignal): Promise<void> {
+    for await (const event of this.#ports.store.watch(signal)) {
+      this.#logStoreEvent(event);
+      this.#keeper.observe(event);
+      if (this.#view.take(event)) this.#reconciler.request(this.#firstLook());
+    }
+  }
+
+  /** Before the first round both scopes are due; after that a lease only concerns the network. */
+  #firstLook(): { network: boolean; firewall: boolean } {
+    return { network: true, firewall: this.#rounds.firewall === null };
+  }
+
+  async #watchKernel(signal: AbortSignal): Promise<void> {
+    for await (const event of this.#ports.kernel.events(signal)) {
+      if (concerns(event, ["link", "address", "route"])) await this.#underlayChanged();
+      this.#reconciler.request({ network: !onlyFirewall(event), firewall: concerns(event, ["chain"]) });
+    }
+  }
+
+  async #watchConfig(signal: AbortSignal): Promise<void> {
+    const { readings } = this.#started;
+    while (!signal.aborted) {
+      const { value, done } = await readings.next();
+      if (done) return;
+      if (value.type === "problem") {
+        this.#ports.log.warn(`network configuration: ${value.error}; keeping the one we have`);
+      } else await this.#configChanged(value.config);
+    }
+  }
+
+  /** A new configuration is taken where our subnet still fits it; otherwise the old network goes on. */
+  async #configChanged(config: NetworkConfig): Promise<void> {
+    const was = describeConfig(this.#self.network);
+    const is = describeConfig(config);
+    if (was === is) {
+      this.#unfit = null;
+      return;
+    }
+    const backend = backendFor(config);
+    const problem = "problem" in backend ? backend.problem : this.#misfit(config);
+    if (problem !== null || "problem" in backend) {
+      this.#unfit =
+        `the network configuration has changed from ${was} to ${is}, but ${problem}; the old network goes on`;
+      this.#ports.log.error(this.#unfit);
+      return;
+    }
+    this.#ports.log.info(`the network configuration has changed from ${was} to ${is}; applying it`);
+    this.#unfit = null;
+    this.#previousNetworks.push(
+      ...families.flatMap((f) => (f === 4 ? this.#self.network.v4 : this.#self.network.v6)?.network ?? []),
+    );
+    this.#backend = backend;
+    await this.#become({ ...this.#self, network: config });
+  }
+
+  #misfit(config: NetworkConfig): string | null {
+    const { subnets } = this.#keeper.lease;
+    if (compatible(subnets, config)) return null;
+    return `our subnet ${
+      describeSubnets(subnets)
+    } does not fit it; stop this daemon, remove its lease and start it again to move`;
+  }
+
+  async #underlayChanged(): Promise<void> {
+    this.#started.routes.forget();
+    const { log, chooseUnderlay } = this.#ports;
+    try {
+      const chosen = await chooseUnderlay(this.#self.network);
+      const changes = underlayChanges(this.#self, chosen);
+      if (changes.length === 0) return;
+      log.warn(`the underlay has changed (${changes.join(", ")}); following it`);
+      const { publicIp, publicIpv6, ...device } = chosen;
+      const underlay = { ...device, route: this.#self.underlay.route };
+      await this.#become({ ...this.#self, publicIp, publicIpv6, underlay });
+    } catch (error) {
+      log.debug(
+        `choose the external interface again: ${messageOf(error)}; keeping ${this.#self.underlay.device}`,
+      );
+    }
+  }
+
+  /** Another us: checks, publishes and asks for a round. */
+  async #become(self: Host): Promise<void> {
+    requireSuited(self, this.#backend);
+    const settled = await settleMacs(self, this.#backend, this.#ports.kernel);
+    const macs = new Map([...settled.macs, ...this.#self.macs]);
+    this.#self = { ...settled, macs };
+    this.#keeper.publish(recordOf(this.#self, this.#backend));
+    this.#reconciler.request({ network: true, firewall: true });
+  }
+
+  #moved(lease: Lease, from: Lease): void {
+    this.#ports.log.error(
+      `our subnet has changed from ${describeSubnets(from.subnets)} to ${describeSubnets(lease.subnets)}; ` +
+        `${this.#ports.subnetFile.path} is rewritten, docker has to be restarted to use it`,
+    );
+    this.#self = { ...this.#self, subnets: lease.subnets };
+    this.#reconciler.request({ network: true, firewall: true });
+  }
+
+  async #wanted(): Promise<Wanted> {
+    const leases = this.#view.leases();
+    if (this.#backend.usesUnderlayRoutes(this.#self.network.backend)) {
+      const publicIps = leases.flatMap((lease) =>
+        enabled(this.#self).map((f) => publicIpOf(lease.record, f))
+      );
+      await this.#started.routes.learn(this.#ports.kernel, publicIps.filter((ip) => ip !== null));
+    }
+    this.#desired = desire(this.#self, this.#backend, leases, this.#traffic());
+    this.#logRefusals();
+    return {
+      objects: this.#desired.objects,
+      owner: this.#owner(),
+      inSync: this.#view.inSync,
+      protectedSubnets: this.#view.unreadable().flatMap(({ subnets }) =>
+        subnets ? families.flatMap((f) => subnetOf(subnets, f) ?? []) : []
+      ),
+    };
+  }
+
+  #traffic(): Obj[] {
+    const { network, subnets, instance } = this.#self;
+    return subnets === null ? [] : trafficObjects({ ...this.#options, network, subnets, instance });
+  }
+
+  #owner(): Wanted["owner"] {
+    return ownerOf(this.#self, this.#backend, this.#previousNetworks);
+  }
+
+  async #secondLook(): Promise<boolean> {
+    const listing = await this.#ports.store.list();
+    const agrees = this.#view.agreesWith(listing);
+    if (!agrees) this.#view.take({ type: "snapshot", ...listing });
+    this.#ports.log.warn(
+      `many peers are gone from the store; a second look ${
+        agrees ? "agrees, removing them" : "disagrees, judging afresh"
+      }`,
+    );
+    return agrees;
+  }
+
+  #finished(round: Round): void {
+    if (round.scope.network) this.#rounds.network = round;
+    if (round.scope.firewall) this.#rounds.firewall = round;
+    if (!round.inSync || this.#self.subnets === null || this.#rounds.firewall === null) return;
+    const base = [...this.#desired.objects].filter((o) =>
+      ["link", "address", "chain", "jump"].includes(o.kind)
+    );
+    if (obstacles(round, base).length > 0) return;
+    this.#file.want(formatSubnetEnv({
+      network: this.#self.network,
+      subnets: this.#self.subnets,
+      mtu: containerMtu(this.#self, this.#backend),
+      ipMasq: this.#options.ipMasq,
+    }));
+  }
+
+  #reconsider(scope: { network: boolean; firewall: boolean }): void {
+    this.#started.routes.forget();
+    this.#file.check();
+    this.#reconciler.request(scope);
+  }
+
+  async #every(ms: number, action: () => void, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#ports;
+    while (!signal.aborted) {
+      await clock.sleep(ms + random.int(Math.max(1, Math.floor(ms / 4))), signal);
+      action();
+    }
+  }
+
+  #logStoreEvent(event: StoreEvent): void {
+    const { log } = this.#ports;
+    if (event.type === "outage") {
+      log.warn(`the store is out of reach: ${event.error}; the network stays as it is`);
+    }
+    if (event.type === "recovered") log.info("the store answers again");
+    const unreadable = event.type === "unreadable"
+      ? [event.unreadable]
+      : event.type === "snapshot"
+      ? event.unreadable
+      : [];
+    for (const { key, reason } of unreadable) {
+      log.warn(`read lease record ${JSON.stringify(key)}: ${reason}; skipped, and what stood for it stays`);
+    }
+    if (event.type === "snapshot") log.info(`read ${event.leases.length} leases from the store`);
+  }
+
+  /** Each refusal once while it lasts. */
+  #logRefusals(): void {
+    const now = new Set(this.#desired.refused.map(describeRefusal));
+    for (const text of now) if (!this.#refusals.has(text)) this.#ports.log.warn(text);
+    this.#refusals = now;
+  }
+}
+
+function concerns(
+  { kinds }: KernelEvent,
+  wanted: readonly (typeof kinds extends ReadonlySet<infer K> ? K : never)[],
+): boolean {
+  return kinds.has("lost") || wanted.some((kind) => kinds.has(kind));
+}
+
+function onlyFirewall({ kinds }: KernelEvent): boolean {
+  return kinds.size === 1 && kinds.has("chain");
+}
+
+function describeConfig(config: NetworkConfig): string {
+  const networks = [config.v4, config.v6].flatMap((n) =>
+    n ? `${formatPrefix(n.network)} (${formatIp(n.subnetMin)}-${formatIp(n.subnetMax)}/${n.subnetLen})` : []
+  );
+  return `${networks.join(", ")} ${JSON.stringify({ Type: config.backend.type, ...config.backend.members })}`;
+}
+
+function underlayChanges({ underlay, publicIp, publicIpv6 }: Host, chosen: ChosenUnderlay): string[] {
+  const text = (value: string | number | null | { family: 4 | 6; value: bigint }) =>
+    value === null ? "none" : typeof value === "object" ? formatIp(value) : String(value);
+  const pairs = [
+    ["device", underlay.device, chosen.device],
+    ["MTU", underlay.mtu, chosen.mtu],
+    ["address", underlay.v4, chosen.v4],
+    ["IPv6 address", underlay.v6, chosen.v6],
+    ["public IP", publicIp, chosen.publicIp],
+    ["public IPv6", publicIpv6, chosen.publicIpv6],
+  ] as const;
+  return pairs.filter(([, was, is]) => text(was) !== text(is)).map(([name, was, is]) =>
+    `${name} ${text(was)} -> ${text(is)}`
+  );
+}

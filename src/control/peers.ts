@@ -1,0 +1,111 @@
+/**
+ * Which leases become peers. Store data is untrusted: a record counts only where it lies inside the network, claims
+ * nothing of ours, and nothing that an older record claims already. Every refusal has its reason, in one sentence.
+ */
+import type { Host } from "../backend/backend.ts";
+import { hostPublicIp } from "../backend/host.ts";
+import { families, type Family, formatIp, type Ip, sameIp } from "../model/ip.ts";
+import { describeSubnets, type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
+import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
+import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix } from "../model/prefix.ts";
+import { PrefixSet } from "./prefix_set.ts";
+
+export interface RefusedPeer {
+  readonly lease: Lease;
+  readonly reason: string;
+}
+
+export interface Peers {
+  readonly accepted: readonly Lease[];
+  readonly refused: readonly RefusedPeer[];
+}
+
+/** Judges all leases but our own. `leases` oldest first. */
+export function judgePeers(self: Host, leases: readonly Lease[], recordType: string): Peers {
+  const accepted: Lease[] = [];
+  const refused: RefusedPeer[] = [];
+  const claims = new Claims();
+  for (const lease of leases) {
+    if (isOwn(self, lease)) continue;
+    const reason = objection(self, lease, recordType) ?? claims.conflict(lease);
+    if (reason === null) {
+      claims.add(lease);
+      accepted.push(lease);
+    } else refused.push({ lease, reason });
+  }
+  return { accepted, refused };
+}
+
+function isOwn(self: Host, lease: Lease): boolean {
+  return self.subnets !== null && describeSubnets(self.subnets) === describeSubnets(lease.subnets);
+}
+
+function objection(self: Host, lease: Lease, recordType: string): string | null {
+  if (lease.record.backendType !== recordType) {
+    return `its backend is "${lease.record.backendType}", ours "${recordType}"`;
+  }
+  for (const family of families) {
+    const network = networkOf(self.network, family);
+    const reason = network && familyObjection(self, lease, network);
+    if (reason) return reason;
+  }
+  return families.some((f) => networkOf(self.network, f) && subnetOf(lease.subnets, f))
+    ? null
+    : "it has no subnet of a family that is enabled";
+}
+
+function familyObjection(self: Host, lease: Lease, { family, network }: FamilyNetwork): string | null {
+  const subnet = subnetOf(lease.subnets, family);
+  if (subnet === null) return null;
+  if (!containsPrefix(network, subnet) || subnet.length === network.length) {
+    return `its subnet ${formatPrefix(subnet)} is not inside the network ${formatPrefix(network)}`;
+  }
+  const own = self.subnets && subnetOf(self.subnets, family);
+  if (own && overlaps(own, subnet)) return `its subnet overlaps our own ${formatPrefix(own)}`;
+  const publicIp = publicIpOf(lease.record, family);
+  return publicIp && publicIpObjection(self, publicIp, network, family);
+}
+
+function publicIpObjection(self: Host, publicIp: Ip, network: Prefix, family: Family): string | null {
+  const text = formatIp(publicIp);
+  if (sameIp(publicIp, hostPublicIp(self, family))) return `its public IP ${text} is our own`;
+  if (containsIp(network, publicIp)) {
+    return `its public IP ${text} lies inside the network ${formatPrefix(network)}`;
+  }
+  return isUnicast(publicIp) ? null : `its public IP ${text} is not a unicast address`;
+}
+
+/** False for loopback and multicast (0.0.0.0 and `::` stand for "none" and are the backend's to judge). */
+function isUnicast(address: Ip): boolean {
+  const top = Number(address.value >> (address.family === 4 ? 24n : 120n));
+  return address.family === 4 ? top !== 127 && top < 224 : top !== 0xff && address.value !== 1n;
+}
+
+/** What the leases accepted so far have taken. */
+class Claims {
+  readonly #subnets = new PrefixSet();
+  readonly #publicIps = new Map<string, Lease>();
+
+  conflict(lease: Lease): string | null {
+    for (const family of families) {
+      const subnet = subnetOf(lease.subnets, family);
+      const taken = subnet && this.#subnets.overlapping(subnet);
+      if (taken) return `its subnet overlaps ${formatPrefix(taken)}, which an older lease has`;
+      const publicIp = publicIpOf(lease.record, family);
+      const owner = publicIp && publicIp.value !== 0n && this.#publicIps.get(formatIp(publicIp));
+      if (owner) {
+        return `its public IP ${formatIp(publicIp)} has the older lease ${describeSubnets(owner.subnets)}`;
+      }
+    }
+    return null;
+  }
+
+  add(lease: Lease): void {
+    for (const family of families) {
+      const subnet = subnetOf(lease.subnets, family);
+      if (subnet) this.#subnets.add(subnet);
+      const publicIp = publicIpOf(lease.record, family);
+      if (publicIp) this.#publicIps.set(formatIp(publicIp), lease);
+    }
+  }
+}

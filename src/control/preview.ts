@@ -1,0 +1,146 @@
+/**
+ * The first run on a live node: what would be done, and nothing is. Reads configuration, leases and kernel, and makes the
+ * plan that a start would apply; takes no lease, writes no file, changes no object.
+ */
+import { backendFor } from "../backend/registry.ts";
+import type { Backend, Host } from "../backend/backend.ts";
+import { trafficObjects } from "../backend/traffic_rules.ts";
+import { chooseSubnets, compatible, conflicting } from "../model/allocate.ts";
+import { Failure } from "../model/errors.ts";
+import { families, sameIp } from "../model/ip.ts";
+import { describeSubnets, publicIpOf, subnetOf, type Subnets } from "../model/lease.ts";
+import type { NetworkConfig } from "../model/network_config.ts";
+import type { Plan } from "../model/plan.ts";
+import type { Prefix } from "../model/prefix.ts";
+import type { Listing } from "../store/store.ts";
+import { describeRefusal, desire, ownerOf } from "./desired.ts";
+import { diff } from "./diff.ts";
+import { makeHost, requireSuited, settleMacs } from "./host.ts";
+import { protectedBy } from "./protection.ts";
+import type { OverlayOptions, OverlayPorts } from "./start.ts";
+import { UnderlayRoutes } from "./underlay_routes.ts";
+
+export interface Preview {
+  readonly subnets: Subnets;
+  /** `held`: we have a record already; `previous`: the subnet file's would be taken; `free`: one of the free ones. */
+  readonly origin: "held" | "previous" | "free";
+  readonly backend: string;
+  readonly plan: Plan;
+  /** Peers that would be refused, and records that cannot be read, one sentence each. */
+  readonly remarks: readonly string[];
+}
+
+/** @throws Failure where the configuration is missing or wrong, or this host cannot take part */
+export async function preview(
+  options: OverlayOptions,
+  ports: OverlayPorts,
+  signal: AbortSignal,
+): Promise<Preview> {
+  const { config, backend } = await configNow(ports, signal);
+  const routes = new UnderlayRoutes();
+  const host = makeHost(await ports.chooseUnderlay(config), config, options.instance, routes);
+  const settled = await settleMacs(host, backend, ports.kernel);
+  requireSuited(settled, backend);
+  const listing = await ports.store.list();
+  const { subnets, origin } = wouldHave(settled, listing, ports);
+  const self = { ...settled, subnets };
+  await learnRoutes(self, backend, listing, ports, routes);
+  const leases = [...listing.leases].sort((a, b) => a.created - b.created);
+  const desired = desire(
+    self,
+    backend,
+    leases,
+    trafficObjects({ ...options, network: config, subnets, instance: self.instance }),
+  );
+  const observed = await ports.kernel.read(ownerOf(self, backend, ports.subnetFile.previous.networks), {
+    network: true,
+    firewall: true,
+  });
+  const shielded = protectedBy(unreadableSubnets(listing), observed);
+  const plan = diff(desired.objects, observed, { rules: ports.kernel.rules, mayDelete: (o) => !shielded(o) });
+  const remarks = [
+    ...desired.refused.map(describeRefusal),
+    ...listing.unreadable.map((u) => `record ${JSON.stringify(u.key)} cannot be read: ${u.reason}`),
+  ];
+  return { subnets, origin, backend: backend.type, plan, remarks };
+}
+
+async function configNow(
+  { store }: OverlayPorts,
+  signal: AbortSignal,
+): Promise<{ config: NetworkConfig; backend: Backend }> {
+  for await (const reading of store.watchConfig(signal)) {
+    if (reading.type === "problem") throw new Failure(`read the network configuration: ${reading.error}`);
+    const backend = backendFor(reading.config);
+    if ("problem" in backend) throw new Failure(`read the network configuration: ${backend.problem}`);
+    return { config: reading.config, backend };
+  }
+  throw new Failure("read the network configuration: stopped before it was there");
+}
+
+/** Which subnets a start would end up with. A free one is drawn at a real start; here the draw only shows the kind. */
+function wouldHave(self: Host, listing: Listing, ports: OverlayPorts): Pick<Preview, "subnets" | "origin"> {
+  const { previous } = ports.subnetFile;
+  const own = listing.leases.find(({ record }) =>
+    families.some((f) =>
+      publicIpOf(record, f) && sameIp(publicIpOf(record, f), f === 4 ? self.publicIp : self.publicIpv6)
+    )
+  );
+  if (own && compatible(own.subnets, self.network)) return { subnets: own.subnets, origin: "held" };
+  const taken = listing.leases.map((lease) => lease.subnets);
+  const free = !taken.some((subnets) => conflicting(subnets, previous.subnets));
+  if (free && compatible(previous.subnets, self.network)) {
+    return { subnets: previous.subnets, origin: "previous" };
+  }
+  const subnets = chooseSubnets(self.network, taken, ports.random);
+  if ("exhausted" in subnets) {
+    throw new Failure("take a subnet: all are taken; widen SubnetMin and SubnetMax or remove leases");
+  }
+  return { subnets, origin: "free" };
+}
+
+async function learnRoutes(
+  self: Host,
+  backend: Backend,
+  listing: Listing,
+  ports: OverlayPorts,
+  routes: UnderlayRoutes,
+): Promise<void> {
+  if (!backend.usesUnderlayRoutes(self.network.backend)) return;
+  const publicIps = listing.leases.flatMap(({ record }) =>
+    families.flatMap((f) => publicIpOf(record, f) ?? [])
+  );
+  await routes.learn(ports.kernel, publicIps);
+}
+
+function unreadableSubnets(listing: Listing): Prefix[] {
+  return listing.unreadable.flatMap(({ subnets }) =>
+    subnets ? families.flatMap((f) => subnetOf(subnets, f) ?? []) : []
+  );
+}
+
+/** For people: a line for what the host would be, then one for each operation. */
+export function describePreview(
+  { subnets, origin, backend, plan, remarks }: Preview,
+  print: (o: Plan["operations"][number]) => string,
+): string {
+  const how = {
+    held: "held already",
+    previous: "from the previous subnet file, still free",
+    free: "for example: any free one",
+  };
+  const verbs = plan.operations.map((operation) => `  ${operation.verb.padEnd(8)} ${print(operation)}`);
+  return [
+    `backend ${backend}, subnet ${describeSubnets(subnets)} (${how[origin]})`,
+    plan.operations.length === 0
+      ? "nothing to do: everything stands as it should"
+      : `${verbs.length} changes:`,
+    ...verbs,
+    ...plan.blocked.map(({ object, by }) =>
+      `  blocked  ${object.kind} ${object.key}: ${by.kind} ${by.key} is not ours`
+    ),
+    ...remarks.map((remark) => `  note     ${remark}`),
+    `${plan.unchanged} objects stand as they should; nothing was changed`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,29 @@
+/**
+ * What must not be pruned although no lease asks for it: the objects of a peer whose record is unreadable. The record's
+ * key still names its subnets, and what points there stays; an FDB entry is tied to a subnet through its neighbour's MAC.
+ */
+import { parseIp } from "../model/ip.ts";
+import type { Observed } from "../model/plan.ts";
+import { containsIp, containsPrefix, parsePrefix, type Prefix } from "../model/prefix.ts";
+
+/** A predicate over observed objects: true where the object belongs to one of `subnets`. */
+export function protectedBy(
+  subnets: readonly Prefix[],
+  observed: readonly Observed[],
+): (object: Observed) => boolean {
+  if (subnets.length === 0) return () => false;
+  const pointsThere = (object: Observed) => pointsInto(subnets, object);
+  const macs = new Set(
+    observed.filter((o) => o.kind === "neighbour" && pointsThere(o)).map((o) => o.fields.mac),
+  );
+  return (object) => object.kind === "fdb" ? macs.has(object.fields.mac ?? null) : pointsThere(object);
+}
+
+function pointsInto(subnets: readonly Prefix[], { kind, fields }: Observed): boolean {
+  if (kind === "neighbour") {
+    const address = parseIp(String(fields.address));
+    return address !== null && subnets.some((subnet) => containsIp(subnet, address));
+  }
+  const destination = kind === "route" ? parsePrefix(String(fields.destination)) : null;
+  return destination !== null && subnets.some((subnet) => containsPrefix(subnet, destination));
+}

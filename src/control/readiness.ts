@@ -1,0 +1,63 @@
+/**
+ * Whether this host is ready, and why not. Ready means: our lease is valid as last confirmed, the store was read whole
+ * once, the last read-back is what it should be, subnet.env is written. A store that is out of reach leaves us ready,
+ * because the network works on and the probes of a whole fleet must not fail at once; it is told as a fact.
+ * A foreign object in the way of one peer is told too, but does not make the host unready: only its owner can clear it.
+ */
+import { describeSubnets } from "../model/lease.ts";
+import type { RefusedPeer } from "./peers.ts";
+import { describeBlocked, type Round } from "./reconciler.ts";
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** One sentence each; empty where ready. */
+  readonly reasons: readonly string[];
+  /** What is worth knowing beside: outage, refused peers, obstacles. */
+  readonly notes: readonly string[];
+}
+
+export interface Situation {
+  readonly leaseHeld: boolean;
+  readonly inSync: boolean;
+  readonly subnetFileWritten: boolean;
+  /** The last round of each scope; null before the first. */
+  readonly network: Round | null;
+  readonly firewall: Round | null;
+  readonly outage: string | null;
+  readonly refused: readonly RefusedPeer[];
+  readonly unreadable: readonly string[];
+  /** A configuration that our subnet does not fit, in words. */
+  readonly unfit: string | null;
+}
+
+export function judgeReadiness(now: Situation): Readiness {
+  const reasons = [
+    ...(now.leaseHeld ? [] : ["our lease was lost; another is being taken"]),
+    ...(now.inSync ? [] : ["the leases of the store were not read yet"]),
+    ...(now.unfit === null ? [] : [now.unfit]),
+    ...failures("network", now.network),
+    ...failures("firewall", now.firewall),
+    ...(now.subnetFileWritten ? [] : ["the subnet file is not written yet"]),
+  ];
+  return { ready: reasons.length === 0, reasons, notes: notes(now) };
+}
+
+function failures(scope: string, round: Round | null): string[] {
+  if (round === null) return [`the ${scope} was not set up yet`];
+  const [first] = round.failed;
+  if (first === undefined) return [];
+  const more = round.failed.length > 1 ? ` (and ${round.failed.length - 1} more)` : "";
+  return [`${first.error}${more}`];
+}
+
+function notes(now: Situation): string[] {
+  const blocked = [...now.network?.plan.blocked ?? [], ...now.firewall?.plan.blocked ?? []];
+  const withheld = now.network?.plan.withheld.length ?? 0;
+  return [
+    ...(now.outage === null ? [] : [`the store is out of reach: ${now.outage}`]),
+    ...blocked.map(describeBlocked),
+    ...now.refused.map(({ lease, reason }) => `peer ${describeSubnets(lease.subnets)} is refused: ${reason}`),
+    ...now.unreadable.map((key) => `the record "${key}" cannot be read`),
+    ...(withheld === 0 ? [] : [`${withheld} deletions wait for a second look at the store`]),
+  ];
+}

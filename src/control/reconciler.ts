@@ -1,0 +1,185 @@
+/**
+ * The rounds: read back what stands, compare it with what should, apply the difference.
+ *
+ * A round starts when something asks for one (a lease changed, the kernel told of a change, a period ended, a retry is due)
+ * and gathers what else comes within 50 ms. What fails is tried again with back-off and never keeps anything else from
+ * being done. A device that was made is read back at once, because others (udev) may have a hand in it.
+ */
+import type { Kernel, Owner, Scope } from "../kernel/kernel.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import { isFirewall, type Obj } from "../model/objects.ts";
+import type { Blocked, Observed, Operation, Outcome, Plan } from "../model/plan.ts";
+import type { Prefix } from "../model/prefix.ts";
+import type { Log } from "../observe/log.ts";
+import { Backoff } from "./backoff.ts";
+import { diff } from "./diff.ts";
+import { protectedBy } from "./protection.ts";
+import { later } from "./later.ts";
+import { RoundReport } from "./round_report.ts";
+import { SECOND_LOOK_MS, ShrinkGuard } from "./shrink_guard.ts";
+import { Trigger } from "./trigger.ts";
+
+/** Everything a round needs to know, as of its start. */
+export interface Wanted {
+  readonly objects: readonly Obj[];
+  readonly owner: Owner;
+  /** True once the store's whole snapshot was seen: only then is anything deleted. */
+  readonly inSync: boolean;
+  /** Subnets whose objects must not be deleted (unreadable records). */
+  readonly protectedSubnets: readonly Prefix[];
+}
+
+export interface ReconcilerPorts {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  wanted(): Promise<Wanted>;
+  /** Lists the store a second time; true where it agrees with what we know. What it says otherwise is taken in. */
+  secondLook(): Promise<boolean>;
+  /** After each round. */
+  finished(round: Round): void;
+}
+
+export interface Round {
+  readonly scope: Scope;
+  readonly inSync: boolean;
+  readonly plan: Plan;
+  readonly failed: readonly Outcome[];
+}
+
+const GATHER_MS = 50;
+/** Rounds in a row for devices that need another look. */
+const MOST_REPEATS = 3;
+
+export class Reconciler {
+  readonly #ports: ReconcilerPorts;
+  readonly #trigger = new Trigger();
+  readonly #guard = new ShrinkGuard();
+  readonly #report: RoundReport;
+  readonly #backoff: Backoff;
+  #asked: Scope = { network: false, firewall: false };
+  #retrying = false;
+  #looking = false;
+
+  constructor(ports: ReconcilerPorts) {
+    this.#ports = ports;
+    this.#report = new RoundReport(ports.log, ports.kernel.rules);
+    this.#backoff = new Backoff(1_000, 30_000, ports.random);
+  }
+
+  /** Asks for a round over these objects, soon. */
+  request(scope: Partial<Scope>): void {
+    this.#asked = {
+      network: this.#asked.network || scope.network === true,
+      firewall: this.#asked.firewall || scope.firewall === true,
+    };
+    this.#trigger.ring();
+  }
+
+  /** Runs rounds until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
+    while (!signal.aborted) {
+      await this.#trigger.wait(signal);
+      await clock.sleep(GATHER_MS, signal);
+      const scope = this.#asked;
+      this.#asked = { network: false, firewall: false };
+      await this.#settle(scope, signal);
+    }
+  }
+
+  /** One round now, repeated while devices were made; the caller sees the outcome. */
+  async round(scope: Scope): Promise<Round> {
+    let round = await this.#once(scope);
+    for (let i = 1; i < MOST_REPEATS && touchedDevices(round); i++) round = await this.#once(scope);
+    return round;
+  }
+
+  async #settle(scope: Scope, signal: AbortSignal): Promise<void> {
+    const round = await this.#tryRound(scope);
+    const due = this.#guard.dueIn(this.#ports.clock.boot());
+    if (round === null || round.failed.length > 0) this.#retryLater(scope, signal);
+    else this.#backoff.reset();
+    if (due !== null && scope.network) this.#lookAgain(due, signal);
+  }
+
+  /** Null where reading itself failed: nothing is known then, so nothing is done. */
+  async #tryRound(scope: Scope): Promise<Round | null> {
+    try {
+      const round = await this.round(scope);
+      this.#report.readable();
+      return round;
+    } catch (error) {
+      this.#report.unreadable(error);
+      return null;
+    }
+  }
+
+  async #once(scope: Scope): Promise<Round> {
+    const { kernel, clock } = this.#ports;
+    const wanted = await this.#ports.wanted();
+    const observed = await kernel.read(wanted.owner, scope);
+    const plan = this.#plan(wanted, observed, scope, clock.boot());
+    const outcomes = plan.operations.length === 0 ? [] : await kernel.apply(plan.operations);
+    const failed = outcomes.filter((outcome) => outcome.error !== null);
+    const round = { scope, inSync: wanted.inSync, plan, failed };
+    this.#report.round(round, wanted.objects);
+    this.#ports.finished(round);
+    return round;
+  }
+
+  #plan(wanted: Wanted, observed: readonly Observed[], scope: Scope, now: number): Plan {
+    const objects = wanted.objects.filter((o) => isFirewall(o.kind) ? scope.firewall : scope.network);
+    const shielded = protectedBy(wanted.protectedSubnets, observed);
+    const { rules } = this.#ports.kernel;
+    const plan = diff(objects, observed, { rules, mayDelete: (o) => wanted.inSync && !shielded(o) });
+    if (!scope.network || !this.#guard.holds(plan, observed, now)) return plan;
+    return diff(objects, observed, { rules, mayDelete: () => false });
+  }
+
+  /** Looks at the store a second time when the guard says so; one look is under way at a time. */
+  #lookAgain(inMs: number, signal: AbortSignal): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    later(this.#ports.clock, inMs, signal, async () => {
+      const agrees = await this.#ports.secondLook().catch(() => null);
+      this.#looking = false;
+      if (agrees === null) return this.#lookAgain(SECOND_LOOK_MS, signal);
+      if (agrees) this.#guard.approve();
+      else this.#guard.restart();
+      this.request({ network: true });
+    });
+  }
+
+  /** Asks for another round after a failure; one such wait at a time, and it grows. */
+  #retryLater(scope: Scope, signal: AbortSignal): void {
+    if (this.#retrying) return;
+    this.#retrying = true;
+    later(this.#ports.clock, this.#backoff.next(), signal, () => {
+      this.#retrying = false;
+      this.request(scope);
+    });
+  }
+}
+
+function touchedDevices(round: Round): boolean {
+  return round.failed.length === 0 &&
+    round.plan.operations.some((o) => o.object.kind === "link" && o.verb !== "delete");
+}
+
+/** What keeps the base from standing: failures and foreign objects in the way of `objects`, in words. */
+export function obstacles(round: Round, objects: readonly Obj[]): string[] {
+  const ids = new Set(objects.map((o) => `${o.kind} ${o.key}`));
+  const concerns = (o: Operation | Blocked) => ids.has(`${o.object.kind} ${o.object.key}`);
+  return [
+    ...round.failed.filter((f) => concerns(f.operation)).map((f) => f.error!),
+    ...round.plan.blocked.filter(concerns).map(describeBlocked),
+  ];
+}
+
+/** For people: what is in the way of what, and what to do. */
+export function describeBlocked({ object, by }: Blocked): string {
+  const what = object.kind === by.kind ? "" : ` (behind ${by.kind} "${by.key}")`;
+  return `${object.kind} "${object.key}"${what}: one that is not ours is in the way; remove it, and it is put up at once`;
+}

@@ -1,0 +1,105 @@
+/**
+ * What a round says in the log: few changes one by one, many as a count; a repair (something we had put up was gone or
+ * changed) as such; a failure or an obstacle once, and again only when its text changes; and when it is over.
+ */
+import { isFirewall, type Obj } from "../model/objects.ts";
+import type { KindRules, Operation } from "../model/plan.ts";
+import type { Log } from "../observe/log.ts";
+import { messageOf } from "../model/errors.ts";
+import { differences } from "./diff.ts";
+import { describeBlocked, type Round } from "./reconciler.ts";
+
+/** More operations than this in a round are counted instead of listed. */
+const MOST_LINES = 12;
+
+export class RoundReport {
+  /** What stood as wanted after the last round of its scope. */
+  readonly #stood = new Map<string, Obj>();
+  readonly #troubles = new Map<string, string>();
+  #readError: string | null = null;
+
+  constructor(readonly log: Log, readonly rules: ReadonlyMap<string, KindRules>) {}
+
+  round(round: Round, wanted: readonly Obj[]): void {
+    const failed = new Set(round.failed.map((f) => f.operation));
+    const done = round.plan.operations.filter((operation) => !failed.has(operation));
+    if (done.length > MOST_LINES) this.#summary(done);
+    for (const operation of done) this.#operation(operation, done.length <= MOST_LINES);
+    this.#note(round);
+    this.#remember(round, wanted);
+  }
+
+  unreadable(error: unknown): void {
+    const text = messageOf(error);
+    if (text !== this.#readError) this.log.error(`read back the kernel's state: ${text}; trying again`);
+    this.#readError = text;
+  }
+
+  readable(): void {
+    if (this.#readError !== null) this.log.info("the kernel's state can be read again");
+    this.#readError = null;
+  }
+
+  #operation(operation: Operation, aloud: boolean): void {
+    const { object, verb, before } = operation;
+    const text = this.rules.get(object.kind)?.print(object) ?? object.key;
+    const repair = verb !== "delete" && sameFields(this.#stood.get(id(object)), object);
+    const changes = before && verb !== "delete" ? `; ${describeChanges(object, before)}` : "";
+    if (repair) {
+      this.log.warn(`repaired ${object.kind}: ${text} ${before ? "was changed" : "was gone"}${changes}`);
+    } else if (aloud) this.log.info(`${past[verb]} ${object.kind}: ${text}${changes}`);
+    else this.log.debug(`${past[verb]} ${object.kind}: ${text}${changes}`);
+  }
+
+  #summary(operations: readonly Operation[]): void {
+    const counts = new Map<string, number>();
+    for (const { verb, object } of operations) {
+      const what = `${past[verb]} ${object.kind}`;
+      counts.set(what, (counts.get(what) ?? 0) + 1);
+    }
+    this.log.info(
+      `applied ${operations.length} changes: ${[...counts].map(([w, n]) => `${w} ${n}`).join(", ")}`,
+    );
+  }
+
+  /** Failures and obstacles: each once while it lasts. */
+  #note(round: Round): void {
+    const now = new Map<string, string>();
+    for (const { operation, error } of round.failed) now.set(id(operation.object), `${error}; trying again`);
+    for (const blocked of round.plan.blocked) now.set(id(blocked.object), describeBlocked(blocked));
+    for (const [key, text] of now) if (this.#troubles.get(key) !== text) this.log.error(text);
+    for (const key of this.#troubles.keys()) {
+      if (now.has(key) || !inScope(key.split(" ", 1)[0]!, round)) continue;
+      this.#troubles.delete(key);
+      this.log.info(`${key}: in order again`);
+    }
+    for (const [key, text] of now) this.#troubles.set(key, text);
+  }
+
+  #remember(round: Round, wanted: readonly Obj[]): void {
+    for (const [key, object] of this.#stood) if (inScope(object.kind, round)) this.#stood.delete(key);
+    for (const object of wanted) if (inScope(object.kind, round)) this.#stood.set(id(object), object);
+    for (const { operation } of round.failed) this.#stood.delete(id(operation.object));
+    for (const { object } of round.plan.blocked) this.#stood.delete(id(object));
+  }
+}
+
+const past = { create: "added", modify: "changed", recreate: "recreated", delete: "deleted" } as const;
+
+function describeChanges(object: Obj, before: Parameters<typeof differences>[1]): string {
+  return differences(object, before)
+    .map(({ field, is, want }) => `${field} ${JSON.stringify(is)} -> ${JSON.stringify(want)}`)
+    .join(", ");
+}
+
+function inScope(kind: string, { scope }: Round): boolean {
+  return isFirewall(kind) ? scope.firewall : scope.network;
+}
+
+function sameFields(a: Obj | undefined, b: Obj): boolean {
+  return a !== undefined && JSON.stringify(a.fields) === JSON.stringify(b.fields);
+}
+
+function id(object: Obj): string {
+  return `${object.kind} ${object.key}`;
+}

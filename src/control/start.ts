@@ -1,0 +1,140 @@
+/**
+ * From nothing to a host that holds a lease: configuration, interface, device, lease, in this order. The device comes
+ * before the lease because its MAC is published and because a host that cannot make it must not take a subnet.
+ */
+import { backendFor } from "../backend/registry.ts";
+import type { Backend, Host } from "../backend/backend.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import { Failure, messageOf } from "../model/errors.ts";
+import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
+import type { NetworkConfig } from "../model/network_config.ts";
+import type { Prefix } from "../model/prefix.ts";
+import type { Log } from "../observe/log.ts";
+import type { ConfigReading, Store } from "../store/store.ts";
+import { baseObjects, ownerOf } from "./desired.ts";
+import { type ChosenUnderlay, makeHost, recordOf, requireSuited, settleMacs } from "./host.ts";
+import { obstacles, Reconciler } from "./reconciler.ts";
+import { UnderlayRoutes } from "./underlay_routes.ts";
+
+export interface OverlayOptions {
+  /** Names this daemon on its machine. */
+  readonly instance: string;
+  readonly ipMasq: boolean;
+  readonly forwardRules: boolean;
+  readonly randomFully: boolean;
+  /** Milliseconds before its end at which a lease is renewed. */
+  readonly renewMarginMs: number;
+  readonly onLost: "reacquire" | "exit";
+  /** How often the firewall is read back. */
+  readonly firewallPeriodMs: number;
+}
+
+/** The subnet file: where our subnet is told to others, and found again after a restart. */
+export interface SubnetFile {
+  /** As it was when the process started. */
+  readonly previous: { readonly networks: readonly Prefix[]; readonly subnets: Subnets };
+  /** The text that is there now; null where there is none. */
+  read(): Promise<string | null>;
+  write(text: string): Promise<void>;
+  readonly path: string;
+}
+
+/** What the overlay stands on. */
+export interface OverlayPorts {
+  readonly store: Store;
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly subnetFile: SubnetFile;
+  /** Chooses the external interface; @throws Failure where none fits. */
+  chooseUnderlay(network: NetworkConfig): Promise<ChosenUnderlay>;
+}
+
+/** A host that holds a lease, and what it goes on with. */
+export interface Started {
+  readonly self: Host;
+  readonly backend: Backend;
+  readonly lease: Lease;
+  readonly routes: UnderlayRoutes;
+  /** The configuration readings that follow the one we started with. */
+  readonly readings: AsyncIterator<ConfigReading>;
+}
+
+/**
+ * Waits for a usable configuration as long as it takes, then takes a lease.
+ *
+ * @throws Failure where this host cannot take part (no such interface, no permission, no free subnet …)
+ */
+export async function start(
+  options: OverlayOptions,
+  ports: OverlayPorts,
+  signal: AbortSignal,
+): Promise<Started> {
+  const readings = ports.store.watchConfig(signal)[Symbol.asyncIterator]();
+  const { config, backend } = await firstConfig(readings, ports.log, signal);
+  ports.log.info(`Found network config - Backend type: ${backend.type}`);
+  const chosen = await ports.chooseUnderlay(config);
+  const routes = new UnderlayRoutes();
+  const self = await settleMacs(makeHost(chosen, config, options.instance, routes), backend, ports.kernel);
+  requireSuited(self, backend);
+  await makeDevices(self, backend, ports);
+  const claim = { config, record: recordOf(self, backend), previous: ports.subnetFile.previous.subnets };
+  const lease = await ports.store.acquire(claim, signal);
+  ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`);
+  return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, readings };
+}
+
+/** The first reading that is a configuration we can run; what is wrong with others is said. */
+async function firstConfig(
+  readings: AsyncIterator<ConfigReading>,
+  log: Log,
+  signal: AbortSignal,
+): Promise<{ config: NetworkConfig; backend: Backend }> {
+  while (true) {
+    const { value, done } = await readings.next();
+    signal.throwIfAborted();
+    if (done) throw new Failure("read the network configuration: the store stopped answering for good");
+    const problem = value.type === "problem" ? value.error : usable(value.config);
+    if (typeof problem !== "string") return problem;
+    log.error(`Couldn't fetch network config: ${problem}; waiting for it to change`);
+  }
+}
+
+function usable(config: NetworkConfig): { config: NetworkConfig; backend: Backend } | string {
+  const backend = backendFor(config);
+  return "problem" in backend ? backend.problem : { config, backend };
+}
+
+/** Makes our devices, so that what keeps us from it is known before a subnet is taken. */
+async function makeDevices(self: Host, backend: Backend, ports: OverlayPorts): Promise<void> {
+  const { kernel, clock, random, log, subnetFile } = ports;
+  const objects = baseObjects(self, backend);
+  const reconciler = new Reconciler({
+    kernel,
+    clock,
+    random,
+    log,
+    wanted: () =>
+      Promise.resolve({
+        objects,
+        owner: ownerOf(self, backend, subnetFile.previous.networks),
+        inSync: false,
+        protectedSubnets: [],
+      }),
+    secondLook: () => Promise.resolve(true),
+    finished: () => {},
+  });
+  const links = objects.filter((object) => object.kind === "link");
+  const [obstacle] = obstacles(await roundOrFail(reconciler), links);
+  if (obstacle !== undefined) throw new Failure(obstacle);
+}
+
+async function roundOrFail(reconciler: Reconciler): ReturnType<Reconciler["round"]> {
+  try {
+    return await reconciler.round({ network: true, firewall: false });
+  } catch (error) {
+    throw error instanceof Failure ? error : new Failure(`read the kernel's state: ${messageOf(error)}`);
+  }
+}

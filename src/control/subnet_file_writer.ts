@@ -1,0 +1,76 @@
+/**
+ * Keeps the subnet file as it should be: written when the network first stands, again when its content changes, and again
+ * when somebody removed or changed it. A failing write is said once, tried again with back-off, and keeps us unready.
+ */
+import { messageOf } from "../model/errors.ts";
+import { Backoff } from "./backoff.ts";
+import type { OverlayPorts } from "./start.ts";
+import { Trigger } from "./trigger.ts";
+
+export class SubnetFileWriter {
+  /** Resolves after the first successful write. */
+  readonly written: Promise<void>;
+  readonly #ports: Pick<OverlayPorts, "clock" | "random" | "log" | "subnetFile">;
+  readonly #trigger = new Trigger();
+  readonly #backoff: Backoff;
+  readonly #firstWrite: () => void;
+  #wanted: string | null = null;
+  #standing: string | null = null;
+  #error: string | null = null;
+
+  constructor(ports: Pick<OverlayPorts, "clock" | "random" | "log" | "subnetFile">) {
+    this.#ports = ports;
+    this.#backoff = new Backoff(1_000, 30_000, ports.random);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.written = promise;
+    this.#firstWrite = resolve;
+  }
+
+  /** True while the file says what it should, as far as we know. */
+  get current(): boolean {
+    return this.#wanted !== null && this.#wanted === this.#standing;
+  }
+
+  /** What the file should say from now on. */
+  want(text: string): void {
+    if (text === this.#wanted) return;
+    this.#wanted = text;
+    this.#trigger.ring();
+  }
+
+  /** Has a look whether the file still says it. */
+  check(): void {
+    this.#trigger.ring();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#trigger.wait(signal);
+      while (this.#wanted !== null && !await this.#ensure(this.#wanted)) {
+        await this.#ports.clock.sleep(this.#backoff.next(), signal);
+      }
+    }
+  }
+
+  /** True where the file says `text` in the end. */
+  async #ensure(text: string): Promise<boolean> {
+    const { subnetFile, log } = this.#ports;
+    try {
+      if (await subnetFile.read() !== text) {
+        this.#standing = null;
+        await subnetFile.write(text);
+        log.info(`Wrote subnet file to ${subnetFile.path}`);
+      }
+    } catch (error) {
+      const message = messageOf(error);
+      if (message !== this.#error) log.warn(`${message}; trying again`);
+      this.#error = message;
+      return false;
+    }
+    this.#standing = text;
+    this.#error = null;
+    this.#backoff.reset();
+    this.#firstWrite();
+    return true;
+  }
+}
