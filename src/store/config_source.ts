@@ -1,0 +1,105 @@
+/**
+ * Where a network configuration comes from when it does not stand in the store: a file, or a text.
+ *
+ * A source yields what it finds now, and again whenever that changes, until its signal is aborted; it never throws.
+ * `readConfig` turns any source's texts into readings: parsed, each distinct problem once, and a configuration again after a
+ * problem even where it is the old one.
+ */
+import type { Clock } from "../model/clock.ts";
+import { messageOf } from "../model/errors.ts";
+import { parseNetworkConfig } from "../model/parse_config.ts";
+import { onDirectoryChange } from "./directory_changes.ts";
+import type { ConfigReading } from "./store.ts";
+import { Waker } from "./waker.ts";
+
+export type ConfigText =
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "problem"; readonly error: string };
+
+export interface ConfigSource {
+  /** For logs: where the configuration stands. */
+  readonly name: string;
+  watch(signal: AbortSignal): AsyncIterable<ConfigText>;
+}
+
+/** How often the file is read again when nothing said that it changed. */
+const POLL_MS = 5_000;
+/** Editors empty a file before they fill it: let them finish. */
+const SETTLE_MS = 50;
+
+/** The configuration in a JSON file. An absent file is a problem, and found when it comes. */
+export function fileConfigSource(path: string, clock: Clock): ConfigSource {
+  return { name: path, watch: (signal) => watchFile(path, clock, signal) };
+}
+
+/** A configuration that never changes. */
+export function literalConfigSource(text: string): ConfigSource {
+  return {
+    name: "a given text",
+    async *watch(signal) {
+      yield { type: "text", text };
+      await untilAborted(signal);
+    },
+  };
+}
+
+/** The readings of a source. */
+export async function* readConfig(source: ConfigSource, signal: AbortSignal): AsyncIterable<ConfigReading> {
+  let last: ConfigReading | null = null;
+  for await (const found of source.watch(signal)) {
+    if (signal.aborted) return;
+    const reading = found.type === "problem" ? found : toReading(found.text, source.name);
+    if (last !== null && same(last, reading)) continue;
+    last = reading;
+    yield reading;
+  }
+}
+
+function toReading(text: string, name: string): ConfigReading {
+  try {
+    return { type: "config", config: parseNetworkConfig(text), text };
+  } catch (error) {
+    return { type: "problem", error: `read the network configuration "${name}": ${messageOf(error)}` };
+  }
+}
+
+function same(a: ConfigReading, b: ConfigReading): boolean {
+  if (a.type === "problem" || b.type === "problem") {
+    return a.type === "problem" && b.type === "problem" && a.error === b.error;
+  }
+  return a.text === b.text;
+}
+
+async function* watchFile(path: string, clock: Clock, signal: AbortSignal): AsyncGenerator<ConfigText> {
+  const waker = new Waker();
+  const directory = path.replace(/[^/]*$/, "") || ".";
+  // Any change in the directory counts: a mounted ConfigMap changes by a rename beside the file.
+  onDirectoryChange(directory, () => waker.wake(), signal);
+  let last: ConfigText | null = null;
+  while (!signal.aborted) {
+    const found = readText(path);
+    if (JSON.stringify(found) !== JSON.stringify(last)) yield found;
+    last = found;
+    await waker.wait(POLL_MS, clock, signal);
+    await clock.sleep(SETTLE_MS, signal).catch(() => {});
+  }
+}
+
+function readText(path: string): ConfigText {
+  try {
+    return { type: "text", text: Deno.readTextFileSync(path) };
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? `there is no such file; write one, as in {"Network": "10.1.0.0/16"}`
+      : `${messageOf(error)}; make it readable for this user`;
+    return { type: "problem", error: `read the network configuration "${path}": ${why}` };
+  }
+}
+
+/** Resolves when `signal` is aborted. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,84 @@
+/**
+ * A store out of its parts: a lease table, a feed of changes and a source of configuration. What stores of this kind share is
+ * here, and nothing else: `memory.ts` and `sqlite.ts` bring the parts.
+ */
+import type { Lease, LeaseRecord } from "../model/lease.ts";
+import { acquire, type AcquireDeps } from "./acquire.ts";
+import { type ChangeFeed, follow } from "./change_feed.ts";
+import { type ConfigSource, readConfig } from "./config_source.ts";
+import type { LeaseTable } from "./lease_table.ts";
+import {
+  type Claim,
+  type ConfigReading,
+  type Listing,
+  type Lost,
+  type Store,
+  type StoreEvent,
+  StoreUnavailable,
+} from "./store.ts";
+
+export interface StoreParts {
+  readonly name: string;
+  readonly table: LeaseTable;
+  /** A feed for one reader, whose hints end with `signal`. */
+  feed(signal: AbortSignal): ChangeFeed;
+  readonly config: ConfigSource;
+  readonly deps: AcquireDeps;
+  /** Frees what the store holds; called once. */
+  close(): void;
+}
+
+export class TableStore implements Store {
+  readonly capabilities = { allocates: true, expiry: true } as const;
+  readonly #parts: StoreParts;
+  readonly #closing = new AbortController();
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  get name(): string {
+    return this.#parts.name;
+  }
+
+  watchConfig(signal: AbortSignal): AsyncIterable<ConfigReading> {
+    return readConfig(this.#parts.config, this.#orClosed(signal));
+  }
+
+  acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
+    return acquire(this.#parts.table, claim, this.#parts.deps, this.#orClosed(signal));
+  }
+
+  publish(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
+    return this.#parts.table.update(lease, record);
+  }
+
+  renew(lease: Lease): Promise<Lease | Lost> {
+    return this.#parts.table.renew(lease);
+  }
+
+  release(lease: Lease): Promise<void> {
+    return this.#parts.table.remove(lease);
+  }
+
+  list(): Promise<Listing> {
+    return this.#parts.table.list();
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<StoreEvent> {
+    const end = this.#orClosed(signal);
+    return follow(this.#parts.feed(end), this.#parts.deps, end);
+  }
+
+  /** Ends every iterable and attempt, then frees the rest. */
+  [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return Promise.resolve();
+    this.#closing.abort(new StoreUnavailable(`${this.name} was closed`));
+    this.#parts.close();
+    return Promise.resolve();
+  }
+
+  #orClosed(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, this.#closing.signal]);
+  }
+}

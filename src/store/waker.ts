@@ -1,0 +1,33 @@
+/**
+ * Waiting for either a wake-up or a deadline. A wake-up between two waits is not lost: the next wait returns at once. Several
+ * count as one.
+ */
+import type { Clock } from "../model/clock.ts";
+
+export class Waker {
+  #woken = false;
+  #cut: AbortController | null = null;
+
+  wake(): void {
+    this.#woken = true;
+    this.#cut?.abort();
+  }
+
+  /** Returns when woken, after `ms` milliseconds, or when `signal` is aborted. One wait at a time. */
+  async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+    if (!this.#woken && !signal.aborted && ms > 0) {
+      const cut = this.#cut = new AbortController();
+      const onAbort = () => cut.abort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      try {
+        await clock.sleep(ms, cut.signal);
+      } catch (error) {
+        if (!cut.signal.aborted) throw error;
+      } finally {
+        signal.removeEventListener("abort", onAbort);
+        this.#cut = null;
+      }
+    }
+    this.#woken = false;
+  }
+}
