@@ -49,7 +49,7 @@ function table(group: Group, since: string, rows: readonly Row[]): Flag[] {
 type Row = [name: string, kind: Kind, value: Value, help: string, details?: Details & { since?: string }];
 
 export const flags: readonly Flag[] = [
-  ...table("Store", "0.1", [
+  ...table("Store", "≤0.5", [
     ["store", "string", "etcd", "where the leases are kept: etcd, sqlite:FILE or kubernetes", {
       since: "denim",
       unbuilt: ["kubernetes"],
@@ -86,7 +86,7 @@ export const flags: readonly Flag[] = [
       },
     ],
   ]),
-  ...table("Addresses", "0.1", [
+  ...table("Addresses", "≤0.5", [
     [
       "iface",
       "list",
@@ -120,7 +120,7 @@ export const flags: readonly Flag[] = [
       "string",
       "/run/flannel/subnet.env",
       "file that the subnet, MTU and masquerading are written to; socket, keys and state stand beside it",
-      { since: "0.1" },
+      { since: "≤0.5" },
     ],
     ["subnet-lease-renew-margin", "int", 60, "minutes before its end at which the lease is renewed", {
       since: "0.7",
@@ -155,7 +155,7 @@ export const flags: readonly Flag[] = [
     ],
   ]),
   ...table("Firewall and routes", "0.11", [
-    ["ip-masq", "bool", false, "masquerade traffic that leaves the overlay network", { since: "0.1" }],
+    ["ip-masq", "bool", false, "masquerade traffic that leaves the overlay network", { since: "≤0.5" }],
     ["ip-masq-fully-random-disable", "bool", false, "never add random-fully to the masquerade rules", {
       since: "0.27.4",
     }],
@@ -199,13 +199,13 @@ export const flags: readonly Flag[] = [
     ["log-format", "string", "text", "form of the log lines on stderr", {
       choices: ["text", "klog", "json"],
     }],
-    ["v", "decimal", 0, "verbosity of the log, 0 to 6", { since: "0.1" }],
+    ["v", "decimal", 0, "verbosity of the log, 0 to 6", { since: "≤0.5" }],
     ["vmodule", "string", "", "comma-separated pattern=N verbosities by file", {
-      since: "0.1",
+      since: "≤0.5",
       ignored: "the log has one verbosity for all, -v",
     }],
     ["log_backtrace_at", "string", ":0", "file:line at which to log a stack trace", {
-      since: "0.1",
+      since: "≤0.5",
       ignored: "log lines carry no source positions",
     }],
     [
@@ -214,7 +214,7 @@ export const flags: readonly Flag[] = [
       false,
       "flannel's exit codes: 0 for a wrong command line and for a lost lease, words after the flags ignored",
     ],
-    ["version", "bool", false, "print the version on stderr and exit", { since: "0.1" }],
+    ["version", "bool", false, "print the version on stderr and exit", { since: "≤0.5" }],
   ]),
 ];
 

@@ -50,7 +50,7 @@ function quoted(value: Value): string {
   return typeof value === "string" ? JSON.stringify(value) : String(value);
 }
 
-/** docs/flags.md. `deno fmt` leaves it as it is: the check compares it byte by byte. */
+/** docs/flags.md, before formatting. */
 export function flagsPage(): string {
   const groups = [...new Set(flags.map((flag) => flag.group))];
   return [

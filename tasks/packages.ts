@@ -1,0 +1,48 @@
+/**
+ * What the project needs from the machine, by Debian package: a file tells whether it is there. `demo` is what building and the
+ * demonstration need, `test` comes on top for the tests.
+ */
+
+export type Purpose = "demo" | "test";
+
+export interface Need {
+  readonly package: string;
+  /** A program looked up in PATH, or an absolute path. */
+  readonly provides: string;
+  readonly purpose: Purpose;
+}
+
+const rows: Readonly<Record<Purpose, readonly (readonly [name: string, provides: string])[]>> = {
+  demo: [
+    ["gcc", "cc"],
+    ["make", "make"],
+    ["libc6-dev", "/usr/include/stdio.h"],
+    ["linux-libc-dev", "/usr/include/linux/if_link.h"],
+    ["util-linux", "nsenter"],
+    ["iproute2", "ip"],
+    ["iptables", "iptables"],
+  ],
+  test: [
+    ["nftables", "nft"],
+    ["etcd-server", "etcd"],
+    ["etcd-client", "etcdctl"],
+    ["iperf3", "iperf3"],
+    ["openssl", "openssl"],
+    ["docker.io", "dockerd"],
+    ["busybox-static", "busybox"],
+    ["socat", "socat"],
+    ["procps", "ps"],
+    ["tcpdump", "tcpdump"],
+    ["ethtool", "ethtool"],
+  ],
+};
+
+export const needs: readonly Need[] = Object.entries(rows).flatMap(([purpose, list]) =>
+  list.map(([name, provides]) => ({ package: name, provides, purpose: purpose as Purpose }))
+);
+
+/** The needs for `purpose` that `present` does not find. */
+export function missing(purpose: Purpose, present: (provides: string) => boolean): Need[] {
+  const wanted = purpose === "demo" ? needs.filter((need) => need.purpose === "demo") : needs;
+  return wanted.filter((need) => !present(need.provides));
+}
