@@ -19,7 +19,14 @@ import { fdbRules } from "./fdb.ts";
 import { linkRules } from "./links.ts";
 import { neighbourRules } from "./neighbours.ts";
 import { failed, succeeded } from "./outcomes.ts";
-import { addressStanding, fdbStanding, linkStanding, neighbourStanding, routeStanding } from "./ownership.ts";
+import {
+  addressStanding,
+  fdbStanding,
+  linkStanding,
+  neighbourStanding,
+  routeStanding,
+  sysctlStanding,
+} from "./ownership.ts";
 import { routeRules } from "./routes.ts";
 import { sysctlRules } from "./sysctls.ts";
 
@@ -167,7 +174,9 @@ export class FakeKernel implements Kernel {
       case "fdb":
         return fdbStanding(object, devices);
       case "route":
-        return routeStanding(object, owner);
+        return routeStanding(object, owner, devices);
+      case "sysctl":
+        return sysctlStanding(object, devices);
       default:
         return this.#foreign.get(`${object.kind} ${object.key}`) ?? "ours";
     }

@@ -7,6 +7,7 @@
  * | address   | on our device, in our networks |                                |                  |                    |
  * | neighbour | on our device, our protocol    | no protocol, in our networks   |                  | permanent          |
  * | fdb       | to a VTEP, on our device       | to a VTEP, on an adoptable one |                  | the rest there     |
+ * | sysctl    | wanted, not on a foreign device |                                |                  |                    |
  * | route     | our protocol, and our device   | what upstream writes through   | what it writes   | the rest inside    |
  * |           | or inside our networks         | our device, to the letter      | through others   | our networks       |
  *
@@ -52,9 +53,9 @@ export function fdbStanding(entry: Obj, devices: DeviceStandings): Standing | nu
   return devices.get(entry.on!) ?? null;
 }
 
-export function routeStanding(route: Obj, owner: Owner): Standing | null {
+export function routeStanding(route: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
   const destination = parsePrefix(String(route.fields.destination));
-  const throughOurs = route.on !== undefined && owner.devices.includes(route.on);
+  const throughOurs = onOurs(route, devices);
   const inside = destination !== null && owner.networks.some((n) => containsPrefix(n, destination));
   if (!inside && !throughOurs) return null;
   if (route.fields.protocol === ROUTE_PROTOCOL && isOwnType(route)) return "ours";
@@ -63,6 +64,11 @@ export function routeStanding(route: Obj, owner: Owner): Standing | null {
   if (!throughOurs) return "lookalike";
   const ownGateway = formatPrefix(destination).startsWith(`${route.fields.gateway}/`);
   return route.fields.onlink === true && ownGateway ? "adoptable" : "foreign";
+}
+
+/** Nothing marks a setting; one of a device that is not ours is not ours either. */
+export function sysctlStanding(setting: Obj, devices: DeviceStandings): Standing | null {
+  return setting.on !== undefined && devices.get(setting.on) === "foreign" ? null : "ours";
 }
 
 /** The metric that the kernel gives a route that names none: of IPv6, IP6_RT_PRIO_USER (net/ip6_route.h). */

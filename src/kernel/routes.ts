@@ -12,6 +12,7 @@ import type { KindRules, Observed, Operation } from "../model/plan.ts";
 import { parsePrefix } from "../model/prefix.ts";
 import type { Driver } from "./driver.ts";
 import type { Owner } from "./kernel.ts";
+import { deviceStandings } from "./links.ts";
 import type { LinkTable } from "./link_table.ts";
 import { applyChanges, type Translation } from "./outcomes.ts";
 import { defaultMetric, routeStanding } from "./ownership.ts";
@@ -63,10 +64,11 @@ export function routeDriver(netlink: Netlink): Driver {
 }
 
 function readRoutes(records: readonly RouteRecord[], table: LinkTable, owner: Owner): Observed[] {
+  const devices = deviceStandings(table, owner);
   const taken = new Set<string>();
   return records.flatMap((record): Observed[] => {
     const object = routeObject(record, table);
-    const standing = routeStanding(object, owner);
+    const standing = routeStanding(object, owner, devices);
     if (standing === null) return [];
     const key = uniqueKey(object, taken);
     taken.add(key);

@@ -5,11 +5,14 @@
  * it is seen when somebody changes it. Deleting one means to care no longer: the value stays, for nobody knows what it would be
  * otherwise. On a kernel without IPv6 no device accepts router advertisements, whatever files there are: that reads as 0.
  */
+import type { Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
 import { osErrorText } from "../system/os_error.ts";
 import type { Driver } from "./driver.ts";
 import type { Owner } from "./kernel.ts";
+import { deviceStandings } from "./links.ts";
 import { failed, succeeded } from "./outcomes.ts";
+import { sysctlStanding } from "./ownership.ts";
 
 /** Names as paths below /proc/sys: `net/ipv6/conf/flannel.1/accept_ra`. */
 export interface SysctlAccess {
@@ -44,10 +47,14 @@ export function sysctlDriver(access: SysctlAccess): Driver {
   return {
     rules: [sysctlRules],
     scope: "network",
-    read: async (owner) => {
+    read: async (owner, links) => {
+      const devices = deviceStandings(await links(), owner);
       const names = new Set([...acceptRa(owner), ...cared].filter((name) => !released.has(name)));
       const found = await Promise.all([...names].map((name) => readOne(access, name)));
-      return found.filter((object) => object !== null);
+      return found.flatMap((object): Observed[] => {
+        const standing = object && sysctlStanding(object, devices);
+        return standing ? [{ ...object, standing }] : [];
+      });
     },
     apply: async (operations) => {
       const outcomes: Outcome[] = [];
@@ -66,12 +73,12 @@ function acceptRa(owner: Owner): string[] {
   return [...owner.vnis.keys()].map((device) => `net/ipv6/conf/${device}/accept_ra`);
 }
 
-async function readOne(access: SysctlAccess, name: string): Promise<Observed | null> {
+async function readOne(access: SysctlAccess, name: string): Promise<Obj | null> {
   const value = await access.read(name) ?? await valueWithoutIpv6(access, name);
   if (value === null) return null;
   const device = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1];
   const on = device === undefined || device === "all" || device === "default" ? {} : { on: device };
-  return { kind: "sysctl", key: name, ...on, fields: { value }, standing: "ours" };
+  return { kind: "sysctl", key: name, ...on, fields: { value } };
 }
 
 async function valueWithoutIpv6(access: SysctlAccess, name: string): Promise<string | null> {

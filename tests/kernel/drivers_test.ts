@@ -1,0 +1,543 @@
+/**
+ * The drivers against the real kernel, each test in a network namespace of its own:
+ *
+ *   desired ──► diff ──► apply (netlink) ──► read (netlink) ──► diff must be empty
+ *
+ *   ┌ namespace ────────────────────────────────┐
+ *   │ eth0 192.168.77.1/24 ── veth ── peer0     │   an administrator acts with `ip` and `bridge`
+ *   │ flannel.1, flannel-v6.1 on top of eth0    │
+ *   └───────────────────────────────────────────┘
+ */
+import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { loadLibrary } from "../../ffi/library.ts";
+import { openNetlink } from "../../ffi/netlink.ts";
+import { diff } from "../../src/control/diff.ts";
+import type { Kernel, Owner } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/linux.ts";
+import { procSys, type SysctlAccess } from "../../src/kernel/sysctls.ts";
+import { parseIp } from "../../src/model/ip.ts";
+import {
+  address,
+  fdbEntry,
+  neighbour,
+  type Obj,
+  route,
+  sysctl,
+  vxlanLink,
+  type VxlanSpec,
+} from "../../src/model/objects.ts";
+import type { Observed, Plan } from "../../src/model/plan.ts";
+import { parsePrefix } from "../../src/model/prefix.ts";
+import { createNamespace, type Namespace } from "../support/netns.ts";
+import { inside } from "../support/inside.ts";
+
+const owner: Owner = {
+  instance: "default",
+  devices: ["flannel.1", "flannel-v6.1"],
+  networks: [parsePrefix("10.5.0.0/16")!, parsePrefix("fd00:5::/48")!],
+  vnis: new Map([["flannel.1", 1], ["flannel-v6.1", 1]]),
+};
+
+const spec: VxlanSpec = {
+  name: "flannel.1",
+  alias: "denim:default",
+  vni: 1,
+  lower: "eth0",
+  local: parseIp("192.168.77.1")!,
+  port: 8472,
+  learning: false,
+  gbp: false,
+  mtu: 1450,
+  mac: "02:00:00:00:00:01",
+};
+const spec6: VxlanSpec = { ...spec, name: "flannel-v6.1", local: parseIp("fd77::1")!, mtu: 1430 };
+
+const ip = (text: string) => parseIp(text)!;
+const peerMac = (n: number) => `02:00:00:00:01:0${n}`;
+
+/** What one peer, number 1 to 9, needs through the tunnel. */
+function peer(n: number): Obj[] {
+  const destination = parsePrefix(`10.5.${n}.0/24`)!;
+  return [
+    neighbour("flannel.1", destination.ip, peerMac(n)),
+    fdbEntry("flannel.1", peerMac(n), ip(`192.168.77.${n + 100}`)),
+    route({ destination, gateway: destination.ip, device: "flannel.1", onlink: true }),
+  ];
+}
+
+function peer6(n: number): Obj[] {
+  const destination = parsePrefix(`fd00:5:0:${n}::/64`)!;
+  return [
+    neighbour("flannel-v6.1", destination.ip, peerMac(n)),
+    fdbEntry("flannel-v6.1", peerMac(n), ip(`fd77::10${n}`)),
+    route({ destination, gateway: destination.ip, device: "flannel-v6.1", onlink: true }),
+  ];
+}
+
+const base: Obj[] = [
+  vxlanLink(spec),
+  sysctl("net/ipv6/conf/flannel.1/accept_ra", "0", "flannel.1"),
+  address("flannel.1", ip("10.5.72.0"), 32),
+];
+const base6: Obj[] = [
+  vxlanLink(spec6),
+  sysctl("net/ipv6/conf/flannel-v6.1/accept_ra", "0", "flannel-v6.1"),
+  address("flannel-v6.1", ip("fd00:5:0:72::"), 128),
+];
+const everything: Obj[] = [...base, ...base6, ...peer(1), ...peer(2), ...peer6(1), ...peer6(2)];
+
+/** One host: its namespace and the kernel seen through our drivers. */
+class Host {
+  constructor(readonly place: Namespace, readonly kernel: Kernel) {}
+
+  read(as: Owner = owner): Promise<Observed[]> {
+    return this.kernel.read(as, { network: true, firewall: false });
+  }
+
+  async find(kind: Obj["kind"], key: string, as: Owner = owner): Promise<Observed | undefined> {
+    return (await this.read(as)).find((object) => object.kind === kind && object.key === key);
+  }
+
+  async plan(desired: readonly Obj[], as: Owner = owner): Promise<Plan> {
+    return diff(desired, await this.read(as), { rules: this.kernel.rules, mayDelete: () => true });
+  }
+
+  /** Plans and applies; all must take effect, and nothing may be left to do. Gives what was done. */
+  async settle(desired: readonly Obj[]): Promise<string[]> {
+    const { operations } = await this.plan(desired);
+    const outcomes = await this.kernel.apply(operations);
+    assertEquals(outcomes.flatMap(({ error }) => error ?? []), []);
+    assertEquals((await this.plan(desired)).operations, []);
+    return operations.map(({ verb, object }) => `${verb} ${object.kind} ${object.key}`);
+  }
+
+  async error(operation: Parameters<Kernel["apply"]>[0][number]): Promise<string | null> {
+    return (await this.kernel.apply([operation]))[0]!.error;
+  }
+
+  async index(device: string): Promise<number> {
+    const [link] = await this.place.json<{ ifindex: number }[]>("ip", "-j", "link", "show", device);
+    return link!.ifindex;
+  }
+}
+
+/** For all tests: closing a netlink socket waits for its calls, so the library has to outlive it. */
+const library = loadLibrary();
+let serial = 0;
+
+function driverTest(name: string, test: (host: Host) => Promise<void>): void {
+  Deno.test(name, async () => {
+    await using place = await createNamespace(`kd-${Deno.pid}-${serial++}`);
+    await place.sh(`
+      ip link set lo up
+      ip link add eth0 type veth peer name peer0
+      ip link set peer0 up
+      ip addr add 192.168.77.1/24 dev eth0
+      ip -6 addr add fd77::1/64 dev eth0 nodad
+      ip link set eth0 up`);
+    const netlink = inside(place.pid, () => openNetlink(library));
+    using kernel = openKernel({ netlink, firewall: [], sysctls: sysctlsIn(place) });
+    await test(new Host(place, kernel));
+  });
+}
+
+/** /proc/sys shows the namespace of whoever opens it. */
+function sysctlsIn(place: Namespace): SysctlAccess {
+  return {
+    read: async (name) => {
+      const { code, stdout } = await place.output(["cat", `/proc/sys/${name}`]);
+      return code === 0 ? stdout.trimEnd() : null;
+    },
+    write: async (name, value) =>
+      void await place.run(["dd", "status=none", `of=/proc/sys/${name}`], { input: value }),
+  };
+}
+
+const prefix = (text: string) => parsePrefix(text)!;
+const throughTunnel = (text: string) =>
+  route({ destination: prefix(text), gateway: prefix(text).ip, device: "flannel.1", onlink: true });
+
+driverTest("every kind is made, reads back as wanted, and goes again", async (host) => {
+  assertEquals((await host.settle(everything)).length, everything.length);
+  const observed = await host.read();
+  assertEquals(observed.filter((o) => o.standing !== "ours" && o.kind !== "route"), []);
+  for (const wanted of everything) {
+    const found = observed.find((o) => o.kind === wanted.kind && o.key === wanted.key);
+    assertEquals(
+      { ...found?.fields, ...wanted.fields },
+      { ...found?.fields },
+      `${wanted.kind} ${wanted.key}`,
+    );
+  }
+  const removed = await host.settle(base);
+  assertEquals(removed.filter((line) => line.startsWith("delete link")), ["delete link flannel-v6.1"]);
+  assertEquals(removed.filter((line) => line.startsWith("delete route")).length, 2);
+});
+
+driverTest("what is made looks to iproute2 as upstream's does, but for the marks", async (host) => {
+  await host.settle([...base, ...base6, ...peer(1), ...peer6(1)]);
+  const { place, kernel } = host;
+  assertStringIncludes(
+    await place.run(["ip", "route"]),
+    "10.5.1.0/24 via 10.5.1.0 dev flannel.1 proto 85 onlink",
+  );
+  assertStringIncludes(
+    await place.run(["ip", "-6", "route"]),
+    "fd00:5:0:1::/64 via fd00:5:0:1:: dev flannel-v6.1",
+  );
+  assertMatch(
+    await place.run(["ip", "neigh"]),
+    /10\.5\.1\.0 dev flannel\.1 lladdr 02:00:00:00:01:01 PERMANENT proto 85/,
+  );
+  assertMatch(
+    await place.run(["bridge", "fdb", "show", "dev", "flannel.1"]),
+    /02:00:00:00:01:01 dst 192\.168\.77\.101 self permanent/,
+  );
+  const details = await place.run(["ip", "-d", "link", "show", "flannel.1"]);
+  assertMatch(details, /vxlan id 1 local 192\.168\.77\.1 dev eth0 .*dstport 8472 nolearning/);
+  assertStringIncludes(details, "alias denim:default");
+  assertEquals(
+    kernel.rules.get("route")!.print(peer(1)[2]!),
+    "10.5.1.0/24 via 10.5.1.0 dev flannel.1 onlink proto 85",
+  );
+});
+
+driverTest("a VXLAN device is changed in place as far as the kernel lets it", async (host) => {
+  await host.place.run(["ip", "addr", "add", "192.168.77.9/24", "dev", "eth0"]);
+  await host.settle([...base, ...peer(1)]);
+  const index = await host.index("flannel.1");
+  const link = (fields: Obj["fields"]): Obj[] => {
+    const wanted = vxlanLink(spec);
+    return [{ ...wanted, fields: { ...wanted.fields, ...fields } }, ...base.slice(1), ...peer(1)];
+  };
+  for (
+    const fields of [
+      { local: "192.168.77.9" },
+      { ttl: 9 },
+      { learning: true },
+      { ageing: 77 },
+      { mtu: 1400 },
+      { lower: "peer0" },
+      { ttl: 3, mtu: 1390, local: "192.168.77.9", learning: true },
+    ]
+  ) {
+    assertEquals((await host.settle(link(fields)))[0], "modify link flannel.1", JSON.stringify(fields));
+  }
+  assertEquals(await host.index("flannel.1"), index);
+});
+
+driverTest(
+  "port, VNI, GBP and miss notification make the device anew, with all that stands on it",
+  async (host) => {
+    const wanted = vxlanLink(spec);
+    for (
+      const fields of [{ port: 4789 }, { vni: 7 }, { gbp: true }, { l2miss: true }, {
+        local: "fd77::1",
+        mtu: 1400,
+      }]
+    ) {
+      await host.settle([...base, ...peer(1)]);
+      const index = await host.index("flannel.1");
+      const done = await host.settle([
+        { ...wanted, fields: { ...wanted.fields, ...fields } },
+        ...base.slice(1),
+        ...peer(1),
+      ]);
+      assertEquals(done[0], "recreate link flannel.1", JSON.stringify(fields));
+      assertNotEquals(await host.index("flannel.1"), index);
+      assert(done.includes("create route 10.5.1.0/24"));
+    }
+  },
+);
+
+driverTest("a tunnel over the other address family is another device", async (host) => {
+  await host.settle(base);
+  const overV6 = vxlanLink({ ...spec, local: ip("fd77::1"), mtu: 1400 });
+  assertEquals((await host.settle([overV6, ...base.slice(1)]))[0], "recreate link flannel.1");
+});
+
+driverTest("a changed peer is replaced in place", async (host) => {
+  await host.settle([...base, ...peer(1)]);
+  const moved = [
+    neighbour("flannel.1", ip("10.5.1.0"), peerMac(9)),
+    fdbEntry("flannel.1", peerMac(9), ip("192.168.77.200")),
+    route({
+      destination: prefix("10.5.1.0/24"),
+      gateway: ip("192.168.77.200"),
+      device: "eth0",
+      onlink: false,
+    }),
+  ];
+  assertEquals(await host.settle([...base, ...moved]), [
+    "modify neighbour flannel.1 10.5.1.0",
+    `create fdb flannel.1 ${peerMac(9)}`,
+    "modify route 10.5.1.0/24",
+    `delete fdb flannel.1 ${peerMac(1)}`,
+  ]);
+  const newPlace = fdbEntry("flannel.1", peerMac(9), ip("192.168.77.201"));
+  assertEquals(await host.settle([...base, moved[0]!, newPlace, moved[2]!]), [
+    `modify fdb flannel.1 ${peerMac(9)}`,
+  ]);
+});
+
+driverTest("what upstream left is adopted in place and gets our marks", async (host) => {
+  await host.place.sh(`
+    ip link add flannel.1 address 02:00:00:00:00:01 mtu 1450 type vxlan id 1 dev eth0 local 192.168.77.1 dstport 8472 nolearning
+    ip addr add 10.5.72.0/32 dev flannel.1
+    ip link set flannel.1 up
+    ip neigh replace 10.5.1.0 dev flannel.1 lladdr ${peerMac(1)} nud permanent
+    bridge fdb replace ${peerMac(1)} dev flannel.1 dst 192.168.77.101 self permanent
+    ip route replace 10.5.1.0/24 via 10.5.1.0 dev flannel.1 onlink
+    ip route add 10.5.3.0/24 via 192.168.77.103`);
+  const standings = (await host.read()).map(({ kind, key, standing }) => `${standing} ${kind} ${key}`);
+  assertEquals(standings.sort(), [
+    "adoptable fdb flannel.1 02:00:00:00:01:01",
+    "adoptable link flannel.1",
+    "adoptable neighbour flannel.1 10.5.1.0",
+    "adoptable route 10.5.1.0/24",
+    "lookalike route 10.5.3.0/24",
+    "ours address flannel.1 10.5.72.0",
+    "ours sysctl net/ipv6/conf/flannel.1/accept_ra",
+  ]);
+  const index = await host.index("flannel.1");
+  const direct = route({
+    destination: prefix("10.5.3.0/24"),
+    gateway: ip("192.168.77.103"),
+    device: "eth0",
+    onlink: false,
+  });
+  assertEquals(await host.settle([...base, ...peer(1), direct]), [
+    "modify link flannel.1",
+    "modify sysctl net/ipv6/conf/flannel.1/accept_ra",
+    "modify neighbour flannel.1 10.5.1.0",
+    "modify route 10.5.1.0/24",
+    "modify route 10.5.3.0/24",
+  ]);
+  assertEquals(await host.index("flannel.1"), index);
+  assertEquals((await host.read()).filter((o) => o.standing !== "ours"), []);
+});
+
+driverTest("an administrator's route in the way stays", async (host) => {
+  await host.settle(base);
+  await host.place.sh(`
+    ip route add 10.5.1.0/24 via 192.168.77.99 proto static
+    ip -6 route add fd00:5:0:1::/64 via fd77::99 proto static`);
+  assertEquals((await host.find("route", "10.5.1.0/24"))?.standing, "foreign");
+  assertEquals((await host.find("route", "fd00:5:0:1::/64"))?.standing, "foreign");
+  const wanted = throughTunnel("10.5.1.0/24");
+  const { operations, blocked } = await host.plan([...base, wanted]);
+  assertEquals([operations, blocked.map(({ object }) => object)], [[], [wanted]]);
+  assertStringIncludes(
+    await host.error({ verb: "create", object: wanted }) ?? "",
+    "add route 10.5.1.0/24 via 10.5.1.0 dev flannel.1 onlink proto 85: something is there already (EEXIST)",
+  );
+  assertStringIncludes(
+    await host.place.run(["ip", "route"]),
+    "10.5.1.0/24 via 192.168.77.99 dev eth0 proto static",
+  );
+});
+
+driverTest(
+  "an administrator's neighbours and FDB entries on our device stay, learned ones give way",
+  async (host) => {
+    await host.settle(base);
+    await host.place.sh(`
+    ip neigh add 10.5.1.0 dev flannel.1 lladdr 02:00:00:00:09:09 nud permanent proto 99
+    ip neigh add 10.5.2.0 dev flannel.1 lladdr 02:00:00:00:09:09 nud stale
+    bridge fdb add ${peerMac(2)} dev flannel.1 dst 192.168.77.66 self dynamic
+    bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst 192.168.77.66 self permanent`);
+    assertEquals((await host.find("neighbour", "flannel.1 10.5.1.0"))?.standing, "foreign");
+    assertEquals(await host.find("neighbour", "flannel.1 10.5.2.0"), undefined);
+    assertEquals((await host.find("fdb", "flannel.1 00:00:00:00:00:00"))?.standing, "foreign");
+    assertMatch(
+      await host.error({ verb: "create", object: peer(1)[0]! }) ?? "",
+      /^add neighbour 10\.5\.1\.0 .*EEXIST/,
+    );
+    await host.settle([...base, ...peer(2)]);
+    const fdb = await host.place.run(["bridge", "fdb", "show", "dev", "flannel.1"]);
+    assertStringIncludes(fdb, "00:00:00:00:00:00 dst 192.168.77.66");
+  },
+);
+
+driverTest("addresses of others on our device are not seen; a wrong length is put right", async (host) => {
+  await host.settle(base);
+  await host.place.sh(`
+    ip addr add 172.16.9.9/32 dev flannel.1
+    ip addr add 10.5.60.0/32 dev flannel.1
+    ip addr add 10.5.72.0/16 dev flannel.1`);
+  assertEquals((await host.settle(base)).sort(), [
+    "delete address flannel.1 10.5.60.0",
+    "delete address flannel.1 10.5.72.0/16",
+  ]);
+  assertStringIncludes(await host.place.run(["ip", "addr", "show", "flannel.1"]), "172.16.9.9/32");
+  await host.place.sh("ip addr del 10.5.72.0/32 dev flannel.1; ip addr add 10.5.72.0/16 dev flannel.1");
+  assertEquals(await host.settle(base), ["recreate address flannel.1 10.5.72.0"]);
+  await host.settle([...base, ...base6]);
+  await host.place.sh(
+    "ip addr del fd00:5:0:72::/128 dev flannel-v6.1; ip addr add fd00:5:0:72::/64 dev flannel-v6.1 nodad",
+  );
+  assertEquals(await host.settle([...base, ...base6]), ["recreate address flannel-v6.1 fd00:5:0:72::"]);
+});
+
+driverTest(
+  "of several routes to one subnet the plain key is the one that the kernel collides with",
+  async (host) => {
+    await host.settle([...base, ...peer(1)]);
+    await host.place.sh(`
+    ip route add 10.5.1.0/24 via 192.168.77.99 metric 50 proto 85
+    ip route append 10.5.1.0/24 via 192.168.77.98 proto 85
+    ip route add 10.5.2.0/24 nexthop via 192.168.77.2 nexthop via 192.168.77.3
+    ip nexthop add id 7 via 192.168.77.4 dev eth0
+    ip route add 10.5.3.0/24 nhid 7 proto 85
+    ip route add blackhole 10.5.4.0/24 proto 85
+    ip route add unreachable 10.5.5.0/24`);
+    const routes = (await host.read()).filter((o) => o.kind === "route");
+    assertEquals(routes.map(({ key, standing, fields }) => `${standing} ${key}: ${fields.gateway}`).sort(), [
+      "foreign 10.5.2.0/24: 2 paths",
+      "foreign 10.5.5.0/24: null",
+      "ours 10.5.1.0/24 metric 50: 192.168.77.99",
+      "ours 10.5.1.0/24 via 192.168.77.98 dev eth0: 192.168.77.98",
+      "ours 10.5.1.0/24: 10.5.1.0",
+      "ours 10.5.3.0/24: nexthop object 7",
+      "ours 10.5.4.0/24: null",
+    ]);
+    assertEquals((await host.settle([...base, ...peer(1)])).length, 4);
+    assertEquals(
+      await host.place.run(["ip", "route", "show", "10.5.1.0/24"]),
+      "10.5.1.0/24 via 10.5.1.0 dev flannel.1 proto 85 onlink \n",
+    );
+  },
+);
+
+driverTest("a second daemon's objects are not ours", async (host) => {
+  await host.settle([...base, ...peer(1)]);
+  const second: Owner = {
+    instance: "second",
+    devices: ["flannel.1"],
+    networks: [prefix("10.6.0.0/16")],
+    vnis: new Map([["flannel.1", 1]]),
+  };
+  const seen = await host.read(second);
+  assertEquals(seen.map(({ kind, key, standing }) => `${standing} ${kind} ${key}`), [
+    "foreign link flannel.1",
+  ]);
+  const elsewhere: Owner = { ...second, devices: ["flannel.2"], vnis: new Map([["flannel.2", 2]]) };
+  assertEquals((await host.read(elsewhere)).map(({ kind }) => kind), ["sysctl"]);
+});
+
+driverTest("a device of ours under a name that is no longer wanted is found by its alias", async (host) => {
+  await host.settle([...base, ...peer(1)]);
+  const renamed: Owner = { ...owner, devices: ["flannel.9"], vnis: new Map([["flannel.9", 9]]) };
+  const seen = await host.read(renamed);
+  assertEquals(seen.map(({ kind, key }) => `${kind} ${key}`), [
+    "link flannel.1",
+    "sysctl net/ipv6/conf/flannel.1/accept_ra",
+    "route 10.5.1.0/24",
+  ]);
+});
+
+driverTest("a device of another type under our name is foreign and stays", async (host) => {
+  await host.place.run(["ip", "link", "add", "flannel.1", "type", "bridge"]);
+  const { operations, blocked } = await host.plan([...base, ...peer(1)]);
+  assertEquals(operations, []);
+  assertEquals(blocked.length, base.length + 3);
+});
+
+driverTest("a failure stops nothing else; deleting what is gone succeeds", async (host) => {
+  await host.settle([...base, ...peer(1), ...peer(2)]);
+  const observed = await host.read();
+  await host.place.sh(`
+    ip route del 10.5.1.0/24
+    ip neigh del 10.5.1.0 dev flannel.1
+    bridge fdb del ${peerMac(1)} dev flannel.1
+    ip addr del 10.5.72.0/32 dev flannel.1`);
+  const surplus = observed.filter((o) => o.kind !== "sysctl" && !/10\.5\.2\.|01:02/.test(o.key));
+  const order = ["route", "fdb", "neighbour", "address", "link"];
+  surplus.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+  const orphan = throughTunnel("10.5.8.0/24");
+  const lost = { ...orphan, on: "flannel.7", fields: { ...orphan.fields, device: "flannel.7" } };
+  const outcomes = await host.kernel.apply([
+    { verb: "create", object: lost },
+    { verb: "create", object: throughTunnel("10.5.9.0/24") },
+    ...surplus.map((object) => ({ verb: "delete" as const, object, before: object })),
+  ]);
+  assertEquals(surplus.length, 5);
+  assertEquals(outcomes.map(({ error }) => error), [
+    'add route 10.5.8.0/24 via 10.5.8.0 dev flannel.7 onlink proto 85: there is no device "flannel.7"',
+    ...Array(6).fill(null),
+  ]);
+  const again = await host.kernel.apply(
+    observed.map((object) => ({ verb: "delete", object, before: object })),
+  );
+  assertEquals(again.flatMap(({ error }) => error ?? []), []);
+});
+
+driverTest("a device that went down and up has lost what the fake kernel says it loses", async (host) => {
+  const desired = [...base, ...base6, ...peer(1), ...peer6(1)];
+  await host.settle(desired);
+  await host.place.sh("ip link set flannel.1 down; ip link set flannel-v6.1 down");
+  assertEquals((await host.settle(desired)).sort(), [
+    "create address flannel-v6.1 fd00:5:0:72::",
+    "create neighbour flannel-v6.1 fd00:5:0:1::",
+    "create neighbour flannel.1 10.5.1.0",
+    "create route 10.5.1.0/24",
+    "create route fd00:5:0:1::/64",
+    "modify link flannel-v6.1",
+    "modify link flannel.1",
+  ]);
+  await host.place.run(["ip", "link", "set", "flannel.1", "address", "02:00:00:00:00:77"]);
+  assertEquals(await host.settle(desired), ["modify link flannel.1", "create neighbour flannel.1 10.5.1.0"]);
+});
+
+driverTest("what others change wakes us", async (host) => {
+  await host.settle(everything);
+  const stop = new AbortController();
+  const events = inside(host.place.pid, () => host.kernel.events(stop.signal));
+  const deadline = setTimeout(() => stop.abort(), 20_000);
+  await host.place.sh(`
+    ip route flush proto 85
+    ip neigh del 10.5.1.0 dev flannel.1
+    bridge fdb del ${peerMac(1)} dev flannel.1
+    ip addr add 10.5.9.9/32 dev flannel.1
+    ip link set flannel.1 mtu 1300`);
+  const missing = new Set<string>(["route", "neighbour", "fdb", "address", "link"]);
+  for await (const { kinds } of events) {
+    assert(!kinds.has("lost"));
+    for (const kind of kinds) missing.delete(kind);
+    if (missing.size === 0) stop.abort();
+  }
+  clearTimeout(deadline);
+  assertEquals([...missing], []);
+});
+
+driverTest("the underlay: interfaces, routes to hosts, the default route", async (host) => {
+  await host.settle(base);
+  await host.place.sh(`
+    ip route add default via 192.168.77.254 metric 20
+    ip route add default via 192.168.77.253 dev eth0 metric 10
+    ip route add blackhole 203.0.113.0/24`);
+  const eth0 = (await host.kernel.interfaces()).find(({ name }) => name === "eth0")!;
+  assertEquals([eth0.mtu, eth0.up, eth0.index], [1500, true, await host.index("eth0")]);
+  const shown = eth0.addresses.map((a) =>
+    `${a.length} ${a.scope} ${a.permanent} ${a.temporary} ${a.deprecated}`
+  );
+  assertEquals(shown, [
+    "24 global true false false",
+    "64 global true false false",
+    "64 link true false false",
+  ]);
+  const [onLink, away, nowhere, six] = await host.kernel.routes(
+    ["192.168.77.5", "198.51.100.1", "203.0.113.1", "fd99::1"].map(ip),
+  );
+  assertEquals(onLink, { device: "eth0", gateway: null, source: ip("192.168.77.1") });
+  assertEquals(away, { device: "eth0", gateway: ip("192.168.77.253"), source: ip("192.168.77.1") });
+  assertEquals([nowhere, six], [null, null]);
+  assertEquals([await host.kernel.defaultDevice(4), await host.kernel.defaultDevice(6)], ["eth0", null]);
+});
+
+Deno.test("/proc/sys: values without line ends, absent settings, no file made", async () => {
+  assertEquals(await procSys.read("kernel/ostype"), "Linux");
+  assertEquals(await procSys.read("net/ipv6/conf/flannel.0/accept_ra"), null);
+  const error = await procSys.write("net/ipv6/conf/flannel.0/accept_ra", "0").catch((thrown) => thrown);
+  assert(error instanceof Deno.errors.NotFound);
+});
