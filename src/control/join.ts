@@ -10,7 +10,7 @@ import type { Lease } from "../model/lease.ts";
 import type { Log } from "../observe/log.ts";
 import type { Store } from "../store/store.ts";
 import { systemRandom } from "../system/random.ts";
-import { type Machine, openMachine } from "./machine.ts";
+import { type FirewallWishes, type Machine, openMachine } from "./machine.ts";
 import { Overlay } from "./overlay.ts";
 import type { Readiness } from "./readiness.ts";
 import { noSubnetFile, openSubnetFile } from "./subnet_files.ts";
@@ -45,14 +45,15 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
 export class Membership implements AsyncDisposable {
   readonly #overlay: Overlay;
   readonly #machine: Machine;
-  readonly #stop = new AbortController();
+  readonly #stop: AbortController;
   /** Settles when the membership ends: by `leave`, by the caller's signal, or with the Failure that ended it. */
   readonly ended: Promise<void>;
 
-  constructor(overlay: Overlay, machine: Machine, signal: AbortSignal | undefined) {
+  constructor(overlay: Overlay, machine: Machine, stop: AbortController, signal: AbortSignal) {
     this.#overlay = overlay;
     this.#machine = machine;
-    this.ended = overlay.run(signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal);
+    this.#stop = stop;
+    this.ended = overlay.run(signal);
     // Whoever does not look at `ended` must not have the process end for it.
     this.ended.catch(() => {});
   }
@@ -101,29 +102,30 @@ export class Membership implements AsyncDisposable {
  * @throws Failure where this host cannot take part; the signal's reason on abort
  */
 export async function join(options: JoinOptions): Promise<Membership> {
-  const { log = silent, signal } = options;
-  const wishes = {
-    ipMasq: options.ipMasq ?? false,
-    forwardRules: options.forwardRules ?? true,
-    randomFully: true,
-    resyncSeconds: 5,
-  };
-  const machine = await openMachine(options.library, wishes, log);
+  const { log = silent } = options;
+  const machine = await openMachine(options.library, firewallWishes(options), log);
   ignoreInspectorSignal(machine.library);
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   try {
     const overlay = await Overlay.start(
       overlayOptions(options, machine),
       await ports(options, machine, log),
-      signal ?? new AbortController().signal,
+      signal,
     );
-    const membership = new Membership(overlay, machine, signal);
+    const membership = new Membership(overlay, machine, stop, signal);
     await Promise.race([overlay.established, membership.ended]);
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     return membership;
   } catch (error) {
+    stop.abort();
     machine[Symbol.dispose]();
     throw error;
   }
+}
+
+function firewallWishes({ ipMasq = false, forwardRules = true }: JoinOptions): FirewallWishes {
+  return { ipMasq, forwardRules, randomFully: true, resyncSeconds: 5 };
 }
 
 function overlayOptions(options: JoinOptions, machine: Machine): Parameters<typeof Overlay.start>[0] {
