@@ -61,7 +61,8 @@ text() {
 	[ "$combined" = no ] || printf '%s="%s"\n' "$key" "$all"
 }
 
-# write_file: a plain file by rename, so that dockerd never sees half of it; an existing one keeps its mode and owner.
+# write_file: a plain file by rename, so that dockerd never sees half of it; an existing one keeps its mode and owner. A file
+# that is a mount of its own can't be renamed over and is written in place.
 write_file() {
 	if [ -h "$docker_file" ] || { [ -e "$docker_file" ] && [ ! -f "$docker_file" ]; }; then
 		text >"$docker_file"
@@ -70,7 +71,8 @@ write_file() {
 	temporary=$docker_file.$$
 	trap 'rm -f "$temporary"' EXIT
 	if [ -f "$docker_file" ]; then cp -p "$docker_file" "$temporary" || return; fi
-	text >"$temporary" && mv -f "$temporary" "$docker_file"
+	text >"$temporary" || return
+	mv -f "$temporary" "$docker_file" 2>/dev/null || text >"$docker_file"
 }
 
 # rival_route: the destination of a route by way of a gateway to the subnet that docker is to have; nothing where there is none.

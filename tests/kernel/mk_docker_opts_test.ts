@@ -108,6 +108,10 @@ for (const shell of ["dash", "bash"]) {
       await Deno.chmod(`${directory}/docker`, 0o640);
       assertEquals((await call(host, shell, directory, [])).code, 0);
       assertEquals(Deno.statSync(`${directory}/docker`).mode! & 0o777, 0o640);
+      await host.sh(`mount --bind ${directory}/docker ${directory}/docker`);
+      assertEquals(await call(host, shell, directory, ["-c"]), { code: 0, stdout: "", stderr: "" });
+      assertEquals((await host.sh(`cat ${directory}/docker`)).split("\n").length, 2);
+      await host.sh(`umount ${directory}/docker`);
       assertEquals((await call(host, shell, directory, ["-d", `${directory}/none/docker`])).code, 1);
       assertEquals((await call(host, shell, directory, ["-d", "/dev/stdout"])).stdout.split("\n").length, 5);
       assertEquals(names(directory), ["docker", "subnet.env"]);

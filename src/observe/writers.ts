@@ -1,0 +1,90 @@
+/**
+ * The log's three formats: `text` for people, `klog` for tools that read upstream's logs, `json` for programs. One line an event
+ * in each, whatever the message holds: control characters are escaped, since parts of messages come from the store.
+ */
+import type { Clock } from "../model/clock.ts";
+import type { Level, Log, LogFields } from "./log.ts";
+
+export const logFormats = ["text", "klog", "json"] as const;
+export type LogFormat = (typeof logFormats)[number];
+
+export interface LogOptions {
+  readonly format: LogFormat;
+  /** Debug messages appear from 1 on, as upstream's `-v`. */
+  readonly verbosity: number;
+  /** Takes one line, its end included. Must not throw. */
+  readonly write: (line: string) => void;
+  readonly clock: Clock;
+}
+
+interface Event {
+  readonly time: Date;
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export function createLog({ format, verbosity, write, clock }: LogOptions): Log {
+  const line = lines[format];
+  const at = (level: Level) => (message: string, fields: LogFields = {}) => {
+    if (level === "debug" && verbosity < 1) return;
+    write(`${line({ time: new Date(clock.wall()), level, message, fields })}\n`);
+  };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** Writes lines to standard error. A reader that has gone away does not stop the daemon. */
+export function writeToStderr(line: string): void {
+  const bytes = new TextEncoder().encode(line);
+  try {
+    for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
+  } catch {
+    return;
+  }
+}
+
+const lines: Readonly<Record<LogFormat, (event: Event) => string>> = {
+  text: ({ time, level, message, fields }) =>
+    `${time.toISOString()} ${level.padEnd(5)} ${escape(message)}${pairs(fields)}`,
+  klog: (event) => `${klogHeader(event)} ${escape(event.message)}${pairs(event.fields)}`,
+  json: ({ time, level, message, fields }) =>
+    // JSON leaves some control characters as they are; our escape is also JSON's.
+    escape(JSON.stringify({ time: time.toISOString(), level, message, ...renamed(fields) })),
+};
+
+/** `Lmmdd hh:mm:ss.uuuuuu PPPPPPP file:line]`, local time. There is no file to name: the program stands in its place. */
+function klogHeader({ time, level }: Event): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const letter = level === "error" ? "E" : level === "warn" ? "W" : "I";
+  const day = two(time.getMonth() + 1) + two(time.getDate());
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":");
+  const micros = `${String(time.getMilliseconds()).padStart(3, "0")}000`;
+  return `${letter}${day} ${clock}.${micros} ${String(Deno.pid).padStart(7)} flanneld:1]`;
+}
+
+function pairs(fields: LogFields): string {
+  return Object.entries(fields).filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` ${name}=${quoted(String(value))}`).join("");
+}
+
+function quoted(value: string): string {
+  return /^[^\s"=\\]+$/.test(value) ? escape(value) : `"${escape(value.replace(/["\\]/g, "\\$&"))}"`;
+}
+
+/** Fields whose names the format needs itself get a trailing underscore. */
+function renamed(fields: LogFields): LogFields {
+  const own = ["time", "level", "message"];
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [own.includes(name) ? `${name}_` : name, value]),
+  );
+}
+
+/** Line ends and other control characters, made visible. */
+function escape(text: string): string {
+  // deno-lint-ignore no-control-regex -- finding them is the purpose
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (char) => {
+    if (char === "\n") return "\\n";
+    if (char === "\t") return "\\t";
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}

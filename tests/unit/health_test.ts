@@ -1,0 +1,159 @@
+/** The health endpoints: what they say, and that nothing a client does holds them up. */
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { Failure } from "../../src/model/errors.ts";
+import { parseIp } from "../../src/model/ip.ts";
+import { type HealthReport, healthRoutes, starting } from "../../src/observe/health.ts";
+import { type HttpServer, serveHttp } from "../../src/observe/http.ts";
+import { createLog } from "../../src/observe/writers.ts";
+import { systemClock } from "../../src/system/clock.ts";
+
+const clock = systemClock();
+const log = createLog({ format: "text", verbosity: 0, write: () => {}, clock });
+const loopback = parseIp("127.0.0.1")!;
+const ready: HealthReport = { ready: true, reasons: [], notes: [] };
+
+function serve(report: () => HealthReport, port = 0): HttpServer {
+  return serveHttp({ address: loopback, port, routes: healthRoutes(report), clock, log });
+}
+
+/** Sends bytes and reads to the end. */
+async function exchange(port: number, request: string): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const sending = connection.write(new TextEncoder().encode(request)).catch(() => {});
+  let answer = "";
+  const buffer = new Uint8Array(4096);
+  for (let n = await connection.read(buffer); n !== null; n = await connection.read(buffer)) {
+    answer += new TextDecoder().decode(buffer.subarray(0, n));
+  }
+  await sending;
+  return answer;
+}
+
+Deno.test("readiness in upstream's words, with reasons behind", () => {
+  const say = (report: HealthReport) => healthRoutes(() => report).get("/readyz")!();
+  assertEquals(say(ready), { status: 200, body: "flanneld is ready" });
+  assertEquals(say(starting), { status: 503, body: "flanneld is not ready yet\nflanneld is starting" });
+  assertEquals(say({ ...ready, notes: ["the store is out of reach:\nrefused"] }), {
+    status: 200,
+    body: "flanneld is ready\nnote: the store is out of reach: refused",
+  });
+});
+
+Deno.test("the endpoints follow the report at every request", async () => {
+  let report = starting;
+  await using server = serve(() => report);
+  const get = (path: string, method = "GET") =>
+    fetch(`http://127.0.0.1:${server.port}${path}`, { method }).then(async (answer) => [
+      answer.status,
+      answer.headers.get("content-type"),
+      (await answer.text()).split("\n")[0],
+    ]);
+  const type = "text/plain; charset=utf-8";
+  assertEquals(await get("/healthz"), [200, type, "flanneld is running"]);
+  assertEquals(await get("/readyz"), [503, type, "flanneld is not ready yet"]);
+  report = ready;
+  assertEquals(await get("/readyz?verbose=1"), [200, type, "flanneld is ready"]);
+  report = { ready: false, reasons: ["our lease was lost"], notes: [] };
+  assertEquals(await get("/readyz"), [503, type, "flanneld is not ready yet"]);
+  assertEquals(await get("/"), [404, type, "404 page not found"]);
+  assertEquals(await get("/healthz", "POST"), [405, type, "only GET and HEAD"]);
+  assertEquals(await get("/healthz", "HEAD"), [200, type, ""]);
+});
+
+Deno.test("a request with a body gets its answer", async () => {
+  await using server = serve(() => ready);
+  const answer = await fetch(`http://127.0.0.1:${server.port}/healthz`, {
+    method: "POST",
+    body: "x".repeat(50_000),
+  });
+  assertEquals([answer.status, await answer.text()], [405, "only GET and HEAD"]);
+});
+
+Deno.test("nonsense and oversized requests are refused", async () => {
+  await using server = serve(() => ready);
+  for (
+    const request of [
+      "hello\r\n\r\n",
+      "GET /healthz\r\n\r\n",
+      "GET healthz HTTP/1.1\r\n\r\n",
+      "PRI * HTTP/2.0\r\n\r\n",
+    ]
+  ) {
+    assertStringIncludes(await exchange(server.port, request), "HTTP/1.1 400 ");
+  }
+  const huge = `GET /healthz HTTP/1.1\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
+  assertStringIncludes(await exchange(server.port, huge), "HTTP/1.1 431 ");
+  assertStringIncludes(await exchange(server.port, "GET /healthz HTTP/1.0\n\n"), "flanneld is running");
+});
+
+Deno.test("clients that send nothing or too slowly do not keep others out, and are cut off", async () => {
+  // Time runs 100 times as fast, so that 5 s are 50 ms.
+  const hasty = { ...clock, sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms / 100, signal) };
+  await using server = serveHttp({
+    address: loopback,
+    port: 0,
+    routes: healthRoutes(() => ready),
+    clock: hasty,
+    log,
+  });
+  const idle = await Promise.all(
+    Array.from({ length: 100 }, () => Deno.connect({ hostname: "127.0.0.1", port: server.port })),
+  );
+  await idle[99]!.write(new TextEncoder().encode("GET /hea"));
+  assertStringIncludes(await exchange(server.port, "GET /healthz HTTP/1.1\r\n\r\n"), "200 OK");
+  for (const connection of idle) {
+    const got = await connection.read(new Uint8Array(1)).catch(() => null);
+    assertEquals(got, null);
+    connection.close();
+  }
+});
+
+Deno.test("the oldest of too many connections gives way", async () => {
+  await using server = serve(() => ready);
+  const start = clock.boot();
+  const idle: Deno.Conn[] = [];
+  for (let i = 0; i < 65; i++) idle.push(await Deno.connect({ hostname: "127.0.0.1", port: server.port }));
+  assertEquals(await idle[0]!.read(new Uint8Array(1)), null);
+  assert(clock.boot() - start < 4_000);
+  for (const connection of idle) connection.close();
+});
+
+Deno.test("an answer survives a body that nobody reads", async () => {
+  await using server = serve(() => ready);
+  using client = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await client.write(new TextEncoder().encode(`POST /healthz HTTP/1.1\r\n\r\n${"x".repeat(60_000)}`));
+  // By the end of another exchange the server has dealt with this one.
+  await exchange(server.port, "GET /healthz HTTP/1.1\r\n\r\n");
+  const buffer = new Uint8Array(4096);
+  const count = await client.read(buffer);
+  assertStringIncludes(new TextDecoder().decode(buffer.subarray(0, count ?? 0)), "HTTP/1.1 405 ");
+  assertEquals(await client.read(buffer), null);
+});
+
+Deno.test("closing takes no time, whoever is connected", async () => {
+  const server = serve(() => ready);
+  using _idle = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  const start = clock.boot();
+  await server[Symbol.asyncDispose]();
+  assert(clock.boot() - start < 3_000);
+});
+
+Deno.test("a port that is taken is an error with a way out", async () => {
+  await using server = serve(() => ready);
+  const error = assertThrows(() => serve(() => ready, server.port), Failure);
+  assertEquals(
+    error.message,
+    `listen on 127.0.0.1:${server.port}: address already in use; choose another -healthz-port, or stop what uses it`,
+  );
+});
+
+Deno.test("an endpoint that fails is an error for that request only", async () => {
+  let broken = true;
+  await using server = serve(() => {
+    if (broken) throw new Error("broken");
+    return ready;
+  });
+  assertStringIncludes(await exchange(server.port, "GET /readyz HTTP/1.1\r\n\r\n"), "HTTP/1.1 500 ");
+  broken = false;
+  assertStringIncludes(await exchange(server.port, "GET /readyz HTTP/1.1\r\n\r\n"), "HTTP/1.1 200 ");
+});
