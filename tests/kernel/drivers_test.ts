@@ -231,10 +231,7 @@ driverTest(
   async (host) => {
     const wanted = vxlanLink(spec);
     for (
-      const fields of [{ port: 4789 }, { vni: 7 }, { gbp: true }, { l2miss: true }, {
-        local: "fd77::1",
-        mtu: 1400,
-      }]
+      const fields of [{ port: 4789 }, { vni: 7 }, { gbp: true }, { l2miss: true }]
     ) {
       await host.settle([...base, ...peer(1)]);
       const index = await host.index("flannel.1");
