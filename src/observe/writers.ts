@@ -12,8 +12,8 @@ export interface LogOptions {
   readonly format: LogFormat;
   /** Debug messages appear from 1 on, as upstream's `-v`. */
   readonly verbosity: number;
-  /** Takes one line, its end included. Must not throw. */
-  readonly write: (line: string) => void;
+  /** Takes one line, its end included. Must not throw. Standard error unless told. */
+  readonly write?: (line: string) => void;
   readonly clock: Clock;
 }
 
@@ -24,7 +24,7 @@ interface Event {
   readonly fields: LogFields;
 }
 
-export function createLog({ format, verbosity, write, clock }: LogOptions): Log {
+export function createLog({ format, verbosity, write = writeToStderr, clock }: LogOptions): Log {
   const line = lines[format];
   const at = (level: Level) => (message: string, fields: LogFields = {}) => {
     if (level === "debug" && verbosity < 1) return;

@@ -118,16 +118,17 @@ Deno.test("the oldest of too many connections gives way", async () => {
   for (const connection of idle) connection.close();
 });
 
-Deno.test("an answer survives a body that nobody reads", async () => {
+Deno.test("a client that still sends its body is not cut off before it has read the answer", async () => {
   await using server = serve(() => ready);
   using client = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-  await client.write(new TextEncoder().encode(`POST /healthz HTTP/1.1\r\n\r\n${"x".repeat(60_000)}`));
-  // By the end of another exchange the server has dealt with this one.
+  const send = (text: string) => client.write(new TextEncoder().encode(text));
+  await send("POST /healthz HTTP/1.1\r\n\r\n");
+  // By the end of another exchange the server has answered this one.
   await exchange(server.port, "GET /healthz HTTP/1.1\r\n\r\n");
+  for (let part = 0; part < 10; part++) await send("x".repeat(4096));
   const buffer = new Uint8Array(4096);
   const count = await client.read(buffer);
   assertStringIncludes(new TextDecoder().decode(buffer.subarray(0, count ?? 0)), "HTTP/1.1 405 ");
-  assertEquals(await client.read(buffer), null);
 });
 
 Deno.test("closing takes no time, whoever is connected", async () => {
