@@ -53,7 +53,7 @@ export class Membership implements AsyncDisposable {
     this.#overlay = overlay;
     this.#machine = machine;
     this.#stop = stop;
-    this.ended = overlay.run(signal);
+    this.ended = overlay.run(signal).finally(() => stop.abort());
     // Whoever does not look at `ended` must not have the process end for it.
     this.ended.catch(() => {});
   }

@@ -27,7 +27,7 @@ import { judgeReadiness, type Readiness } from "./readiness.ts";
 import { obstacles, Reconciler, type Round, type Wanted } from "./reconciler.ts";
 import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
 import { SubnetFileWriter } from "./subnet_file_writer.ts";
-import { runTasks } from "./tasks.ts";
+import { orAborted, runTasks } from "./tasks.ts";
 
 /** How often everything is read back without any event, with up to a quarter of jitter. */
 const FULL_READ_MS = 60_000;
@@ -163,9 +163,10 @@ export class Overlay {
   }
 
   async #watchConfig(signal: AbortSignal): Promise<void> {
+    // The readings go on since before this task and end with the start's signal, which may outlive this one.
     const { readings } = this.#started;
     while (!signal.aborted) {
-      const { value, done } = await readings.next();
+      const { value, done } = await orAborted(readings.next(), signal);
       if (done) return;
       if (value.type === "problem") {
         this.#ports.log.warn(`network configuration: ${value.error}; keeping the one we have`);

@@ -22,3 +22,16 @@ export async function runTasks(tasks: readonly Task[], signal: AbortSignal): Pro
   }));
   if (failures.length > 0) throw failures[0];
 }
+
+/** What `work` gives; rejects with the signal's reason where the abort comes first. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,5 +1,6 @@
 /** The demo's traffic: who reaches whom, and how fast. */
 import type { Clock } from "../../model/clock.ts";
+import { Failure } from "../../model/errors.ts";
 import { run } from "../../system/exec.ts";
 import { inside, mustInside, type Node } from "./lab.ts";
 
@@ -30,7 +31,13 @@ export async function throughput(from: Container, to: Container, clock: Clock): 
 
 async function ping(from: Container, to: Container): Promise<string> {
   const [program, ...args] = inside(from, "ping", "-c", "1", "-W", "2", to.address);
-  const { stdout } = await run(program, args);
+  const { code, stdout, stderr } = await run(program, args);
+  // ping itself exits 0 or 1; anything else is nsenter saying that there is no ping.
+  if (code > 1) {
+    throw new Failure(
+      `ping ${to.address} from ${from.name}: ${stderr.trim()}; the Debian package is iputils-ping`,
+    );
+  }
   const time = /time=([\d.]+)/.exec(stdout)?.[1];
   return time === undefined ? "lost" : `${time} ms`;
 }

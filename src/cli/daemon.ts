@@ -1,0 +1,149 @@
+/**
+ * The daemon: what stands around the overlay in a process of its own. Log, signals, one daemon per instance, health
+ * endpoints, the service manager's notification, and the exit code: 0 asked to stop, 1 failed (a Failure thrown from here).
+ *
+ * A first SIGINT or SIGTERM stops it and leaves the network in place; a second one ends the process at once.
+ */
+import type { Library } from "../../ffi/library.ts";
+import { ignoreInspectorSignal, lock, notify } from "../../ffi/process.ts";
+import { type FirewallWishes, type Machine, openMachine } from "../control/machine.ts";
+import { Overlay } from "../control/overlay.ts";
+import { describePreview, preview } from "../control/preview.ts";
+import type { Readiness } from "../control/readiness.ts";
+import type { OverlayOptions, OverlayPorts } from "../control/start.ts";
+import { openSubnetFile } from "../control/subnet_files.ts";
+import { underlayChooser } from "../control/underlay_choice.ts";
+import type { Clock } from "../model/clock.ts";
+import { Failure, messageOf } from "../model/errors.ts";
+import { healthRoutes } from "../observe/health.ts";
+import { serveHttp } from "../observe/http.ts";
+import type { Log } from "../observe/log.ts";
+import { createLog, writeToStderr } from "../observe/writers.ts";
+import { systemClock } from "../system/clock.ts";
+import { systemRandom } from "../system/random.ts";
+import { openStore } from "./open_store.ts";
+import { type DaemonOptions, describeOptions } from "./options.ts";
+import { version } from "./version.ts";
+
+/** @returns the exit code. @throws Failure where the daemon cannot run, or its lease was lost with --on-lease-lost=exit */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const { logFormat: format, v: verbosity } = options;
+  const log = createLog({ format, verbosity, write: writeToStderr, clock: systemClock() });
+  log.info(`denim flanneld ${version}`);
+  log.info(describeOptions(options));
+  for (const warning of options.warnings) log.warn(warning);
+  const stop = stopOnSignal(log);
+  try {
+    using machine = await openMachine(undefined, firewallWishes(options), log);
+    ignoreInspectorSignal(machine.library);
+    await (options.readOnly ? show(options, machine, log, stop) : serve(options, machine, log, stop));
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  }
+  log.info("Exiting cleanly...");
+  return 0;
+}
+
+/** The daemon proper: from taking its name to being asked to stop. */
+async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: AbortSignal): Promise<void> {
+  using _name = takeName(machine.library, options.instance);
+  let overlay: Overlay | null = null;
+  await using _health = openHealth(options, machine.clock, log, () => overlay?.readiness() ?? notStarted);
+  const ports = await openPorts(options, machine, log);
+  await using _store = ports.store;
+  overlay = await Overlay.start(overlayOptions(options, machine), ports, stop);
+  overlay.established.then(() => notifyReady(machine.library, log));
+  await overlay.run(stop);
+}
+
+/** `--read-only`: the plan of a start, and nothing done. */
+async function show(options: DaemonOptions, machine: Machine, log: Log, stop: AbortSignal): Promise<void> {
+  const ports = await openPorts(options, machine, log);
+  await using _store = ports.store;
+  const seen = await preview(overlayOptions(options, machine), ports, stop);
+  const { rules } = machine.kernel;
+  const text = describePreview(
+    seen,
+    ({ object }) => `${object.kind} ${rules.get(object.kind)?.print(object) ?? object.key}`,
+  );
+  await Deno.stdout.write(new TextEncoder().encode(text));
+}
+
+const notStarted: Readiness = {
+  ready: false,
+  reasons: ["starting: waiting for the network configuration and a lease"],
+  notes: [],
+};
+
+async function openPorts(options: DaemonOptions, machine: Machine, log: Log): Promise<OverlayPorts> {
+  const subnetFile = await openSubnetFile(options.subnetFile);
+  const { clock, kernel } = machine;
+  const previous = subnetFile.previous.subnets;
+  const store = await openStore(options, { clock, random: systemRandom, log, previous });
+  log.info(`Created subnet manager: ${store.name}`);
+  const chooseUnderlay = underlayChooser(kernel, options, log);
+  return { store, kernel, clock, random: systemRandom, log, subnetFile, chooseUnderlay };
+}
+
+function overlayOptions(options: DaemonOptions, machine: Machine): OverlayOptions {
+  return {
+    ...machine.firewall,
+    instance: options.instance,
+    renewMarginMs: options.subnetLeaseRenewMargin * 60_000,
+    onLost: options.onLeaseLost,
+  };
+}
+
+function firewallWishes(options: DaemonOptions): FirewallWishes {
+  return {
+    ipMasq: options.ipMasq,
+    forwardRules: options.iptablesForwardRules,
+    randomFully: !options.ipMasqFullyRandomDisable,
+    resyncSeconds: options.iptablesResync,
+    ...(options.iptablesVariant === "auto" ? {} : { variant: options.iptablesVariant }),
+  };
+}
+
+/** One daemon of a name per network namespace; the name is free again however the process ends. */
+function takeName(library: Library, instance: string): Disposable {
+  const taken = lock(library, `denim/${instance}`);
+  if (taken !== null) return taken;
+  throw new Failure(
+    `start daemon "${instance}": one of this name runs in this network namespace already; stop it, ` +
+      "or give this one a name (--instance) and a --subnet-file of its own",
+  );
+}
+
+function openHealth(
+  options: DaemonOptions,
+  clock: Clock,
+  log: Log,
+  report: () => Readiness,
+): AsyncDisposable {
+  const { healthzIp: address, healthzPort: port } = options;
+  if (port <= 0) return { [Symbol.asyncDispose]: () => Promise.resolve() };
+  return serveHttp({ address, port, routes: healthRoutes(report), clock, log });
+}
+
+function notifyReady(library: Library, log: Log): void {
+  const socket = Deno.env.get("NOTIFY_SOCKET");
+  if (!socket) return;
+  try {
+    notify(library, socket, "READY=1");
+  } catch (error) {
+    log.warn(`tell the service manager that we are ready: ${messageOf(error)}`);
+  }
+}
+
+/** Aborts at the first SIGINT or SIGTERM; after that the signals have their default effect again. */
+function stopOnSignal(log: Log): AbortSignal {
+  const stop = new AbortController();
+  const names = ["SIGINT", "SIGTERM"] as const;
+  const onSignal = () => {
+    for (const name of names) Deno.removeSignalListener(name, onSignal);
+    log.info("asked to stop; the network stays in place");
+    stop.abort();
+  };
+  for (const name of names) Deno.addSignalListener(name, onSignal);
+  return stop.signal;
+}

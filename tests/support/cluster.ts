@@ -1,0 +1,159 @@
+/**
+ * A cluster in memory for fault tests: hosts with a fake kernel each, on one memory store and one clock that stands still.
+ *
+ *     memory store ── host 192.168.64.11 (eth0, fake kernel) ── the real overlay: loop, keeper, diff
+ *                  ── host 192.168.64.12 …
+ */
+import { Overlay } from "../../src/control/overlay.ts";
+import type { OverlayOptions, SubnetFile } from "../../src/control/start.ts";
+import { noSubnetFile } from "../../src/control/subnet_files.ts";
+import { underlayChooser } from "../../src/control/underlay_choice.ts";
+import { FakeKernel } from "../../src/kernel/fake.ts";
+import { messageOf } from "../../src/model/errors.ts";
+import { parseIp } from "../../src/model/ip.ts";
+import type { Subnets } from "../../src/model/lease.ts";
+import type { Random } from "../../src/model/clock.ts";
+import type { Level, Log } from "../../src/observe/log.ts";
+import { MemoryCluster, type MemoryStore } from "../../src/store/memory.ts";
+import { FakeClock, seededRandom, settle } from "./clock.ts";
+
+export const config = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "vxlan" } };
+
+const defaults: OverlayOptions = {
+  instance: "default",
+  ipMasq: true,
+  forwardRules: true,
+  randomFully: true,
+  renewMarginMs: 3_600_000,
+  onLost: "reacquire",
+  firewallPeriodMs: 5_000,
+};
+
+/** The cluster: a clock, a store and its hosts. Disposing stops every host. */
+export class Cluster implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly store: MemoryCluster;
+  readonly random: Random;
+  readonly hosts: TestHost[] = [];
+
+  constructor(seed = 1, network: unknown = config) {
+    this.store = new MemoryCluster(this.clock);
+    this.store.setConfig(JSON.stringify(network));
+    this.random = seededRandom(seed);
+  }
+
+  /** A host that is not started yet. `number` gives its address: 192.168.64.`number`. */
+  host(number: number, options: Partial<OverlayOptions> = {}): TestHost {
+    const host = new TestHost(this, number, { ...defaults, ...options });
+    this.hosts.push(host);
+    return host;
+  }
+
+  /** A started host whose network stands. */
+  async started(number: number, options: Partial<OverlayOptions> = {}): Promise<TestHost> {
+    const host = this.host(number, options);
+    await host.start();
+    await this.clock.advance(1_000);
+    return host;
+  }
+
+  /** Lets `ms` pass. */
+  advance(ms: number): Promise<void> {
+    return this.clock.advance(ms);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const host of this.hosts) await host.stop();
+  }
+}
+
+/** One host: its kernel survives a restart of its daemon, as the real one does. */
+export class TestHost {
+  readonly kernel: FakeKernel;
+  readonly lines: string[] = [];
+  /** What the run ended with; null while it runs or ended well. */
+  failure: string | null = null;
+  subnetFile: SubnetFile = noSubnetFile();
+  store: MemoryStore;
+  overlay: Overlay | null = null;
+  #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(readonly cluster: Cluster, number: number, readonly options: OverlayOptions) {
+    const address = parseIp(`192.168.64.${number}`)!;
+    this.kernel = new FakeKernel({
+      interfaces: [{
+        name: "eth0",
+        index: 2,
+        mtu: 1500,
+        up: true,
+        addresses: [{
+          address,
+          length: 24,
+          scope: "global",
+          deprecated: false,
+          temporary: false,
+          permanent: true,
+        }],
+      }],
+      route: () => ({ device: "eth0", gateway: null, source: address }),
+      defaultDevice: () => "eth0",
+    });
+    this.store = cluster.store.store({ random: cluster.random });
+  }
+
+  /** Starts the daemon's overlay, in a process without memory but for the subnet file. */
+  async start(): Promise<void> {
+    this.#stop = new AbortController();
+    const { clock, random } = this.cluster;
+    const ports = {
+      store: this.store,
+      kernel: this.kernel,
+      clock,
+      random,
+      log: this.#log(),
+      subnetFile: this.subnetFile,
+      chooseUnderlay: underlayChooser(this.kernel, underlay, this.#log()),
+    };
+    const starting = Overlay.start(this.options, ports, this.#stop.signal);
+    this.#running = starting.then((overlay) => (this.overlay = overlay).run(this.#stop.signal)).catch(
+      (error) => {
+        if (!this.#stop.signal.aborted) this.failure = messageOf(error);
+      },
+    );
+    await settle();
+  }
+
+  /** Ends the daemon; everything stays, and the next start finds the subnet that the file tells. */
+  async stop(): Promise<void> {
+    const subnets = this.overlay?.lease.subnets;
+    this.#stop.abort();
+    await this.#running;
+    this.overlay = null;
+    if (subnets) this.subnetFile = remembering(subnets);
+  }
+
+  get subnet(): string {
+    return this.kernel.objects().find((o) => o.kind === "address")?.key ?? "none";
+  }
+
+  /** Keys of the objects of a kind that stand on this host. */
+  keys(kind: string): string[] {
+    return this.kernel.objects().filter((o) => o.kind === kind).map((o) => o.key).sort();
+  }
+
+  said(pattern: RegExp): string[] {
+    return this.lines.filter((line) => pattern.test(line));
+  }
+
+  #log(): Log {
+    const at = (level: Level) => (message: string) => void this.lines.push(`${level}: ${message}`);
+    return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  }
+}
+
+const underlay = { iface: [], ifaceRegex: [], ifaceCanReach: null, publicIp: null, publicIpv6: null };
+
+function remembering(subnets: Subnets): SubnetFile {
+  return { ...noSubnetFile(), previous: { networks: [], subnets } };
+}
