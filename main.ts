@@ -11,6 +11,10 @@ import { type VerbIo, verbNamed, type VerbTable } from "./src/cli/verb.ts";
 import { version } from "./src/cli/version.ts";
 
 const verbs: VerbTable = {
+  demo: {
+    summary: "hosts, containers and an overlay network on this machine",
+    load: () => import("./src/cli/demo/demo.ts"),
+  },
   version: { summary: "print the version", load: () => import("./src/cli/version.ts") },
   help: {
     summary: "print this text",

@@ -61,6 +61,7 @@ function attribute(attributes: string, name: string): string {
 
 /** The lines `ok NAME` and `not ok NAME` of `make test`; its exit code counts where there are none. */
 export function readLines(output: string, code: number): Tally {
+  if (/Nothing to be done for/.test(output)) return oneFailure("native: make test has nothing to run");
   const passed = output.match(/^ok\b/gm)?.length ?? 0;
   const failures = [...output.matchAll(/^not ok\b\s*(.*)$/gm)].map((match) => `native: ${match[1]}`);
   const unexplained = code !== 0 && failures.length === 0 ? 1 : 0;

@@ -4,7 +4,8 @@
  * Nothing here touches the machine but through `Inputs`. A mistake in the command line or the file stops the start (exit code
  * 2); one in the environment is passed over with a warning, as upstream.
  */
-import { messageOf, UsageError } from "../model/errors.ts";
+import { UsageError } from "../model/errors.ts";
+import { osErrorText } from "../system/os_error.ts";
 import { flagNamed, flags, isDefault, type Value, variableOf } from "./flags.ts";
 import type { DaemonOptions, Settings, Source } from "./options.ts";
 import { CommandLineError, describeIgnored, parseArgs } from "./parse_args.ts";
@@ -64,7 +65,7 @@ function readConfigFile(path: string, inputs: Inputs): FromFile & { readonly war
   try {
     read = inputs.readFile(path);
   } catch (error) {
-    throw new UsageError(`read config file "${path}": ${messageOf(error)}; check -config-file`);
+    throw new UsageError(`read config file "${path}": ${osErrorText(error)}; check -config-file`);
   }
   const parsed = parseToml(path, read.text);
   const exposed = read.readableByOthers && flags.some((flag) => flag.secret && parsed.values.has(flag.name));

@@ -45,6 +45,7 @@ Deno.test("C tests count by line; a make that fails or says nothing counts as on
   assertEquals(short("ok parse\nnot ok reply\nmake: *** [test] Error 1\n", 2), [1, 1]);
   assertEquals(short("ok parse\nSegmentation fault\n", 2), [1, 1]);
   assertEquals(short("built\n", 0), [1, 0]);
+  assertEquals(short("make: Nothing to be done for 'test'.\n", 0), [0, 1]);
   assertEquals(short("make: no rule\n", 2), [0, 1]);
 });
 

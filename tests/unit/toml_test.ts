@@ -68,7 +68,7 @@ Deno.test("a file that cannot be read stops the start with its name", () => {
   assertThrows(
     read,
     UsageError,
-    `read config file "/absent.toml": No such file or directory; check -config-file`,
+    `read config file "/absent.toml": no such file or directory; check -config-file`,
   );
 });
 
