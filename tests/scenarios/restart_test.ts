@@ -57,7 +57,7 @@ async function stateOf(hosts: readonly Host[]): Promise<unknown> {
 
 function watchDevice(host: Host): Process[] {
   return [
-    host.start("ip monitor", ["ip", "monitor", "link", "address", "route", "neigh"]),
+    host.start("ip monitor", ["ip", "-4", "monitor", "link", "address", "route", "neigh"]),
     host.start("bridge monitor", ["bridge", "monitor", "fdb"]),
   ];
 }

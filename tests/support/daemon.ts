@@ -39,7 +39,7 @@ export async function launchReady(
     60_000,
     () => socket.received.includes("READY=1") || !daemon.running,
   );
-  if (!daemon.running) throw new Error(`start the daemon on ${host.name}: it ended\n${daemon.tail()}`);
+  if (!daemon.running) throw new Error(`start the daemon on ${host.name}: it ended`);
   return daemon;
 }
 

@@ -11,7 +11,7 @@ const POLL_INTERVAL = 25;
 /** The longest that a command of a test may take, in milliseconds. */
 const COMMAND_DEADLINE = 60_000;
 /** How much of a process's output is shown after a failure, in lines. */
-const TAIL = 60;
+const TAIL = 40;
 
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -110,18 +110,14 @@ export class Process implements AsyncDisposable {
    * @throws Error when the process ends first, or after `ms` milliseconds
    */
   async line(pattern: RegExp, ms = 20_000, from = 0): Promise<string> {
-    try {
-      return await poll(`${pattern} from ${this.name}`, ms, async () => {
-        const found = this.lines.slice(from).find((line) => pattern.test(line));
-        if (found !== undefined || this.running) return found;
-        await this.#drained;
-        const last = this.lines.slice(from).find((line) => pattern.test(line));
-        if (last === undefined) throw new Error(`wait for ${pattern}: ${this.name} ended first`);
-        return last;
-      });
-    } catch (error) {
-      throw new Error(`${(error as Error).message}\n${this.tail()}`);
-    }
+    return await poll(`${pattern} from ${this.name}`, ms, async () => {
+      const found = this.#find(pattern, from);
+      if (found !== undefined || this.running) return found;
+      await this.#drained;
+      const last = this.#find(pattern, from);
+      if (last === undefined) throw new Error(`wait for ${pattern}: ${this.name} ended first`);
+      return last;
+    });
   }
 
   signal(signal: Deno.Signal): void {
@@ -151,6 +147,10 @@ export class Process implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.signal("SIGKILL");
     await this.#child.status;
+  }
+
+  #find(pattern: RegExp, from: number): string | undefined {
+    return this.lines.slice(from).find((line) => pattern.test(line));
   }
 
   async #collect(stream: ReadableStream<Uint8Array>, which: 0 | 1): Promise<void> {
