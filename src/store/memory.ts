@@ -269,7 +269,9 @@ class Link implements ConfigSource {
     const waker = this.#waker(signal);
     return {
       read: (cursor) => this.call("watch", () => cluster.readChanges(cursor)),
-      wait: (signal) => waker.wait(cluster.untilExpiry(), cluster.clock, signal),
+      wait: async (signal) => {
+        await waker.wait(cluster.untilExpiry(), cluster.clock, signal);
+      },
     };
   }
 

@@ -13,8 +13,11 @@ export class Waker {
     this.#cut?.abort();
   }
 
-  /** Returns when woken, after `ms` milliseconds, or when `signal` is aborted. One wait at a time. */
-  async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  /**
+   * Returns when woken, after `ms` milliseconds, or when `signal` is aborted: true where it was woken. One wait at a
+   * time.
+   */
+  async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
     if (!this.#woken && !signal.aborted && ms > 0) {
       const cut = this.#cut = new AbortController();
       const onAbort = () => cut.abort();
@@ -28,6 +31,8 @@ export class Waker {
         this.#cut = null;
       }
     }
+    const woken = this.#woken;
     this.#woken = false;
+    return woken;
   }
 }
