@@ -16,9 +16,6 @@ export interface HealthReport {
   readonly notes: readonly string[];
 }
 
-/** Before the control loop has said anything. */
-export const starting: HealthReport = { ready: false, reasons: ["flanneld is starting"], notes: [] };
-
 /** The endpoints by path; `report` is asked at every request. */
 export function healthRoutes(report: () => HealthReport): ReadonlyMap<string, () => HttpAnswer> {
   return new Map([

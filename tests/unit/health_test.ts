@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
 import { parseIp } from "../../src/model/ip.ts";
-import { type HealthReport, healthRoutes, starting } from "../../src/observe/health.ts";
+import { type HealthReport, healthRoutes } from "../../src/observe/health.ts";
 import { type HttpServer, serveHttp } from "../../src/observe/http.ts";
 import { createLog } from "../../src/observe/writers.ts";
 import { systemClock } from "../../src/system/clock.ts";
@@ -10,6 +10,7 @@ import { systemClock } from "../../src/system/clock.ts";
 const clock = systemClock();
 const log = createLog({ format: "text", verbosity: 0, write: () => {}, clock });
 const loopback = parseIp("127.0.0.1")!;
+const starting: HealthReport = { ready: false, reasons: ["no lease yet"], notes: [] };
 const ready: HealthReport = { ready: true, reasons: [], notes: [] };
 
 function serve(report: () => HealthReport, port = 0): HttpServer {
@@ -32,7 +33,7 @@ async function exchange(port: number, request: string): Promise<string> {
 Deno.test("readiness in upstream's words, with reasons behind", () => {
   const say = (report: HealthReport) => healthRoutes(() => report).get("/readyz")!();
   assertEquals(say(ready), { status: 200, body: "flanneld is ready" });
-  assertEquals(say(starting), { status: 503, body: "flanneld is not ready yet\nflanneld is starting" });
+  assertEquals(say(starting), { status: 503, body: "flanneld is not ready yet\nno lease yet" });
   assertEquals(say({ ...ready, notes: ["the store is out of reach:\nrefused"] }), {
     status: 200,
     body: "flanneld is ready\nnote: the store is out of reach: refused",
