@@ -57,6 +57,8 @@ class NetlinkSocket implements Netlink {
   #handle: Handle | null;
   /** Resolves when the last call that was queued is over. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Calls that were queued and are not over. */
+  #pending = 0;
   /** How many records each read found last: the room for the next. */
   readonly #sizes = new Map<string, number>();
   readonly #watchers = new Set<(indexes: readonly number[]) => void>();
@@ -181,11 +183,14 @@ class NetlinkSocket implements Netlink {
     return monitor.events;
   }
 
-  /** Closes the socket once the calls under way are over. */
+  /** Closes the socket: at once, or when the calls under way are over. */
   [Symbol.dispose](): void {
     const handle = this.#handle;
     this.#handle = null;
-    if (handle !== null) this.#last = this.#last.then(() => this.#symbols.denim_close(handle));
+    if (handle === null) return;
+    const close = () => this.#symbols.denim_close(handle);
+    if (this.#pending === 0) close();
+    else this.#last = this.#last.then(close);
   }
 
   #open(): Handle {
@@ -196,7 +201,8 @@ class NetlinkSocket implements Netlink {
   /** Runs `call` when those before it are over, whatever became of them. */
   #queue<T>(call: (handle: Handle) => Promise<T>): Promise<T> {
     const handle = this.#open();
-    const result = this.#last.then(() => call(handle));
+    this.#pending++;
+    const result = this.#last.then(() => call(handle)).finally(() => this.#pending--);
     this.#last = result.catch(() => {});
     return result;
   }

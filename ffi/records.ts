@@ -32,7 +32,7 @@ export interface VxlanRecord {
   readonly port: number;
   readonly ttl: number;
   readonly tos: number;
-  /** Seconds. */
+  /** Seconds. 0 on apply to leave it to the kernel, like `lower` and `port`. */
   readonly ageing: number;
   readonly learning: boolean;
   readonly proxy: boolean;
@@ -117,6 +117,10 @@ export interface Netlink extends Disposable {
   applyNeighbours(changes: readonly Change<NeighbourRecord>[]): Promise<number[]>;
   /** The kernel's answer for each address (RTM_GETROUTE), or a negative errno. */
   lookUp(addresses: readonly string[]): Promise<(RouteRecord | number)[]>;
-  /** What changed since the last turn, changes gathered. Our own changes are left out where the kernel says whose they are. */
+  /**
+   * What changed since the last turn, changes gathered; starts watching at once, not at the first turn. Our own changes are
+   * left out where the kernel says whose they are (routes, IPv4 addresses, new and replaced neighbours). Neighbour and FDB
+   * events count on the devices that `neighbours` was last asked for; until it is asked, on all.
+   */
   monitor(signal: AbortSignal): AsyncIterable<ReadonlySet<MonitorKind>>;
 }

@@ -51,9 +51,9 @@ struct denim_link {
 	uint32_t has_vxlan; /* 0 on apply: leave it */
 	uint32_t vxlan_flags;
 	uint32_t vni;
-	uint32_t lower;
-	uint32_t ageing; /* seconds; 0: entries never age */
-	uint16_t port; /* 0 on apply: the kernel's default */
+	uint32_t lower; /* ifindex; 0 on apply: leave it */
+	uint32_t ageing; /* seconds; 0 on apply: leave it, or the kernel's default */
+	uint16_t port; /* 0 on apply: leave it, or the kernel's default */
 	uint8_t ttl;
 	uint8_t tos;
 	uint8_t local_family;
@@ -154,8 +154,10 @@ DENIM_EXPORT int32_t denim_look_up(struct denim_netlink *nl, struct denim_route 
 
 /*
  * Monitor: a thread that gathers what changed into a bit mask and writes one byte to a pipe whenever the mask leaves zero.
- * `own_port` is the denim_port whose changes are left out (0: none). The pipe's read end is the caller's to close. The vxlan
- * driver does not say whose change an FDB notification tells of, so those of our own are told too.
+ * `own_port` is the denim_port whose changes are left out (0: none), as far as the kernel says whose they are: of routes,
+ * IPv4 addresses and new or replaced neighbours. It does not for links that change, IPv6 addresses, deleted neighbours, the
+ * FDB of vxlan devices, and whatever follows from a change (the routes that go with an address): those are told, our own too.
+ * The pipe's read end is the caller's to close.
  */
 enum denim_event {
 	DENIM_EVENT_LINK = 1 << 0,

@@ -59,6 +59,8 @@ const void *nl_header(const struct nlmsghdr *message, size_t size);
 /* Fills table[0..max] with the attributes after that header; those cut short, or above max, are left out. */
 void nl_attributes(const struct nlmsghdr *message, size_t header, const struct rtattr **table, uint16_t max);
 void nl_nested(const struct rtattr *attribute, const struct rtattr **table, uint16_t max);
+/* The attribute's payload and its size; NULL and 0 where there is no attribute. */
+const uint8_t *nl_data(const struct rtattr *attribute, size_t *size);
 uint8_t nl_u8(const struct rtattr *attribute, uint8_t otherwise);
 uint16_t nl_u16(const struct rtattr *attribute, uint16_t otherwise);
 uint32_t nl_u32(const struct rtattr *attribute, uint32_t otherwise);

@@ -63,68 +63,78 @@ void nl_attributes(const struct nlmsghdr *message, size_t header, const struct r
 		walk((const uint8_t *)message + start, message->nlmsg_len - start, table, max);
 }
 
-static const uint8_t *data(const struct rtattr *attribute)
+const uint8_t *nl_data(const struct rtattr *attribute, size_t *size)
 {
-	return (const uint8_t *)attribute + RTA_LENGTH(0);
-}
-
-static size_t size(const struct rtattr *attribute)
-{
-	return attribute ? attribute->rta_len - RTA_LENGTH(0) : 0;
+	*size = attribute ? attribute->rta_len - RTA_LENGTH(0) : 0;
+	return attribute ? (const uint8_t *)attribute + RTA_LENGTH(0) : NULL;
 }
 
 void nl_nested(const struct rtattr *attribute, const struct rtattr **table, uint16_t max)
 {
-	walk(attribute ? data(attribute) : NULL, size(attribute), table, max);
+	size_t size;
+	const uint8_t *data = nl_data(attribute, &size);
+
+	walk(data, size, table, max);
+}
+
+/* Copies the value where the attribute has at least its size. */
+static void number(const struct rtattr *attribute, void *value, size_t wanted)
+{
+	size_t size;
+	const uint8_t *data = nl_data(attribute, &size);
+
+	if (size >= wanted)
+		memcpy(value, data, wanted);
 }
 
 uint8_t nl_u8(const struct rtattr *attribute, uint8_t otherwise)
 {
-	return size(attribute) < 1 ? otherwise : data(attribute)[0];
+	number(attribute, &otherwise, sizeof(otherwise));
+	return otherwise;
 }
 
 uint16_t nl_u16(const struct rtattr *attribute, uint16_t otherwise)
 {
-	uint16_t value = otherwise;
-
-	if (size(attribute) >= sizeof(value))
-		memcpy(&value, data(attribute), sizeof(value));
-	return value;
+	number(attribute, &otherwise, sizeof(otherwise));
+	return otherwise;
 }
 
 uint32_t nl_u32(const struct rtattr *attribute, uint32_t otherwise)
 {
-	uint32_t value = otherwise;
-
-	if (size(attribute) >= sizeof(value))
-		memcpy(&value, data(attribute), sizeof(value));
-	return value;
+	number(attribute, &otherwise, sizeof(otherwise));
+	return otherwise;
 }
 
 /* The rest of `out` is zeroed; text that is too long is cut. */
 void nl_text(const struct rtattr *attribute, char *out, size_t capacity)
 {
-	size_t length = attribute ? strnlen((const char *)data(attribute), size(attribute)) : 0;
+	size_t size;
+	const uint8_t *data = nl_data(attribute, &size);
+	size_t length = size > 0 ? strnlen((const char *)data, size) : 0;
 
 	memset(out, 0, capacity);
 	if (length > 0)
-		memcpy(out, data(attribute), length < capacity ? length : capacity - 1);
+		memcpy(out, data, length < capacity ? length : capacity - 1);
 }
 
 uint8_t nl_address(const struct rtattr *attribute, uint8_t out[16])
 {
-	size_t length = size(attribute);
+	size_t size;
+	const uint8_t *data = nl_data(attribute, &size);
 
-	if (length != 4 && length != 16)
+	if (size != 4 && size != 16)
 		return DENIM_NONE;
-	memcpy(out, data(attribute), length);
-	return length == 4 ? DENIM_V4 : DENIM_V6;
+	memcpy(out, data, size);
+	return size == 4 ? DENIM_V4 : DENIM_V6;
 }
 
 bool nl_mac(const struct rtattr *attribute, uint8_t out[6])
 {
-	if (size(attribute) != 6)
+	size_t size;
+	const uint8_t *data = nl_data(attribute, &size);
+
+	if (size != 6)
 		return false;
-	memcpy(out, data(attribute), 6);
+	memcpy(out, data, size);
 	return true;
 }

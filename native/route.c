@@ -16,8 +16,8 @@ struct wanted {
 
 static uint32_t count_paths(const struct rtattr *multipath)
 {
-	const uint8_t *at = (const uint8_t *)multipath + RTA_LENGTH(0);
-	size_t rest = multipath ? multipath->rta_len - RTA_LENGTH(0) : 0;
+	size_t rest;
+	const uint8_t *at = nl_data(multipath, &rest);
 	uint32_t count = 0;
 
 	while (rest >= sizeof(struct rtnexthop)) {
@@ -40,8 +40,8 @@ static uint32_t count_paths(const struct rtattr *multipath)
 /* RTA_VIA: a gateway of the other family. */
 static uint8_t via(const struct rtattr *attribute, uint8_t out[16])
 {
-	const uint8_t *data = (const uint8_t *)attribute + RTA_LENGTH(0);
-	size_t size = attribute ? attribute->rta_len - RTA_LENGTH(0) : 0;
+	size_t size;
+	const uint8_t *data = nl_data(attribute, &size);
 	uint16_t af;
 	uint8_t family;
 
@@ -187,12 +187,13 @@ static int build_question(struct nl_buffer *b, const void *record)
 {
 	const struct denim_route *r = record;
 	size_t length = nl_address_length(r->family);
-	struct rtmsg header = { .rtm_family = nl_af(r->family),
-				.rtm_dst_len = (uint8_t)(8 * length),
-				.rtm_flags = RTM_F_LOOKUP_TABLE };
+	struct rtmsg header = { .rtm_family = nl_af(r->family), .rtm_dst_len = (uint8_t)(8 * length) };
 
 	if (length == 0)
 		return -EINVAL;
+	/* IPv6 tells the table unasked, and refuses the flag. */
+	if (r->family == DENIM_V4)
+		header.rtm_flags = RTM_F_LOOKUP_TABLE;
 	nl_begin(b, RTM_GETROUTE, 0, &header, sizeof(header));
 	nl_put(b, RTA_DST, r->destination, length);
 	return 0;

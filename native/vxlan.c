@@ -97,7 +97,7 @@ static void put_numbers(struct nl_buffer *b, const struct denim_link *want, cons
 		nl_put_u8(b, IFLA_VXLAN_TTL, want->ttl);
 	if (!have || want->tos != have->tos)
 		nl_put_u8(b, IFLA_VXLAN_TOS, want->tos);
-	if (!have || want->ageing != have->ageing)
+	if (want->ageing != 0 && (!have || want->ageing != have->ageing))
 		nl_put_u32(b, IFLA_VXLAN_AGEING, want->ageing);
 	if (want->port != 0 && (!have || want->port != have->port))
 		nl_put_u16(b, IFLA_VXLAN_PORT, htons(want->port));
