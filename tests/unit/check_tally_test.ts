@@ -33,6 +33,7 @@ Deno.test("a report gives passed, failed by name, and skipped with the reason at
       { file, name: "skipped > silently", reason: "no reason given" },
     ],
   });
+  assertEquals(readJunit(report, "tests/unit/y_test.ts").failures, [`tests/unit/y_test.ts: says "no"`]);
   assertEquals(readJunit(""), nothing);
 });
 
