@@ -14,8 +14,8 @@ export type Cursor = string;
 export interface ChangeFeed {
   /** What changed after `cursor`, in order; a snapshot where `cursor` is null or too old. Rejects during an outage. */
   read(cursor: Cursor | null): Promise<{ readonly events: readonly StoreEvent[]; readonly cursor: Cursor }>;
-  /** Returns when something may have changed, or when `signal` is aborted. */
-  wait(signal: AbortSignal): Promise<void>;
+  /** Returns when something may have changed, after `atMost` milliseconds, or when `signal` is aborted. */
+  wait(signal: AbortSignal, atMost?: number): Promise<void>;
 }
 
 export async function* follow(

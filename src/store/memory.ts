@@ -7,7 +7,7 @@
  * - `startOutage`, `endOutage`: nobody reaches the database; `disconnect`, `reconnect` on a store: that host alone;
  * - `latencyMs`: how long each operation takes;
  * - `inject`: called before each operation, decides whether it fails, or is done while its reply gets lost;
- * - `dropEvents`: so many of the next changes are never told to watchers;
+ * - `dropEvents`: so many of the next changes are never told to watchers, which notice only when they compare (`watch_guard.ts`);
  * - `compact`: the change log is forgotten, watchers behind it must list again.
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
@@ -269,8 +269,8 @@ class Link implements ConfigSource {
     const waker = this.#waker(signal);
     return {
       read: (cursor) => this.call("watch", () => cluster.readChanges(cursor)),
-      wait: async (signal) => {
-        await waker.wait(cluster.untilExpiry(), cluster.clock, signal);
+      wait: async (signal, atMost = Infinity) => {
+        await waker.wait(Math.min(cluster.untilExpiry(), atMost), cluster.clock, signal);
       },
     };
   }

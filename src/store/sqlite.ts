@@ -108,9 +108,10 @@ class Database {
           });
         });
       },
-      wait: async (signal) => {
-        const changed = () => this.#clock.boot() >= nextExpiry || this.#differs(seen);
-        const pause = () => Math.max(1, Math.min(POLL_MS, nextExpiry - this.#clock.boot()));
+      wait: async (signal, atMost = Infinity) => {
+        const end = Math.min(nextExpiry, this.#clock.boot() + atMost);
+        const changed = () => this.#clock.boot() >= end || this.#differs(seen);
+        const pause = () => Math.max(1, Math.min(POLL_MS, end - this.#clock.boot()));
         while (!await waker.wait(pause(), this.#clock, signal) && !signal.aborted && !changed());
       },
     };

@@ -16,6 +16,7 @@ import {
   type StoreEvent,
   StoreUnavailable,
 } from "./store.ts";
+import { guarded } from "./watch_guard.ts";
 
 export interface StoreParts {
   readonly name: string;
@@ -67,7 +68,7 @@ export class TableStore implements Store {
 
   watch(signal: AbortSignal): AsyncIterable<StoreEvent> {
     const end = this.#orClosed(signal);
-    return follow(this.#parts.feed(end), this.#parts.deps, end);
+    return follow(guarded(this.#parts.feed(end), this.#parts.deps), this.#parts.deps, end);
   }
 
   /** Ends every iterable and attempt, then frees the rest. */
