@@ -12,6 +12,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import { loadLibrary } from "../../ffi/library.ts";
 import { openNetlink } from "../../ffi/netlink.ts";
 import { diff } from "../../src/control/diff.ts";
+import { FakeKernel } from "../../src/kernel/fake.ts";
 import type { Kernel, Owner } from "../../src/kernel/kernel.ts";
 import { openKernel } from "../../src/kernel/linux.ts";
 import { procSys, type SysctlAccess } from "../../src/kernel/sysctls.ts";
@@ -537,4 +538,66 @@ Deno.test("/proc/sys: values without line ends, absent settings, no file made", 
   assertEquals(await procSys.read("net/ipv6/conf/flannel.0/accept_ra"), null);
   const error = await procSys.write("net/ipv6/conf/flannel.0/accept_ra", "0").catch((thrown) => thrown);
   assert(error instanceof Deno.errors.NotFound);
+});
+
+const byHand = route({
+  destination: prefix("10.5.1.0/24"),
+  gateway: ip("192.168.77.9"),
+  device: "eth0",
+  onlink: false,
+});
+
+/** What an administrator does, with `ip` and to the fake kernel. */
+const accidents: readonly (readonly [string, (fake: FakeKernel) => void])[] = [
+  [
+    "ip route del 10.5.1.0/24; ip neigh del 10.5.2.0 dev flannel.1",
+    (fake) => {
+      fake.remove("route", "10.5.1.0/24");
+      fake.remove("neighbour", "flannel.1 10.5.2.0");
+    },
+  ],
+  [
+    "ip link set flannel.1 down",
+    (fake) => fake.put({ kind: "link", key: "flannel.1", fields: { up: false } }),
+  ],
+  [
+    "ip link set flannel-v6.1 address 02:00:00:00:00:77",
+    (fake) => fake.put({ kind: "link", key: "flannel-v6.1", fields: { mac: "02:00:00:00:00:77" } }),
+  ],
+  ["ip link del flannel.1", (fake) => fake.remove("link", "flannel.1")],
+  [
+    "ip route replace 10.5.1.0/24 via 192.168.77.9 proto static",
+    (fake) =>
+      fake.put({
+        ...byHand,
+        fields: { ...byHand.fields, protocol: 4 },
+      }),
+  ],
+  ["ip link del eth0", (fake) => fake.remove("link", "eth0")],
+];
+
+driverTest("the fake kernel and the real one tell the same after every accident", async (host) => {
+  using fake = new FakeKernel({
+    interfaces: [{ name: "eth0", index: 2, mtu: 1500, up: true, addresses: [] }],
+    route: () => null,
+    defaultDevice: () => null,
+  });
+  /** Keys, standings, and what we wish to say about each; not what the kernel adds by itself. */
+  const seen = (observed: Observed[]) =>
+    observed.filter(({ kind, fields }) => kind !== "sysctl" && fields.protocol !== 2)
+      .map(({ kind, key, standing }) => `${standing} ${kind} ${key}`).sort();
+  const network = { network: true, firewall: false };
+  for (const [command, act] of accidents) {
+    for (const kernel of [host.kernel, fake]) {
+      const plan = diff(everything, await kernel.read(owner, network), {
+        rules: kernel.rules,
+        mayDelete: () => true,
+      });
+      await kernel.apply(plan.operations);
+    }
+    assertEquals(seen(await fake.read(owner, network)), seen(await host.read()), `before: ${command}`);
+    await host.place.sh(command);
+    act(fake);
+    assertEquals(seen(await fake.read(owner, network)), seen(await host.read()), `after: ${command}`);
+  }
 });
