@@ -6,8 +6,11 @@ import { ignoreInspectorSignal } from "../../ffi/process.ts";
 import type { Ip } from "../model/ip.ts";
 import { parseIp } from "../model/ip.ts";
 import { Failure } from "../model/errors.ts";
+import type { JsonObject } from "../model/json.ts";
 import type { Lease } from "../model/lease.ts";
 import type { Log } from "../observe/log.ts";
+import { literalConfigSource } from "../store/config_source.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import { systemRandom } from "../system/random.ts";
 import { type FirewallWishes, type Machine, openMachine } from "./machine.ts";
@@ -17,8 +20,12 @@ import { noSubnetFile, openSubnetFile } from "./subnet_files.ts";
 import { underlayChooser } from "./underlay_choice.ts";
 
 export interface JoinOptions {
-  /** Who owns which subnet; stays the caller's to dispose of, after `leave`. */
-  readonly store: Store;
+  /** Who owns which subnet; stays the caller's to dispose of, after `leave`. Without one: SQLite. */
+  readonly store?: Store;
+  /** SQLite alone: the file that all hosts of this machine share. Default `/var/lib/flannel/leases.db`. */
+  readonly database?: string;
+  /** SQLite alone, and required there: the network configuration, as flannel's JSON. */
+  readonly network?: JsonObject;
   /** External interface by name or address; the default route's unless told. */
   readonly iface?: string;
   /** Advertised address where it is not the interface's own. */
@@ -44,14 +51,15 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
 /** A host's place in an overlay. */
 export class Membership implements AsyncDisposable {
   readonly #overlay: Overlay;
-  readonly #machine: Machine;
+  readonly #resources: AsyncDisposableStack;
   readonly #stop: AbortController;
   /** Settles when the membership ends: by `leave`, by the caller's signal, or with the Failure that ended it. */
   readonly ended: Promise<void>;
 
-  constructor(overlay: Overlay, machine: Machine, stop: AbortController, signal: AbortSignal) {
+  /** Made by `join` alone. `resources` are freed when it ends. */
+  constructor(overlay: Overlay, resources: AsyncDisposableStack, stop: AbortController, signal: AbortSignal) {
     this.#overlay = overlay;
-    this.#machine = machine;
+    this.#resources = resources;
     this.#stop = stop;
     this.ended = overlay.run(signal).finally(() => stop.abort());
     // Whoever does not look at `ended` must not have the process end for it.
@@ -84,7 +92,7 @@ export class Membership implements AsyncDisposable {
       const left = await this.#overlay.leave(options);
       if (left.length > 0) throw new Failure(`leave the overlay: ${left.join("; ")}`);
     } finally {
-      this.#machine[Symbol.dispose]();
+      await this.#resources.disposeAsync();
     }
   }
 
@@ -92,7 +100,7 @@ export class Membership implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.ended.catch(() => {});
-    this.#machine[Symbol.dispose]();
+    await this.#resources.disposeAsync();
   }
 }
 
@@ -103,25 +111,34 @@ export class Membership implements AsyncDisposable {
  */
 export async function join(options: JoinOptions): Promise<Membership> {
   const { log = silent } = options;
-  const machine = await openMachine(options.library, firewallWishes(options), log);
+  await using resources = new AsyncDisposableStack();
+  const machine = resources.use(await openMachine(options.library, firewallWishes(options), log));
   ignoreInspectorSignal(machine.library);
   const stop = new AbortController();
+  resources.defer(() => stop.abort());
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  try {
-    const overlay = await Overlay.start(
-      overlayOptions(options, machine),
-      await ports(options, machine, log),
-      signal,
+  const store = options.store ?? resources.use(await openDatabase(options, machine, log));
+  const overlay = await Overlay.start(
+    overlayOptions(options, machine),
+    await ports(options, machine, store, log),
+    signal,
+  );
+  const membership = new Membership(overlay, resources.move(), stop, signal);
+  await Promise.race([overlay.established, membership.ended]);
+  if (!signal.aborted) return membership;
+  await membership[Symbol.asyncDispose]();
+  throw signal.reason;
+}
+
+async function openDatabase(options: JoinOptions, { clock }: Machine, log: Log): Promise<Store> {
+  const { database: path = "/var/lib/flannel/leases.db", network } = options;
+  if (network === undefined) {
+    throw new Failure(
+      'join without a store: no network configuration was given; pass one as "network", like { Network: "10.1.0.0/16" }',
     );
-    const membership = new Membership(overlay, machine, stop, signal);
-    await Promise.race([overlay.established, membership.ended]);
-    signal.throwIfAborted();
-    return membership;
-  } catch (error) {
-    stop.abort();
-    machine[Symbol.dispose]();
-    throw error;
   }
+  const config = literalConfigSource(JSON.stringify(network));
+  return await openSqliteStore({ path, config, clock, random: systemRandom, log });
 }
 
 function firewallWishes({ ipMasq = false, forwardRules = true }: JoinOptions): FirewallWishes {
@@ -140,6 +157,7 @@ function overlayOptions(options: JoinOptions, machine: Machine): Parameters<type
 async function ports(
   options: JoinOptions,
   machine: Machine,
+  store: Store,
   log: Log,
 ): Promise<Parameters<typeof Overlay.start>[1]> {
   const publicIp = options.publicIp === undefined ? null : requireIp(options.publicIp);
@@ -151,7 +169,7 @@ async function ports(
     publicIpv6: publicIp?.family === 6 ? publicIp : null,
   };
   return {
-    store: options.store,
+    store,
     kernel: machine.kernel,
     clock: machine.clock,
     random: systemRandom,

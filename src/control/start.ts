@@ -96,6 +96,9 @@ async function firstConfig(
     const { value, done } = await readings.next();
     signal.throwIfAborted();
     if (done) throw new Failure("read the network configuration: the store stopped answering for good");
+    if (value.type === "problem" && value.refused) {
+      throw new Failure(`read the network configuration: ${value.error}`);
+    }
     const problem = value.type === "problem" ? value.error : usable(value.config);
     if (typeof problem !== "string") return problem;
     log.error(`Couldn't fetch network config: ${problem}; waiting for it to change`);

@@ -39,9 +39,9 @@ async function startDaemon(host: DemoHost, directory: string, clock: Clock): Pro
   const script = 'log=$1; shift; exec "$@" >"$log" 2>&1';
   const [program, ...args] = inside(host, "sh", "-c", script, "sh", logFile, ...selfCommand(), ...flags);
   const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
-  let exited = false;
-  child.status.then(() => exited = true);
-  for (let waited = 0; waited < PATIENCE_MS && !exited; waited += 20) {
+  let ended: string | null = null;
+  child.status.then(({ code, signal }) => ended = signal ?? `exit code ${code}`);
+  for (let waited = 0; waited < PATIENCE_MS && ended === null; waited += 20) {
     const text = await Deno.readTextFile(subnetFile).catch(() => null);
     if (text !== null) {
       return { host, environment: variables(text), stop: () => stop(child) };
@@ -50,7 +50,7 @@ async function startDaemon(host: DemoHost, directory: string, clock: Clock): Pro
   }
   const log = await Deno.readTextFile(logFile).catch(() => "");
   throw new Failure(
-    `start the daemon on ${host.name}: ${exited ? "it ended" : "no subnet file came"}; it said:\n${log}`,
+    `start the daemon on ${host.name}: ${ended ?? "no subnet file came"}; it said:\n${log}`,
   );
 }
 
