@@ -74,10 +74,10 @@ scenario("bad etcd: no etcd at start is said once, and waited for", { hosts: 1 }
   await etcd.kill(1);
   const socket = await NotifySocket.listen(host, "/run/notify");
   const daemon = launch(host, etcd.flags(), { env: { NOTIFY_SOCKET: socket.address } });
-  const says = /192\.168\.64\.11:2379/;
+  const says = /"https:\/\/192\.168\.64\.11:2379": connection refused/;
   await daemon.line(says);
   await pause(QUIET);
-  assert(daemon.lines.filter((line) => says.test(line)).length <= 2, daemon.text);
+  assertEquals(daemon.lines.filter((line) => says.test(line)).length, 1, daemon.text);
   await etcd.restart(1);
   await socket.ready();
 });
