@@ -15,6 +15,10 @@ const verbs: VerbTable = {
     summary: "hosts, containers and an overlay network on this machine",
     load: () => import("./src/cli/demo/demo.ts"),
   },
+  "docker-opts": {
+    summary: "write dockerd's options from the subnet file",
+    load: () => import("./src/cli/docker_opts.ts"),
+  },
   version: { summary: "print the version", load: () => import("./src/cli/version.ts") },
   help: {
     summary: "print this text",

@@ -5,6 +5,7 @@
 import { type Library, loadLibrary } from "../../ffi/library.ts";
 import { openNetlink } from "../../ffi/netlink.ts";
 import { bootTime } from "../../ffi/process.ts";
+import { checkBridgeNetfilter } from "../kernel/firewall/bridge_netfilter.ts";
 import { iptablesDriver } from "../kernel/firewall/iptables.ts";
 import { type FirewallProbe, probeFirewall, resyncPeriod, type Variant } from "../kernel/firewall/tools.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -70,6 +71,10 @@ function firewallMeans(wishes: FirewallWishes, probe: FirewallProbe, log: Log): 
   if (!probe.available && wishes.ipMasq) throw new Failure(`set up -ip-masq: ${probe.why}`);
   if (!probe.available && wishes.forwardRules) {
     log.warn(`${probe.why}; going on without forward rules, -iptables-forward-rules=false says so for good`);
+  }
+  if (probe.available && (wishes.ipMasq || wishes.forwardRules)) {
+    const bridges = checkBridgeNetfilter();
+    if (bridges !== null) log.info(bridges);
   }
   return {
     ipMasq: wishes.ipMasq,
