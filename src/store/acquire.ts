@@ -147,7 +147,7 @@ function inheritExtra(claimed: LeaseRecord, stored: LeaseRecord): LeaseRecord {
 }
 
 /** A host is known by its public IPv4 address, or by the IPv6 one where it has no other. */
-function sameHost(a: LeaseRecord, b: LeaseRecord): boolean {
+export function sameHost(a: LeaseRecord, b: LeaseRecord): boolean {
   if (a.publicIp !== null || b.publicIp !== null) return sameIp(a.publicIp, b.publicIp);
   return a.publicIpv6 !== null && sameIp(a.publicIpv6, b.publicIpv6);
 }

@@ -14,7 +14,8 @@ import { Waker } from "./waker.ts";
 
 export type ConfigText =
   | { readonly type: "text"; readonly text: string }
-  | { readonly type: "problem"; readonly error: string };
+  /** `refused`: see `ConfigReading`. */
+  | { readonly type: "problem"; readonly error: string; readonly refused?: boolean };
 
 export interface ConfigSource {
   /** For logs: where the configuration stands. */

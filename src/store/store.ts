@@ -68,8 +68,11 @@ export function isLost(result: Lease | Lost): result is Lost {
 
 export type ConfigReading =
   | { readonly type: "config"; readonly config: NetworkConfig; readonly text: string }
-  /** The configuration is absent or wrong, or the store does not answer; `error` says which and what to do. */
-  | { readonly type: "problem"; readonly error: string };
+  /**
+   * The configuration is absent or wrong, or the store does not answer; `error` says which and what to do. With `refused` the
+   * store refuses us (certificate, password): only the user can mend that, a daemon that is starting had better end.
+   */
+  | { readonly type: "problem"; readonly error: string; readonly refused?: boolean };
 
 export type StoreEvent =
   | {

@@ -1,0 +1,165 @@
+/**
+ * What gRPC's and etcd's errors mean for us, and in words for people.
+ *
+ * etcd3 hands errors on as text (`14 UNAVAILABLE: No connection established. Last error: …`), so that this is a table of
+ * patterns over that text; `refused` marks what will not get better by waiting.
+ */
+import { messageOf } from "../model/errors.ts";
+import { Compacted, LeaseNotFound } from "./etcd3_remote.ts";
+
+/** One endpoint did not serve a call. */
+export class EndpointError extends Error {
+  override readonly name = "EndpointError";
+  constructor(
+    /** As the user wrote it. */
+    readonly endpoint: string,
+    /** For the middle of a message: `connection refused`. */
+    readonly state: string,
+    readonly remedy: string,
+    /** True where the endpoint refuses us for good: its certificate, our password. */
+    readonly refused: boolean,
+  ) {
+    super(state);
+  }
+}
+
+/** etcd no longer knows our token: a new connection, with a new token, may do. */
+export class StaleToken extends Error {
+  override readonly name = "StaleToken";
+}
+
+/** etcd understood the call and its answer is no, whichever member is asked. */
+export class Denied extends Error {
+  override readonly name = "Denied";
+  constructor(
+    readonly state: string,
+    readonly remedy: string,
+    /** True where trying again later may do. */
+    readonly transient: boolean,
+  ) {
+    super(state);
+  }
+}
+
+/** Bare error text: without gRPC's status, its wrapping and its timestamps, all of which change from one try to the next. */
+export function detailOf(thrown: unknown): string {
+  return messageOf(thrown)
+    .replace(/^\d+ [A-Z_]+: /, "")
+    .replace(/^No connection established\. Last error: /, "")
+    .replace(/ ?Resolution note: ?.*$/s, "")
+    .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)/, "")
+    .replace(/^(?:\w*Error(?: \[\w+\])?: )+/, "")
+    .replace(/\.$/, "");
+}
+
+const denials: readonly (readonly [RegExp, string, string, transient?: boolean])[] = [
+  [
+    /authentication failed|invalid user ID or password/,
+    "user or password wrong",
+    "correct -etcd-username and -etcd-password",
+  ],
+  [
+    /user name is empty/,
+    "etcd asks for a user and password",
+    "give -etcd-username and -etcd-password",
+  ],
+  [
+    /permission denied/,
+    "permission denied",
+    "give the etcd user a role that may read and write below -etcd-prefix",
+  ],
+  [
+    /unknown service|unknown method|UNIMPLEMENTED/,
+    "the server does not offer etcd's v3 API",
+    "upgrade etcd to 3.x",
+  ],
+  [
+    /database space exceeded/,
+    "etcd's database is full",
+    "compact and defragment it, then run etcdctl alarm disarm",
+    true,
+  ],
+  [/too many requests/, "etcd is overloaded", "see what else uses it", true],
+];
+
+/** Facts about the connection that the error's text lacks. */
+export interface ConnectionFacts {
+  readonly endpoint: string;
+  readonly tls: boolean;
+  /** The TLS handshake has succeeded at least once. */
+  readonly handshaken: boolean;
+  readonly host: string;
+}
+
+type Row = readonly [RegExp, string | ((facts: ConnectionFacts) => string), string, refused?: boolean];
+
+const failures: readonly Row[] = [
+  [/ECONNREFUSED/, "connection refused", "start etcd there, or correct -etcd-endpoints"],
+  [/ENETUNREACH|EHOSTUNREACH/, "no route to the host", "check the network"],
+  [
+    /DEADLINE|deadline|ETIMEDOUT|no answer/,
+    "no answer",
+    "check that etcd runs there and no firewall is in between",
+  ],
+  [/ENOTFOUND|EAI_AGAIN|Name resolution|getaddrinfo/, "host name not found", "check the name and the DNS"],
+  [
+    /ALTNAME_INVALID|does not match certificate/,
+    ({ host }) => `the server's certificate is not valid for "${host}"`,
+    "use an address that the certificate names, or issue one for this address",
+    true,
+  ],
+  [
+    /unable to verify|unable to get|self[- ]signed|UnknownIssuer|unknown issuer/i,
+    "the server's certificate is signed by unknown authority",
+    "give the authority's certificate with -etcd-cafile",
+    true,
+  ],
+  [/expired/i, "the server's certificate has expired", "renew it, or set the clocks", true],
+  [/not yet valid|NotValidYet/i, "the server's certificate is not valid yet", "set the clocks", true],
+  [
+    /before secure TLS connection|wrong version number|InvalidContentType|corrupt message/i,
+    "the server does not speak TLS",
+    "turn TLS on in etcd, or write http:// in -etcd-endpoints",
+  ],
+];
+
+const CLOSED = /EPIPE|ECONNRESET|socket hang up|Failed to connect|Connection dropped|closed/i;
+
+/** Turns what a call threw into one of the classes above, or into what the caller of the call is to know. */
+export function classify(thrown: unknown, facts: ConnectionFacts): Error {
+  if (thrown instanceof Compacted || thrown instanceof LeaseNotFound) return thrown;
+  const detail = detailOf(thrown);
+  if (/requested lease not found/.test(detail)) return new LeaseNotFound("the etcd lease is gone");
+  if (/invalid auth token|revision of auth store is old|auth: .*old/.test(detail)) {
+    return new StaleToken(detail);
+  }
+  for (const [pattern, state, remedy, transient] of denials) {
+    if (pattern.test(detail)) return new Denied(state, remedy, transient ?? false);
+  }
+  const [, state, remedy, refused] = failures.find(([pattern]) => pattern.test(messageOf(thrown))) ??
+    closed(detail, facts) ?? [CLOSED, detail, "check etcd's log"] as const;
+  const text = typeof state === "string" ? state : state(facts);
+  return new EndpointError(facts.endpoint, text, remedy, refused ?? false);
+}
+
+/** A server that closes without a word has its reasons, which only the kind of connection tells. */
+function closed(detail: string, { tls, handshaken }: ConnectionFacts): Row | undefined {
+  if (!CLOSED.test(detail) || /^etcdserver:/.test(detail)) return undefined;
+  if (!tls) {
+    return [
+      CLOSED,
+      "the server closed the connection",
+      "if etcd uses TLS, write https:// in -etcd-endpoints",
+    ];
+  }
+  if (!handshaken) {
+    return [CLOSED, "the server closed the connection during the TLS handshake", "check etcd's log"];
+  }
+  return [
+    CLOSED,
+    "the server closed the connection after the TLS handshake, as it does without a client certificate that it trusts",
+    "give -etcd-certfile and -etcd-keyfile signed by the authority of etcd's --trusted-ca-file",
+    // A server that is just ending does the same, once: the second attempt of the call tells them apart.
+    true,
+  ];
+}

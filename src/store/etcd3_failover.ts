@@ -1,0 +1,168 @@
+/**
+ * One link at a time to one of several etcd members.
+ *
+ * - A link that fails a call (no answer counts) is closed, its watches end with it, and the next endpoint is tried: each one
+ *   once, and one of them twice, because the first connection may just have been an old one.
+ * - A token that etcd no longer knows is such a failure too: the new link authenticates again.
+ * - The first endpoint is drawn at random, so that a cluster's hosts spread over etcd's members.
+ */
+import type { Random } from "../model/clock.ts";
+import { Failure, messageOf } from "../model/errors.ts";
+import { DeadlineExceeded, within } from "./deadline.ts";
+import type { Endpoint } from "./etcd3_endpoints.ts";
+import { Denied, EndpointError, StaleToken } from "./etcd3_errors.ts";
+import { Link, type LinkOptions } from "./etcd3_link.ts";
+import { StoreUnavailable } from "./store.ts";
+
+export interface FailoverOptions extends LinkOptions {
+  /** At least one. */
+  readonly endpoints: readonly Endpoint[];
+  readonly random: Random;
+}
+
+/** Milliseconds for a call with all its attempts. */
+const OVERALL_MS = 15_000;
+
+export class Failover {
+  readonly #options: FailoverOptions;
+  readonly #closed = new AbortController();
+  #next: number;
+  #current: Promise<Link> | null = null;
+  /** Links on their way out. */
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(options: FailoverOptions) {
+    this.#options = options;
+    this.#next = options.random.int(options.endpoints.length);
+  }
+
+  /**
+   * Does `work` on a link, on others where it fails.
+   *
+   * @param action for messages: `read "/coreos.com/network/config" in etcd`
+   * @throws StoreUnavailable, Failure, the signal's reason, and what `work` throws beside EndpointError, StaleToken, Denied
+   */
+  async attempt<T>(
+    action: string,
+    signal: AbortSignal | undefined,
+    work: (link: Link, over: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const failures = new Failures();
+    try {
+      return await within(
+        this.#options.clock,
+        OVERALL_MS,
+        signal,
+        (over) => this.#rounds(work, failures, over),
+      );
+    } catch (thrown) {
+      if (signal?.aborted) throw signal.reason;
+      throw this.explain(action, thrown, failures);
+    }
+  }
+
+  async #rounds<T>(
+    work: (link: Link, over: AbortSignal) => Promise<T>,
+    failures: Failures,
+    over: AbortSignal,
+  ): Promise<T> {
+    for (let left = this.#options.endpoints.length;; left--) {
+      let link: Link | null = null;
+      try {
+        link = await this.link();
+        return await work(link, over);
+      } catch (thrown) {
+        if (over.aborted || !isLinkFailure(thrown)) throw thrown;
+        if (link !== null) this.drop(link);
+        failures.add(thrown);
+        if (left === 0) throw thrown;
+      }
+    }
+  }
+
+  /**
+   * The link in use, opened where there is none.
+   *
+   * @throws EndpointError, Denied
+   */
+  link(): Promise<Link> {
+    if (this.#closed.signal.aborted) return Promise.reject(this.#closed.signal.reason);
+    return this.#current ??= this.#open();
+  }
+
+  async #open(): Promise<Link> {
+    const { endpoints } = this.#options;
+    const link = new Link(endpoints[this.#next % endpoints.length]!, this.#options);
+    try {
+      await link.open(this.#options, this.#closed.signal);
+      return link;
+    } catch (thrown) {
+      await link.close();
+      this.#forget();
+      throw thrown;
+    }
+  }
+
+  #forget(): void {
+    this.#current = null;
+    this.#next++;
+  }
+
+  /** Closes a link that failed; the next call takes the next endpoint. */
+  drop(link: Link): void {
+    if (link.closed.aborted) return;
+    const closing = link.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+    this.#forget();
+  }
+
+  /** What the store is to be told of `thrown`. */
+  explain(action: string, thrown: unknown, failures = new Failures()): unknown {
+    const { username, endpoints } = this.#options;
+    if (thrown instanceof Denied) {
+      const what = thrown.state.startsWith("user or") ? `authenticate to etcd as "${username}"` : action;
+      const message = `${what}: ${thrown.state}; ${thrown.remedy}`;
+      return thrown.transient ? new StoreUnavailable(message) : new Failure(message);
+    }
+    if (isLinkFailure(thrown)) failures.add(thrown);
+    else if (!(thrown instanceof DeadlineExceeded)) return thrown;
+    return failures.error(action, endpoints);
+  }
+
+  /** Resolves when every connection is gone. */
+  async close(): Promise<void> {
+    this.#closed.abort(new StoreUnavailable("the connection to etcd is closed"));
+    await this.#current?.then((link) => link.close(), () => {});
+    await Promise.all(this.#closing);
+  }
+}
+
+function isLinkFailure(thrown: unknown): thrown is EndpointError | StaleToken {
+  return thrown instanceof EndpointError || thrown instanceof StaleToken;
+}
+
+/** Why each endpoint failed, as far as it was tried. */
+class Failures {
+  readonly #byEndpoint = new Map<string, EndpointError>();
+  #other = "no answer";
+
+  add(failure: EndpointError | StaleToken): void {
+    if (failure instanceof EndpointError) this.#byEndpoint.set(failure.endpoint, failure);
+    else this.#other = messageOf(failure);
+  }
+
+  /** Where all refuse us it is a Failure, otherwise trying again may do. */
+  error(action: string, endpoints: readonly Endpoint[]): Error {
+    const known = endpoints.flatMap(({ text }) => this.#byEndpoint.get(text) ?? []);
+    const first = known[0];
+    if (first === undefined) return new StoreUnavailable(`${action}: ${this.#other}; check etcd's log`);
+    const states = Map.groupBy(known, ({ state }) => state);
+    const text = [...states].map(([state, of]) =>
+      `${of.map(({ endpoint }) => `"${endpoint}"`).join(", ")}: ${state}`
+    );
+    const remedies = new Set(known.map(({ remedy }) => remedy));
+    const message = `connect to etcd ${text.join(", ")}; ${[...remedies].join("; ")}`;
+    const refused = known.length === endpoints.length && known.every((failure) => failure.refused);
+    return refused ? new Failure(message) : new StoreUnavailable(message);
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * One connection to one etcd member, over npm:etcd3's RPC clients.
+ *
+ * etcd3 brings the messages, their encoding and the typed calls. Its connection pool, watch manager and lease manager stay
+ * unused: they retry on timers of their own, and their watch hides compaction and dies for good when a token runs out.
+ * A link therefore has a pool of one host without any fault handling, over one gRPC channel that is ours: nothing reconnects
+ * behind our back in a way that matters, a link that fails is closed and a new one is opened.
+ */
+import { Buffer } from "node:buffer";
+import {
+  type CallOptions,
+  Channel,
+  type ChannelInterface,
+  connectivityState,
+  InterceptingCall,
+  type Interceptor,
+  type Metadata,
+  status,
+} from "@grpc/grpc-js";
+import { Etcd3, type IDuplexStream, type IOptions, type IWatchRequest, type IWatchResponse } from "etcd3";
+import type { Clock } from "../model/clock.ts";
+import { messageOf } from "../model/errors.ts";
+import { within } from "./deadline.ts";
+import type { Endpoint } from "./etcd3_endpoints.ts";
+import { LinkCredentials } from "./etcd3_credentials.ts";
+import { classify, type ConnectionFacts } from "./etcd3_errors.ts";
+import type { KeyRange } from "./etcd3_remote.ts";
+import type { TlsFiles } from "./etcd3_tls.ts";
+
+export interface LinkOptions {
+  readonly clock: Clock;
+  readonly tls: TlsFiles;
+  /** Empty: no authentication. */
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Milliseconds for TCP, TLS and HTTP/2 to come up. */
+const CONNECT_MS = 3_000;
+
+const CHANNEL_OPTIONS = {
+  // A frozen member is noticed within 9 s. etcd ends connections that ping more often than every 5 s.
+  "grpc.keepalive_time_ms": 6_000,
+  "grpc.keepalive_timeout_ms": 3_000,
+  // Ten thousand records are more than the 4 MiB that gRPC takes by default.
+  "grpc.max_receive_message_length": -1,
+  // A link has its own connection, never one that an earlier link has left behind.
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.enable_retries": 0,
+};
+
+type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
+/** Each call once, as it is. */
+const NO_POLICY = {
+  execute: async (call: (context: { signal: AbortSignal }) => unknown) =>
+    await call({ signal: new AbortController().signal }),
+} as unknown as Policy;
+
+export class Link {
+  readonly endpoint: Endpoint;
+  /** Aborted when the link is closed. */
+  readonly closed: AbortSignal;
+  readonly #close = new AbortController();
+  readonly #clock: Clock;
+  readonly #etcd: Etcd3;
+  readonly #channel: Channel;
+  readonly #credentials: LinkCredentials;
+  #token: string | null = null;
+
+  constructor(endpoint: Endpoint, options: LinkOptions) {
+    this.endpoint = endpoint;
+    this.closed = this.#close.signal;
+    this.#clock = options.clock;
+    this.#credentials = new LinkCredentials(endpoint.tls ? options.tls.context() : null, endpoint.host);
+    this.#channel = new Channel(endpoint.target, this.#credentials, CHANNEL_OPTIONS);
+    const grpcOptions = { channelFactoryOverride: () => unclosable(this.#channel) };
+    this.#etcd = new Etcd3({
+      hosts: endpoint.target,
+      grpcOptions: grpcOptions as unknown as NonNullable<IOptions["grpcOptions"]>,
+      faultHandling: { host: () => NO_POLICY, global: NO_POLICY },
+    });
+  }
+
+  /**
+   * Connects and, with a user, authenticates.
+   *
+   * @throws EndpointError, Denied
+   */
+  async open({ username, password }: LinkOptions, signal: AbortSignal): Promise<void> {
+    await within(this.#clock, CONNECT_MS, signal, () => this.#connected()).catch((thrown) => {
+      throw this.#outcome(thrown, signal);
+    });
+    if (username === "") return;
+    try {
+      const { token } = await this.call(
+        (etcd, call) => etcd.auth.authenticate({ name: username, password }, call),
+        CONNECT_MS,
+        signal,
+      );
+      this.#token = token;
+    } catch (thrown) {
+      // Users are allowed to give a password that etcd does not ask for yet.
+      if (!/authentication is not enabled/.test(messageOf(thrown))) throw thrown;
+    }
+  }
+
+  /**
+   * One remote call.
+   *
+   * @throws EndpointError, StaleToken, Denied, or the reason of `signal`
+   */
+  async call<T>(
+    invoke: (etcd: Etcd3, options: CallOptions) => Promise<T>,
+    ms: number,
+    signal: AbortSignal,
+  ): Promise<T> {
+    try {
+      return await within(this.#clock, ms, signal, (over) => {
+        const interceptors = [this.#interceptor(over)];
+        return invoke(this.#etcd, { deadline: this.#clock.wall() + ms, interceptors });
+      });
+    } catch (thrown) {
+      throw this.#outcome(thrown, signal);
+    }
+  }
+
+  /**
+   * The messages of a watch, as they come; ends by throwing. Reading slowly holds etcd back.
+   *
+   * @throws EndpointError, StaleToken, Denied, or the reason of `signal`
+   */
+  async *watch(range: KeyRange, fromRevision: number, signal: AbortSignal): AsyncGenerator<IWatchResponse> {
+    const stop = AbortSignal.any([signal, this.closed]);
+    const create_request = { ...bufferRange(range), start_revision: fromRevision, progress_notify: true };
+    let stream: IDuplexStream<IWatchRequest, IWatchResponse> | null = null;
+    try {
+      stream = await this.#etcd.watchClient.watch({ interceptors: [this.#interceptor(stop, true)] });
+      stream.write({ create_request });
+      yield* stream as unknown as AsyncIterable<IWatchResponse>;
+      throw new Error("Connection dropped");
+    } catch (thrown) {
+      throw this.#outcome(thrown, signal);
+    } finally {
+      stream?.cancel();
+    }
+  }
+
+  /** Ends everything that still runs here; resolves when the connection is gone. */
+  async close(): Promise<void> {
+    if (this.closed.aborted) return;
+    this.#close.abort(new Error("Connection dropped"));
+    this.#etcd.close();
+    this.#channel.close();
+    await this.#credentials.close();
+    // What grpc-js does at the end of a connection, it does in the next rounds of the event loop.
+    await this.#clock.sleep(0);
+    await this.#clock.sleep(0);
+  }
+
+  /** Resolves as soon as it is known whether the connection stands; if not, the next call says why. */
+  #connected(): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const state = this.closed.aborted
+          ? connectivityState.SHUTDOWN
+          : this.#channel.getConnectivityState(true);
+        if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) resolve();
+        else this.#channel.watchConnectivityState(state, this.#clock.wall() + CONNECT_MS, () => look());
+      };
+      look();
+    });
+  }
+
+  /** Adds our token to a call and cancels it on abort. */
+  #interceptor(signal: AbortSignal, needsLeader = false): Interceptor {
+    const prepare = (metadata: Metadata) => {
+      if (this.#token !== null) metadata.set("token", this.#token);
+      // A member that has lost its cluster then says so, instead of keeping silent.
+      if (needsLeader) metadata.set("hasleader", "true");
+      return metadata;
+    };
+    return (options, next) => {
+      const call = new InterceptingCall(next(options), {
+        start: (metadata, listener, start) => start(prepare(metadata), listener),
+      });
+      signal.addEventListener("abort", () => call.cancelWithStatus(status.CANCELLED, "aborted"), {
+        once: true,
+      });
+      return call;
+    };
+  }
+
+  #outcome(thrown: unknown, signal: AbortSignal): unknown {
+    return signal.aborted ? signal.reason : this.classified(thrown);
+  }
+
+  /** What an error of this link's etcd means. */
+  classified(thrown: unknown): Error {
+    return classify(this.closed.aborted ? this.closed.reason : thrown, this.#facts());
+  }
+
+  #facts(): ConnectionFacts {
+    const { text, tls, host } = this.endpoint;
+    return { endpoint: text, tls, host, handshaken: this.#credentials.handshaken };
+  }
+}
+
+/** etcd3 closes the channel after some errors, with the watch on it; when it is closed is for the link to say. */
+function unclosable(channel: Channel): ChannelInterface {
+  return {
+    close: () => {},
+    getTarget: () => channel.getTarget(),
+    getConnectivityState: (connect) => channel.getConnectivityState(connect),
+    watchConnectivityState: (state, deadline, then) => channel.watchConnectivityState(state, deadline, then),
+    getChannelzRef: () => channel.getChannelzRef(),
+    createCall: (method, deadline, host, parent, flags) =>
+      channel.createCall(method, deadline, host, parent, flags),
+  };
+}
+
+export function bufferRange({ key, end }: KeyRange): { key: Buffer; range_end?: Buffer } {
+  return { key: Buffer.from(key), ...(end !== null && { range_end: Buffer.from(end) }) };
+}

@@ -1,0 +1,183 @@
+/**
+ * `LeaseTable` on etcd: host records under etcd leases (spec §3.1.3), every write conditional.
+ *
+ * - A record keeps its etcd lease: renewing is one keep-alive, not a new lease and a new put each time as upstream does it.
+ *   Another is granted only where the old one is gone or was granted for another time. The one left behind runs out by
+ *   itself: revoking it could remove somebody's key.
+ * - A record without an etcd lease is a reservation: written without one, never renewed.
+ * - A write that reports a conflict may have met itself (see `etcd3_remote.ts`): a record that stands exactly as we wanted it
+ *   counts as written.
+ * - `expires` is exact for what this table wrote or renewed. For all others etcd would have to be asked key by key; it is then
+ *   the latest instant possible, one lease time from now.
+ */
+import type { Clock, Instant } from "../model/clock.ts";
+import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
+import { encodeRecord } from "../model/lease_codec.ts";
+import { sameHost } from "./acquire.ts";
+import { within } from "./deadline.ts";
+import {
+  type EtcdKeys,
+  formatVersion,
+  leaseKey,
+  parseVersion,
+  readLease,
+  readListing,
+} from "./etcd3_keys.ts";
+import { type EtcdRemote, type KeyValue, type LeaseId, LeaseNotFound, NO_LEASE } from "./etcd3_remote.ts";
+import type { LeaseTable } from "./lease_table.ts";
+import { type Listing, type Lost, StoreUnavailable } from "./store.ts";
+
+/** An etcd lease under which a record can be put. */
+interface Tenure {
+  readonly lease: LeaseId;
+  /** Null without a lease. */
+  readonly expires: Instant | null;
+  /** Granted just now, so that nothing but our put can be under it. */
+  readonly fresh: boolean;
+}
+
+interface Put {
+  readonly key: string;
+  readonly value: string;
+  readonly expect: number;
+}
+
+/** `created` is right for a key that was absent. */
+type Written = Pick<Lease, "version" | "created" | "expires">;
+
+/** Milliseconds to spend on giving back a lease. */
+const GIVE_BACK_MS = 2_000;
+
+export class EtcdTable implements LeaseTable {
+  readonly #remote: EtcdRemote;
+  readonly #keys: EtcdKeys;
+  readonly #clock: Clock;
+  /** Seconds. */
+  readonly #ttl: number;
+  /** Seconds that etcd grants when it is asked for `#ttl`: it has a lower limit. */
+  #granted: number;
+
+  /** @param ttl of a lease, milliseconds; etcd counts whole seconds */
+  constructor(remote: EtcdRemote, keys: EtcdKeys, clock: Clock, ttl: number) {
+    this.#remote = remote;
+    this.#keys = keys;
+    this.#clock = clock;
+    this.#ttl = Math.ceil(ttl / 1000);
+    this.#granted = this.#ttl;
+  }
+
+  async list(): Promise<Listing> {
+    const { kvs } = await this.#remote.range(this.#keys.subnets);
+    return readListing(this.#keys, kvs, this.latestExpiry());
+  }
+
+  /** When a record under an etcd lease that is known to exist ends at the latest. */
+  latestExpiry(): Instant {
+    return this.#clock.boot() + this.#granted * 1000;
+  }
+
+  async create(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
+    const write = { key: leaseKey(this.#keys, subnets), value: encodeRecord(record), expect: 0 };
+    const written = await this.#write(write, await this.#grant());
+    return "conflict" in written ? null : { subnets, record, ...written };
+  }
+
+  async update(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
+    const seen = parseVersion(lease.version);
+    const key = leaseKey(this.#keys, lease.subnets);
+    const write = { key, value: encodeRecord(record), expect: seen.modRevision };
+    const written = await this.#write(write, await this.#tenure(seen.lease));
+    if ("conflict" in written) return this.#lost(written.conflict);
+    return { subnets: lease.subnets, record, ...written, created: lease.created };
+  }
+
+  /** Reads, then keeps the etcd lease alive: it can neither bring back a record nor overwrite another's. */
+  async renew(lease: Lease): Promise<Lease | Lost> {
+    const key = leaseKey(this.#keys, lease.subnets);
+    const kv = (await this.#remote.range({ key, end: null })).kvs[0] ?? null;
+    if (kv === null || !this.#ours(kv, lease)) return this.#lost(kv);
+    const record = this.#recordOf(kv) ?? lease.record;
+    const now = { subnets: lease.subnets, record, created: kv.createRevision };
+    const tenure = await this.#tenure(kv.lease);
+    if (!tenure.fresh) return { ...now, version: formatVersion(kv), expires: tenure.expires };
+    const written = await this.#write({ key, value: kv.value, expect: kv.modRevision }, tenure);
+    return "conflict" in written
+      ? this.#lost(written.conflict)
+      : { ...now, ...written, created: now.created };
+  }
+
+  async remove(lease: Lease): Promise<void> {
+    const { modRevision } = parseVersion(lease.version);
+    await this.#remote.write({ key: leaseKey(this.#keys, lease.subnets), expect: modRevision, put: null });
+  }
+
+  /** Puts a value where the key is as expected; else tells what stands there, and gives back a lease granted in vain. */
+  async #write(
+    { key, value, expect }: Put,
+    tenure: Tenure,
+  ): Promise<Written | { conflict: KeyValue | null }> {
+    try {
+      const put = { value, lease: tenure.lease };
+      const { succeeded, header, current } = await this.#remote.write({ key, expect, put });
+      const { expires, lease } = tenure;
+      if (succeeded) {
+        return {
+          version: formatVersion({ modRevision: header.revision, lease }),
+          created: header.revision,
+          expires,
+        };
+      }
+      if (current?.value === value && current.lease === lease) {
+        return { version: formatVersion(current), created: current.createRevision, expires };
+      }
+      await this.#giveBack(tenure);
+      return { conflict: current };
+    } catch (thrown) {
+      await this.#giveBack(tenure);
+      if (thrown instanceof LeaseNotFound) {
+        throw new StoreUnavailable(`write "${key}" in etcd: ${thrown.message}`);
+      }
+      throw thrown;
+    }
+  }
+
+  /** An etcd lease that lasts from now on: this one where it does, else a new one. */
+  async #tenure(lease: LeaseId): Promise<Tenure> {
+    if (lease === NO_LEASE) return { lease, expires: null, fresh: false };
+    const now = this.#clock.boot();
+    const ttl = await this.#remote.keepLeaseAlive(lease);
+    return ttl === this.#granted ? { lease, expires: now + ttl * 1000, fresh: false } : await this.#grant();
+  }
+
+  async #grant(): Promise<Tenure> {
+    const now = this.#clock.boot();
+    const { id, ttl } = await this.#remote.grantLease(this.#ttl);
+    this.#granted = ttl;
+    return { lease: id, expires: now + ttl * 1000, fresh: true };
+  }
+
+  /** Best effort: a lease that stays behind ends by itself. */
+  async #giveBack({ fresh, lease }: Tenure): Promise<void> {
+    if (!fresh) return;
+    await within(this.#clock, GIVE_BACK_MS, undefined, (over) => this.#remote.revokeLease(lease, over))
+      .catch(() => {});
+  }
+
+  /** The etcd lease is nobody else's; without one, or under another, the public IP says whose the record is. */
+  #ours(kv: KeyValue, lease: Lease): boolean {
+    if (kv.lease !== NO_LEASE && kv.lease === parseVersion(lease.version).lease) return true;
+    const record = this.#recordOf(kv);
+    return record !== null && sameHost(record, lease.record);
+  }
+
+  #lost(kv: KeyValue | null): Lost {
+    const by = kv === null ? null : this.#recordOf(kv);
+    return { lost: kv === null ? "absent" : "taken", ...(by !== null && { by }) };
+  }
+
+  /** Null where it can't be read. */
+  #recordOf(kv: KeyValue): LeaseRecord | null {
+    const read = readLease(this.#keys, kv, this.latestExpiry());
+    return "reason" in read ? null : read.record;
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * Following a range of keys in etcd for as long as we live, whatever happens to etcd meanwhile.
+ *
+ *     list at revision R ──► snapshot ──► watch from R+1 ──► changes
+ *       ▲                                   │
+ *       │  compaction, another cluster,     │ connection lost: watch again from the last
+ *       └─ revision gone back, wrong count ─┘ revision seen, after 0.1 to 5 s
+ *
+ * - What was delivered is never delivered again; what happened is never left out.
+ * - A loss that the first reconnect repairs is not told; else each failed attempt is, and one `recovered` when etcd answers.
+ * - A watch can fall silent without an error: after etcd was restored from a backup it waits for a revision that comes back
+ *   in days. So every 5 to 10 minutes, and after every reconnect, a query without values compares cluster, revision, number
+ *   of keys and newest change with what was delivered; two mismatches in a row, 5 s apart, read everything again.
+ */
+import type { Clock, Instant, Random } from "../model/clock.ts";
+import { Failure, messageOf } from "../model/errors.ts";
+import type { Log } from "../observe/log.ts";
+import { DeadlineExceeded, within } from "./deadline.ts";
+import { Compacted, type EtcdRemote, type KeyRange, type KeyValue } from "./etcd3_remote.ts";
+import type { WatchBatch, WatchEvent } from "./etcd3_remote.ts";
+import { backoff } from "./outage.ts";
+
+export interface FollowDeps {
+  readonly remote: EtcdRemote;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log?: Log;
+}
+
+export type Followed =
+  | { readonly type: "snapshot"; readonly kvs: readonly KeyValue[] }
+  | { readonly type: "changes"; readonly events: readonly WatchEvent[] }
+  /** An attempt to reach etcd has failed: comes with every one. `refused`: etcd refuses us, waiting will not help. */
+  | { readonly type: "failed"; readonly error: string; readonly refused: boolean }
+  /** The first answer after failed attempts. */
+  | { readonly type: "recovered" };
+
+/** Milliseconds between two looks at whether the watch still tells everything: this and up to as much again. */
+const CHECK_MS = 300_000;
+/** Milliseconds that a change may be on its way. */
+const SETTLE_MS = 5_000;
+/** Milliseconds after which a watch counts as good, and the back-off starts from its beginning. */
+const GOOD_MS = 10_000;
+
+/** Ends when `signal` is aborted, without throwing. */
+export async function* follow(
+  deps: FollowDeps,
+  range: KeyRange,
+  signal: AbortSignal,
+): AsyncGenerator<Followed> {
+  const follower = new Follower(deps, range, signal);
+  let out = false;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      for await (const followed of follower.session()) {
+        if (out) yield { type: "recovered" };
+        out = false;
+        if (followed !== null) yield followed;
+      }
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const stood = follower.stood();
+      if (stood === null) {
+        yield { type: "failed", error: messageOf(thrown), refused: thrown instanceof Failure };
+      }
+      out ||= stood === null;
+      if (stood !== null && stood > GOOD_MS) failures = 0;
+      const half = backoff(failures++) / 2;
+      await deps.clock.sleep(half + deps.random.int(half + 1), signal).catch(() => {});
+    }
+  }
+}
+
+/** What was delivered, and one session after the other that goes on from there. */
+class Follower {
+  readonly #deps: FollowDeps;
+  readonly #range: KeyRange;
+  readonly #signal: AbortSignal;
+  /** Null: everything must be read (again). */
+  #at: { cluster: string; revision: number } | null = null;
+  /** Every key delivered and not deleted, with its revision. */
+  readonly #known = new Map<string, number>();
+  #standsSince: Instant | null = null;
+  #nextCheck: Instant = 0;
+  #suspect = false;
+
+  constructor(deps: FollowDeps, range: KeyRange, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#range = range;
+    this.#signal = signal;
+  }
+
+  /** How long the watch of the last session stood; null where it never did. */
+  stood(): number | null {
+    return this.#standsSince === null ? null : this.#deps.clock.boot() - this.#standsSince;
+  }
+
+  /**
+   * Reads everything where that is needed, then watches. Null is a sign of life without news. Ends where everything must be
+   * read again.
+   *
+   * @throws what the remote throws when it is out of reach
+   */
+  async *session(): AsyncGenerator<Followed | null> {
+    this.#standsSince = null;
+    const fresh = this.#at === null;
+    if (this.#at === null) yield await this.#list();
+    const stop = new AbortController();
+    try {
+      yield* this.#watch(fresh, AbortSignal.any([this.#signal, stop.signal]));
+    } catch (thrown) {
+      if (!(thrown instanceof Compacted)) throw thrown;
+      this.#readAgain(thrown.message);
+    } finally {
+      stop.abort();
+    }
+  }
+
+  async #list(): Promise<Followed> {
+    const { header, kvs } = await this.#deps.remote.range(this.#range, this.#signal);
+    this.#at = { cluster: header.cluster, revision: header.revision };
+    this.#known.clear();
+    for (const kv of kvs) this.#known.set(kv.key, kv.modRevision);
+    return { type: "snapshot", kvs };
+  }
+
+  async *#watch(fresh: boolean, signal: AbortSignal): AsyncGenerator<Followed | null> {
+    const { remote, clock } = this.#deps;
+    const batches = remote.watch(this.#range, this.#at!.revision + 1, signal)[Symbol.asyncIterator]();
+    this.#scheduleCheck(fresh ? this.#checkInterval() : 0);
+    let pending: Promise<IteratorResult<WatchBatch>> | null = null;
+    while (this.#at !== null) {
+      if (pending === null) {
+        pending = batches.next();
+        // An abort at the wrong moment leaves nobody who waits for it.
+        pending.catch(() => {});
+      }
+      const result = await this.#before(this.#nextCheck, pending);
+      if (result === null) {
+        await this.#check();
+        continue;
+      }
+      if (result.done) return;
+      pending = null;
+      this.#standsSince ??= clock.boot();
+      yield this.#absorb(result.value);
+    }
+  }
+
+  /** Null where nothing comes until `due`. */
+  async #before<T>(due: Instant, pending: Promise<T>): Promise<T | null> {
+    const { clock } = this.#deps;
+    // A watch that does not stand yet is the remote's to give up; it can't be checked.
+    if (this.#standsSince === null) return await pending;
+    try {
+      return await within(clock, Math.max(0, due - clock.boot()), this.#signal, () => pending);
+    } catch (thrown) {
+      if (thrown instanceof DeadlineExceeded) return null;
+      throw thrown;
+    }
+  }
+
+  /** Takes note of a batch; null where there is no news in it. */
+  #absorb({ header, events }: WatchBatch): Followed | null {
+    if (this.#at === null) return null;
+    if (header.cluster !== this.#at.cluster) {
+      this.#readAgain(`etcd is another cluster now`);
+      return null;
+    }
+    const news = events.filter(({ kv }) => kv.modRevision > this.#at!.revision);
+    for (const { type, kv } of news) {
+      if (type === "put") this.#known.set(kv.key, kv.modRevision);
+      else this.#known.delete(kv.key);
+      this.#at.revision = kv.modRevision;
+    }
+    return news.length === 0 ? null : { type: "changes", events: news };
+  }
+
+  /** Whether etcd has what we have delivered. */
+  async #check(): Promise<void> {
+    const now = await this.#deps.remote.range({ ...this.#range, newestOnly: true }, this.#signal);
+    const at = this.#at!;
+    if (now.header.cluster !== at.cluster) return this.#readAgain("etcd is another cluster now");
+    if (now.header.revision < at.revision) {
+      return this.#readAgain(`etcd went back from revision ${at.revision} to ${now.header.revision}`);
+    }
+    const newest = this.#known.values().reduce((a, b) => Math.max(a, b), 0);
+    const same = now.count === this.#known.size && (now.kvs[0]?.modRevision ?? 0) === newest;
+    if (!same && this.#suspect) return this.#readAgain("etcd's watch has left something out");
+    this.#suspect = !same;
+    this.#scheduleCheck(same ? this.#checkInterval() : SETTLE_MS);
+  }
+
+  #readAgain(why: string): void {
+    this.#deps.log?.info(`${why}: reading "${this.#range.key}" from its beginning`);
+    this.#at = null;
+    this.#suspect = false;
+  }
+
+  #scheduleCheck(ms: number): void {
+    this.#nextCheck = this.#deps.clock.boot() + ms;
+  }
+
+  #checkInterval(): number {
+    return CHECK_MS + this.#deps.random.int(CHECK_MS);
+  }
+}
