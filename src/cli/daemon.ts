@@ -61,11 +61,7 @@ async function show(options: DaemonOptions, machine: Machine, log: Log, stop: Ab
   const ports = await openPorts(options, machine, log);
   await using _store = ports.store;
   const seen = await preview(overlayOptions(options, machine), ports, stop);
-  const { rules } = machine.kernel;
-  const text = describePreview(
-    seen,
-    ({ object }) => `${object.kind} ${rules.get(object.kind)?.print(object) ?? object.key}`,
-  );
+  const text = describePreview(seen, machine.kernel.rules);
   await Deno.stdout.write(new TextEncoder().encode(text));
 }
 

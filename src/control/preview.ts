@@ -10,12 +10,15 @@ import { Failure } from "../model/errors.ts";
 import { families, sameIp } from "../model/ip.ts";
 import { describeSubnets, publicIpOf, subnetOf, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
-import type { Plan } from "../model/plan.ts";
+import { isFirewall } from "../model/objects.ts";
+import type { KindRules, Operation, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Listing } from "../store/store.ts";
 import { describeRefusal, desire, ownerOf } from "./desired.ts";
-import { diff } from "./diff.ts";
+import { diff, differences } from "./diff.ts";
 import { makeHost, requireSuited, settleMacs } from "./host.ts";
+import { restoreInputs } from "../kernel/firewall/iptables.ts";
+import { describeBlocked } from "./reconciler.ts";
 import { protectedBy } from "./protection.ts";
 import type { OverlayOptions, OverlayPorts } from "./start.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
@@ -119,28 +122,45 @@ function unreadableSubnets(listing: Listing): Prefix[] {
   );
 }
 
-/** For people: a line for what the host would be, then one for each operation. */
-export function describePreview(
-  { subnets, origin, backend, plan, remarks }: Preview,
-  print: (o: Plan["operations"][number]) => string,
-): string {
-  const how = {
-    held: "held already",
-    previous: "from the previous subnet file, still free",
-    free: "for example: any free one",
-  };
-  const verbs = plan.operations.map((operation) => `  ${operation.verb.padEnd(8)} ${print(operation)}`);
+const origins = {
+  held: "held already",
+  previous: "from the previous subnet file, still free",
+  free: "for example: any free one",
+};
+
+/** For people: what the host would be, a line for each operation, and exactly what iptables-restore would be given. */
+export function describePreview(seen: Preview, rules: ReadonlyMap<string, KindRules>): string {
+  const { plan } = seen;
+  const count = plan.operations.length;
   return [
-    `backend ${backend}, subnet ${describeSubnets(subnets)} (${how[origin]})`,
-    plan.operations.length === 0
-      ? "nothing to do: everything stands as it should"
-      : `${verbs.length} changes:`,
-    ...verbs,
-    ...plan.blocked.map(({ object, by }) =>
-      `  blocked  ${object.kind} ${object.key}: ${by.kind} ${by.key} is not ours`
-    ),
-    ...remarks.map((remark) => `  note     ${remark}`),
+    `backend ${seen.backend}, subnet ${describeSubnets(seen.subnets)} (${origins[seen.origin]})`,
+    count === 0 ? "nothing to do: everything stands as it should" : `${count} changes:`,
+    ...plan.operations.map((operation) => describeOperation(operation, rules)),
+    ...plan.blocked.map((blocked) => `  blocked  ${describeBlocked(blocked)}`),
+    ...seen.remarks.map((remark) => `  note     ${remark}`),
+    ...firewallInput(plan),
     `${plan.unchanged} objects stand as they should; nothing was changed`,
     "",
   ].join("\n");
+}
+
+function describeOperation(
+  { verb, object, before }: Operation,
+  rules: ReadonlyMap<string, KindRules>,
+): string {
+  const changes = before && verb !== "delete"
+    ? differences(object, before).map(({ field, is, want }) =>
+      `${field} ${JSON.stringify(is)} -> ${JSON.stringify(want)}`
+    )
+    : [];
+  const text = rules.get(object.kind)?.print(object) ?? object.key;
+  return `  ${verb.padEnd(8)} ${text}${changes.length > 0 ? ` (${changes.join(", ")})` : ""}`;
+}
+
+function firewallInput(plan: Plan): string[] {
+  const operations = plan.operations.filter(({ object }) => isFirewall(object.kind));
+  return [...restoreInputs(operations)].flatMap(({ program, input }) => [
+    `input to ${program}:`,
+    ...input.trimEnd().split("\n").map((line) => `  ${line}`),
+  ]);
 }
