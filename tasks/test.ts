@@ -18,28 +18,33 @@ interface Selection {
   readonly filter: string | undefined;
 }
 
+const known = [...tiers.map((tier) => tier.name), "native"];
+
 async function select(args: readonly string[]): Promise<Selection> {
-  const { _: words, filter } = parseArgs(args, { string: ["filter", "_"] });
   const all = (await projectFiles()).filter(isTestFile);
-  const named = tiers.filter((tier) => words.includes(tier.name));
-  const files = words.map(String).filter((word) => word.endsWith(".ts")).map((word) =>
-    word.replace(/^\.\//, "")
-  );
-  const unknown = words.map(String).filter((word) =>
-    word !== "native" && !tiers.some((tier) => tier.name === word) && !all.includes(word.replace(/^\.\//, ""))
-  );
-  if (unknown.length > 0) {
-    const known = [...tiers.map((tier) => tier.name), "native"].join(", ");
-    say(`test: run "${unknown[0]}": neither a test file nor a tier; the tiers are ${known}`);
-    Deno.exit(2);
-  }
-  const chosen = words.length > 0 ? named : tiers.filter((tier) => tier.always);
+  const { _: given, filter } = parseArgs(args, {
+    string: ["filter", "_"],
+    unknown: (word) => {
+      if (word.startsWith("-")) refuse(word);
+    },
+  });
+  const words = given.map((word) => String(word).replace(/^\.\//, ""));
+  const unknown = words.find((word) => !known.includes(word) && !all.includes(word));
+  if (unknown !== undefined) refuse(unknown);
+  const chosen = tiers.filter((tier) => words.length > 0 ? words.includes(tier.name) : tier.always);
+  const files = all.filter((file) => words.includes(file) || chosen.includes(tierOf(file)!));
   return {
-    files: all.filter((file) => files.includes(file) || chosen.includes(tierOf(file)!)),
+    files,
     tiers: tiers.filter((tier) => chosen.includes(tier) || files.some((file) => tierOf(file) === tier)),
     native: words.includes("native") || (words.length === 0 && filter === undefined),
     filter,
   };
+}
+
+function refuse(word: string): never {
+  say(`test: run "${word}": neither a test file nor a tier; give [TIER | FILE]... [--filter TEXT]`);
+  say(`the tiers are ${known.join(", ")}`);
+  Deno.exit(2);
 }
 
 async function runTier(tier: Tier, files: readonly string[], filter: string | undefined): Promise<Tally> {
