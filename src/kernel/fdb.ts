@@ -4,9 +4,8 @@ import type { Obj } from "../model/objects.ts";
 import type { KindRules } from "../model/plan.ts";
 import { PERMANENT, stateName } from "./neighbours.ts";
 
-/** NTF_* (linux/neighbour.h): the entry is the device's own, or that of the bridge which the device is a port of. */
+/** NTF_SELF (linux/neighbour.h): the entry is the device's own, not that of the bridge which the device is a port of. */
 const SELF = 0x02;
-const MASTER = 0x04;
 
 export const fdbRules: KindRules = {
   kind: "fdb",
@@ -20,7 +19,7 @@ export const fdbRules: KindRules = {
 
 /** Null for an entry of the bridge: that is another table. */
 export function fdbObject(record: NeighbourRecord, device: string): Obj | null {
-  if ((record.flags & MASTER) !== 0) return null;
+  if ((record.flags & SELF) === 0) return null;
   const { mac, address } = record;
   return {
     kind: "fdb",

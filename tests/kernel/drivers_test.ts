@@ -357,6 +357,14 @@ driverTest(
   },
 );
 
+driverTest("the entries of a bridge that our device is a port of are another table", async (host) => {
+  await host.settle([...base, ...peer(1)]);
+  await host.place.sh("ip link add br0 type bridge; ip link set flannel.1 master br0");
+  assertStringIncludes(await host.place.run(["bridge", "fdb", "show", "dev", "flannel.1"]), "master br0");
+  const entries = (await host.read()).filter(({ kind }) => kind === "fdb");
+  assertEquals(entries.map(({ key, standing }) => `${standing} ${key}`), [`ours flannel.1 ${peerMac(1)}`]);
+});
+
 driverTest("addresses of others on our device are not seen; a wrong length is put right", async (host) => {
   await host.settle(base);
   await host.place.sh(`
@@ -370,6 +378,11 @@ driverTest("addresses of others on our device are not seen; a wrong length is pu
   assertStringIncludes(await host.place.run(["ip", "addr", "show", "flannel.1"]), "172.16.9.9/32");
   await host.place.sh("ip addr del 10.5.72.0/32 dev flannel.1; ip addr add 10.5.72.0/16 dev flannel.1");
   assertEquals(await host.settle(base), ["recreate address flannel.1 10.5.72.0"]);
+  await host.place.sh(`
+    ip addr del 10.5.72.0/32 dev flannel.1
+    ip addr add 10.5.72.0/16 dev flannel.1
+    ip addr add 10.5.72.0/32 dev flannel.1`);
+  assertEquals(await host.settle(base), ["delete address flannel.1 10.5.72.0/16"]);
   await host.settle([...base, ...base6]);
   await host.place.sh(
     "ip addr del fd00:5:0:72::/128 dev flannel-v6.1; ip addr add fd00:5:0:72::/64 dev flannel-v6.1 nodad",
@@ -511,6 +524,7 @@ driverTest("what others change wakes us", async (host) => {
 driverTest("the underlay: interfaces, routes to hosts, the default route", async (host) => {
   await host.settle(base);
   await host.place.sh(`
+    ip addr add 192.168.77.2/24 dev eth0
     ip route add default via 192.168.77.254 metric 20
     ip route add default via 192.168.77.253 dev eth0 metric 10
     ip route add blackhole 203.0.113.0/24`);
@@ -520,6 +534,7 @@ driverTest("the underlay: interfaces, routes to hosts, the default route", async
     `${a.length} ${a.scope} ${a.permanent} ${a.temporary} ${a.deprecated}`
   );
   assertEquals(shown, [
+    "24 global true false false",
     "24 global true false false",
     "64 global true false false",
     "64 link true false false",

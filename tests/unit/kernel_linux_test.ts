@@ -224,6 +224,41 @@ Deno.test("only an entry that the kernel may forget gives way to a new one", asy
   }
 });
 
+Deno.test("every dump of neighbours names all our devices: it also says whose events count", async () => {
+  const recorder = new Recorder();
+  recorder.names.push("flannel.1", "flannel-v6.1");
+  recorder.result = () => -17;
+  using kernel = openKernel({ netlink: recorder.netlink, firewall: [], sysctls: settings({}) });
+  await kernel.read({ ...owner, devices: ["flannel.1", "flannel-v6.1"] }, scopes.all);
+  await kernel.apply([create(peer[0]!)]);
+  assertEquals(recorder.calls.filter((c) => c.startsWith("neighbours ")), [
+    "neighbours 2,3",
+    "neighbours 2,3",
+  ]);
+});
+
+Deno.test("of several default routes that of the lowest metric counts", async () => {
+  const { netlink } = new Recorder();
+  const record = (metric: number, index: number): RouteRecord => ({
+    destination: "0.0.0.0/0",
+    gateway: "192.168.77.254",
+    index,
+    source: null,
+    table: 254,
+    protocol: 3,
+    scope: 0,
+    type: 1,
+    onlink: false,
+    metric,
+    tos: 0,
+    paths: 0,
+    nexthop: 0,
+  });
+  netlink.routes = () => Promise.resolve([record(20, 7), record(10, 1)]);
+  using kernel = openKernel({ netlink, firewall: [] });
+  assertEquals([await kernel.defaultDevice(4), await kernel.defaultDevice(6)], ["eth0", null]);
+});
+
 Deno.test("a changed link sends what differs and leaves the rest alone", async () => {
   const recorder = new Recorder();
   const records: LinkRecord[] = [];

@@ -203,6 +203,13 @@ const refusals: Refusal[] = [
     {},
     [4],
   ],
+  [
+    "each family on another interface",
+    "could not match pattern ^(192|fd99)",
+    { ifaceRegex: ["^(192|fd99)"] },
+    {},
+    [4, 6],
+  ],
   ["a pattern that is none", 'parse interface regex "(eth": ', { ifaceRegex: ["(eth"] }, {}, [4]],
   [
     "an interface without the family",
