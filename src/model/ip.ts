@@ -84,7 +84,7 @@ function parseV6(text: string): bigint | null {
   const halves = text.split("::");
   if (halves.length > 2) return null;
   const groups = halves.map((half, i) => parseGroups(half, i === halves.length - 1));
-  const [head, tail] = [groups[0], groups[1] ?? []];
+  const [head, tail] = [groups[0], halves.length === 2 ? groups[1] : []];
   if (!head || !tail) return null;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return null;
