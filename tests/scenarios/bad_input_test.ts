@@ -5,7 +5,7 @@
  *   h1 ─ eth0 ── 192.168.64.0/24 ── eth0 ─ h2        (one host where one is enough; leases in SQLite)
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type DaemonOptions, launch, launchReady, subnetEnv } from "../support/daemon.ts";
+import { type DaemonOptions, health, launch, launchReady, subnetEnv } from "../support/daemon.ts";
 import { NotifySocket } from "../support/notify_socket.ts";
 import { CONFIG, sqliteArgs } from "../support/overlay.ts";
 import { pause, type Process } from "../support/process.ts";
@@ -136,16 +136,9 @@ scenario(
     await pause(QUIET);
     assertEquals(daemon.lines.filter((line) => says.test(line)).length, 1, daemon.text);
     assertEquals(socket.received.includes("READY"), false);
-    const status = await host.run([
-      "curl",
-      "-s",
-      "-o",
-      "/dev/null",
-      "-w",
-      "%{http_code}",
-      "http://127.0.0.1:300/readyz",
-    ]);
-    assertEquals(status, "503");
+    const { status, body } = await health(host, "/readyz");
+    assertEquals(status, 503);
+    assertMatch(body, /subnet file/);
     await host.run(["mount", "-o", "remount,rw", "/run"]);
     await socket.ready();
   },

@@ -4,7 +4,7 @@
  *   c1 ── docker0 10.1.15.1/24 ── h1 ─── 192.168.64.0/24 ─── h2 ── docker0 10.1.40.1/24 ── c2
  *                                 └── flannel.1 (vxlan 1) ──┘
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertNotEquals } from "@std/assert";
 import { Docker } from "../support/docker.ts";
 import { NotifySocket } from "../support/notify_socket.ts";
 import { run, say } from "../support/process.ts";
@@ -84,25 +84,28 @@ Deno.test({
   name: "support: a disposed topology leaves no process, control group or file",
   ignore: Deno.uid() !== 0,
   async fn() {
-    const before = await leftovers();
     const net = await Topology.create({ hosts: 1 });
-    net.host(1).start("sleep", ["sh", "-c", "sleep 1000 & trap '' TERM; sleep 1000 & wait"]);
-    await net.host(1).sh(
+    const host = net.host(1);
+    const namespace = await Deno.readLink(`/proc/${host.pid}/ns/net`);
+    host.start("sleep", ["sh", "-c", "sleep 1000 & trap '' TERM; sleep 1000 & wait"]);
+    await host.sh(
       "for g in /sys/fs/cgroup/pids /sys/fs/cgroup; do mkdir $g/$(hostname) 2> /dev/null && break; done",
     );
+    assertNotEquals(await leftovers(host.name, namespace), "");
     await net[Symbol.asyncDispose]();
-    assertEquals(await leftovers(), before);
-    assertEquals(
-      (await Array.fromAsync(Deno.readDir("/tmp"))).some((e) => net.directory.endsWith(e.name)),
-      false,
-    );
+    assertEquals(await leftovers(host.name, namespace), "");
+    assertEquals(await Deno.stat(net.directory).catch(() => null), null);
   },
 });
 
-/** Namespaces of all processes, and control groups of topologies. */
-async function leftovers(): Promise<string> {
-  const groups = "find /sys/fs/cgroup -maxdepth 2 -name 'denim-*' | sort";
-  return await run(["sh", "-c", `lsns -rn -t net -o NS | sort; ${groups}`]);
+/** Control groups of a host, and processes in its network namespace. */
+async function leftovers(name: string, namespace: string): Promise<string> {
+  const pattern = namespace.replaceAll(/[[\]]/g, "?");
+  return await run([
+    "sh",
+    "-c",
+    `find /sys/fs/cgroup -name ${name}; find /proc/[0-9]*/ns/net -lname '${pattern}'; true`,
+  ]);
 }
 
 /** What the daemon does for one peer, with `ip` and `bridge`. MACs follow from the subnets, so that either side knows the other's. */

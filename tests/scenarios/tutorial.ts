@@ -14,7 +14,7 @@
  * the unit files use.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { launchReady, subnetEnv } from "../support/daemon.ts";
+import { health, launchReady, subnetEnv } from "../support/daemon.ts";
 import { type Container, Docker, dockerOptions } from "../support/docker.ts";
 import { EtcdCluster } from "../support/etcd_cluster.ts";
 import { reachable, sourceSeen, startPing, transfer, unreachablePairs } from "../support/traffic.ts";
@@ -75,7 +75,8 @@ async function checkFiles(hosts: readonly Host[], expected: Expected): Promise<v
     const third = Number(/^10\.1\.(\d+)\.1\/24$/.exec(env.FLANNEL_SUBNET!)?.[1]);
     assert(third >= 10 && third <= 90, env.FLANNEL_SUBNET);
     assertEquals([env.FLANNEL_MTU, env.FLANNEL_IPMASQ], [String(expected.mtu), "true"]);
-    assertEquals(await host.run(["curl", "-sS", "http://127.0.0.1:300/healthz"]), "flanneld is running");
+    assertEquals(await health(host, "/healthz"), { status: 200, body: "flanneld is running" });
+    assertEquals((await health(host, "/readyz")).status, 200);
   }
 }
 

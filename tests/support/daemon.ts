@@ -52,4 +52,16 @@ export async function subnetEnv(
   return Object.fromEntries(text.trim().split("\n").map((line) => line.split("=", 2)));
 }
 
+/** What the daemon's health server answers on this host. */
+export async function health(
+  host: Place,
+  path: string,
+  port = 300,
+): Promise<{ status: number; body: string }> {
+  const request = `GET ${path} HTTP/1.0\r\n\r\n`;
+  const answer = await host.run(["socat", "-t", "5", "-", `TCP:127.0.0.1:${port}`], { input: request });
+  const [head, body] = answer.split("\r\n\r\n", 2) as [string, string];
+  return { status: Number(head.split(" ")[1]), body };
+}
+
 let sockets = 0;

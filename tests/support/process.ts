@@ -124,11 +124,10 @@ export class Process implements AsyncDisposable {
     kill(this.#child, signal);
   }
 
-  /** The exit code, once the process has ended and all it printed was read; 128 + n after signal n. */
+  /** The exit code, once the process has ended and all who hold its output have closed it; 128 + n after signal n. */
   async ended(ms = 20_000): Promise<number> {
     await poll(`the end of ${this.name}`, ms, () => !this.running);
-    // A grandchild may hold the pipes open: what is readable by then is what counts.
-    await Promise.race([this.#drained, pause(1000)]);
+    await this.#drained;
     return this.#ended!.code;
   }
 
