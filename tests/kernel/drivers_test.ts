@@ -1,162 +1,25 @@
-/**
- * The drivers against the real kernel, each test in a network namespace of its own:
- *
- *   desired ──► diff ──► apply (netlink) ──► read (netlink) ──► diff must be empty
- *
- *   ┌ namespace ────────────────────────────────┐
- *   │ eth0 192.168.77.1/24 ── veth ── peer0     │   an administrator acts with `ip` and `bridge`
- *   │ flannel.1, flannel-v6.1 on top of eth0    │
- *   └───────────────────────────────────────────┘
- */
+/** The drivers against the real kernel: making, changing, removing, events, the underlay. The host is drawn in `kernel_host.ts`. */
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { loadLibrary } from "../../ffi/library.ts";
-import { openNetlink } from "../../ffi/netlink.ts";
 import { diff } from "../../src/control/diff.ts";
 import { FakeKernel } from "../../src/kernel/fake.ts";
-import type { Kernel, Owner } from "../../src/kernel/kernel.ts";
-import { openKernel } from "../../src/kernel/linux.ts";
-import { procSys, type SysctlAccess } from "../../src/kernel/sysctls.ts";
-import { parseIp } from "../../src/model/ip.ts";
-import {
-  address,
-  fdbEntry,
-  neighbour,
-  type Obj,
-  route,
-  sysctl,
-  vxlanLink,
-  type VxlanSpec,
-} from "../../src/model/objects.ts";
-import type { Observed, Plan } from "../../src/model/plan.ts";
-import { parsePrefix } from "../../src/model/prefix.ts";
-import { createNamespace, type Namespace } from "../support/netns.ts";
+import { procSys } from "../../src/kernel/sysctls.ts";
+import { fdbEntry, neighbour, type Obj, route, vxlanLink } from "../../src/model/objects.ts";
+import type { Observed } from "../../src/model/plan.ts";
 import { inside } from "../support/inside.ts";
-
-const owner: Owner = {
-  instance: "default",
-  devices: ["flannel.1", "flannel-v6.1"],
-  networks: [parsePrefix("10.5.0.0/16")!, parsePrefix("fd00:5::/48")!],
-  vnis: new Map([["flannel.1", 1], ["flannel-v6.1", 1]]),
-};
-
-const spec: VxlanSpec = {
-  name: "flannel.1",
-  alias: "denim:default",
-  vni: 1,
-  lower: "eth0",
-  local: parseIp("192.168.77.1")!,
-  port: 8472,
-  learning: false,
-  gbp: false,
-  mtu: 1450,
-  mac: "02:00:00:00:00:01",
-};
-const spec6: VxlanSpec = { ...spec, name: "flannel-v6.1", local: parseIp("fd77::1")!, mtu: 1430 };
-
-const ip = (text: string) => parseIp(text)!;
-const peerMac = (n: number) => `02:00:00:00:01:0${n}`;
-
-/** What one peer, number 1 to 9, needs through the tunnel. */
-function peer(n: number): Obj[] {
-  const destination = parsePrefix(`10.5.${n}.0/24`)!;
-  return [
-    neighbour("flannel.1", destination.ip, peerMac(n)),
-    fdbEntry("flannel.1", peerMac(n), ip(`192.168.77.${n + 100}`)),
-    route({ destination, gateway: destination.ip, device: "flannel.1", onlink: true }),
-  ];
-}
-
-function peer6(n: number): Obj[] {
-  const destination = parsePrefix(`fd00:5:0:${n}::/64`)!;
-  return [
-    neighbour("flannel-v6.1", destination.ip, peerMac(n)),
-    fdbEntry("flannel-v6.1", peerMac(n), ip(`fd77::10${n}`)),
-    route({ destination, gateway: destination.ip, device: "flannel-v6.1", onlink: true }),
-  ];
-}
-
-const base: Obj[] = [
-  vxlanLink(spec),
-  sysctl("net/ipv6/conf/flannel.1/accept_ra", "0", "flannel.1"),
-  address("flannel.1", ip("10.5.72.0"), 32),
-];
-const base6: Obj[] = [
-  vxlanLink(spec6),
-  sysctl("net/ipv6/conf/flannel-v6.1/accept_ra", "0", "flannel-v6.1"),
-  address("flannel-v6.1", ip("fd00:5:0:72::"), 128),
-];
-const everything: Obj[] = [...base, ...base6, ...peer(1), ...peer(2), ...peer6(1), ...peer6(2)];
-
-/** One host: its namespace and the kernel seen through our drivers. */
-class Host {
-  constructor(readonly place: Namespace, readonly kernel: Kernel) {}
-
-  read(as: Owner = owner): Promise<Observed[]> {
-    return this.kernel.read(as, { network: true, firewall: false });
-  }
-
-  async find(kind: Obj["kind"], key: string, as: Owner = owner): Promise<Observed | undefined> {
-    return (await this.read(as)).find((object) => object.kind === kind && object.key === key);
-  }
-
-  async plan(desired: readonly Obj[], as: Owner = owner): Promise<Plan> {
-    return diff(desired, await this.read(as), { rules: this.kernel.rules, mayDelete: () => true });
-  }
-
-  /** Plans and applies; all must take effect, and nothing may be left to do. Gives what was done. */
-  async settle(desired: readonly Obj[]): Promise<string[]> {
-    const { operations } = await this.plan(desired);
-    const outcomes = await this.kernel.apply(operations);
-    assertEquals(outcomes.flatMap(({ error }) => error ?? []), []);
-    assertEquals((await this.plan(desired)).operations, []);
-    return operations.map(({ verb, object }) => `${verb} ${object.kind} ${object.key}`);
-  }
-
-  async error(operation: Parameters<Kernel["apply"]>[0][number]): Promise<string | null> {
-    return (await this.kernel.apply([operation]))[0]!.error;
-  }
-
-  async index(device: string): Promise<number> {
-    const [link] = await this.place.json<{ ifindex: number }[]>("ip", "-j", "link", "show", device);
-    return link!.ifindex;
-  }
-}
-
-/** For all tests: closing a netlink socket waits for its calls, so the library has to outlive it. */
-const library = loadLibrary();
-let serial = 0;
-
-function driverTest(name: string, test: (host: Host) => Promise<void>): void {
-  Deno.test(name, async () => {
-    await using place = await createNamespace(`kd-${Deno.pid}-${serial++}`);
-    await place.sh(`
-      ip link set lo up
-      ip link add eth0 type veth peer name peer0
-      ip link set peer0 up
-      ip addr add 192.168.77.1/24 dev eth0
-      ip -6 addr add fd77::1/64 dev eth0 nodad
-      ip link set eth0 up`);
-    const netlink = inside(place.pid, () => openNetlink(library));
-    using kernel = openKernel({ netlink, firewall: [], sysctls: sysctlsIn(place) });
-    await test(new Host(place, kernel));
-  });
-}
-
-/** /proc/sys shows the namespace of whoever opens it. */
-function sysctlsIn(place: Namespace): SysctlAccess {
-  return {
-    read: async (name) => {
-      const { code, stdout } = await place.output(["cat", `/proc/sys/${name}`]);
-      return code === 0 ? stdout.trimEnd() : null;
-    },
-    write: async (name, value) =>
-      void await place.run(["dd", "status=none", `of=/proc/sys/${name}`], { input: value }),
-  };
-}
-
-const prefix = (text: string) => parsePrefix(text)!;
-const throughTunnel = (text: string) =>
-  route({ destination: prefix(text), gateway: prefix(text).ip, device: "flannel.1", onlink: true });
+import {
+  base,
+  base6,
+  driverTest,
+  everything,
+  ip,
+  owner,
+  peer,
+  peer6,
+  peerMac,
+  prefix,
+  spec,
+  throughTunnel,
+} from "../support/kernel_host.ts";
 
 driverTest("every kind is made, reads back as wanted, and goes again", async (host) => {
   assertEquals((await host.settle(everything)).length, everything.length);
@@ -278,118 +141,6 @@ driverTest("a changed peer is replaced in place", async (host) => {
   ]);
 });
 
-driverTest("what upstream left is adopted in place and gets our marks", async (host) => {
-  await host.place.sh(`
-    ip link add flannel.1 address 02:00:00:00:00:01 mtu 1450 type vxlan id 1 dev eth0 local 192.168.77.1 dstport 8472 nolearning
-    ip addr add 10.5.72.0/32 dev flannel.1
-    ip link set flannel.1 up
-    ip neigh replace 10.5.1.0 dev flannel.1 lladdr ${peerMac(1)} nud permanent
-    bridge fdb replace ${peerMac(1)} dev flannel.1 dst 192.168.77.101 self permanent
-    ip route replace 10.5.1.0/24 via 10.5.1.0 dev flannel.1 onlink
-    ip route add 10.5.3.0/24 via 192.168.77.103`);
-  const standings = (await host.read()).map(({ kind, key, standing }) => `${standing} ${kind} ${key}`);
-  assertEquals(standings.sort(), [
-    "adoptable fdb flannel.1 02:00:00:00:01:01",
-    "adoptable link flannel.1",
-    "adoptable neighbour flannel.1 10.5.1.0",
-    "adoptable route 10.5.1.0/24",
-    "lookalike route 10.5.3.0/24",
-    "ours address flannel.1 10.5.72.0",
-    "ours sysctl net/ipv6/conf/flannel.1/accept_ra",
-  ]);
-  const index = await host.index("flannel.1");
-  const direct = route({
-    destination: prefix("10.5.3.0/24"),
-    gateway: ip("192.168.77.103"),
-    device: "eth0",
-    onlink: false,
-  });
-  assertEquals(await host.settle([...base, ...peer(1), direct]), [
-    "modify link flannel.1",
-    "modify sysctl net/ipv6/conf/flannel.1/accept_ra",
-    "modify neighbour flannel.1 10.5.1.0",
-    "modify route 10.5.1.0/24",
-    "modify route 10.5.3.0/24",
-  ]);
-  assertEquals(await host.index("flannel.1"), index);
-  assertEquals((await host.read()).filter((o) => o.standing !== "ours"), []);
-});
-
-driverTest("an administrator's route in the way stays", async (host) => {
-  await host.settle(base);
-  await host.place.sh(`
-    ip route add 10.5.1.0/24 via 192.168.77.99 proto static
-    ip -6 route add fd00:5:0:1::/64 via fd77::99 proto static`);
-  assertEquals((await host.find("route", "10.5.1.0/24"))?.standing, "foreign");
-  assertEquals((await host.find("route", "fd00:5:0:1::/64"))?.standing, "foreign");
-  const wanted = throughTunnel("10.5.1.0/24");
-  const { operations, blocked } = await host.plan([...base, wanted]);
-  assertEquals([operations, blocked.map(({ object }) => object)], [[], [wanted]]);
-  assertStringIncludes(
-    await host.error({ verb: "create", object: wanted }) ?? "",
-    "add route 10.5.1.0/24 via 10.5.1.0 dev flannel.1 onlink proto 85: something is there already (EEXIST)",
-  );
-  assertStringIncludes(
-    await host.place.run(["ip", "route"]),
-    "10.5.1.0/24 via 192.168.77.99 dev eth0 proto static",
-  );
-});
-
-driverTest(
-  "an administrator's neighbours and FDB entries on our device stay, learned ones give way",
-  async (host) => {
-    await host.settle(base);
-    await host.place.sh(`
-    ip neigh add 10.5.1.0 dev flannel.1 lladdr 02:00:00:00:09:09 nud permanent proto 99
-    ip neigh add 10.5.2.0 dev flannel.1 lladdr 02:00:00:00:09:09 nud stale
-    bridge fdb add ${peerMac(2)} dev flannel.1 dst 192.168.77.66 self dynamic
-    bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst 192.168.77.66 self permanent`);
-    assertEquals((await host.find("neighbour", "flannel.1 10.5.1.0"))?.standing, "foreign");
-    assertEquals(await host.find("neighbour", "flannel.1 10.5.2.0"), undefined);
-    assertEquals((await host.find("fdb", "flannel.1 00:00:00:00:00:00"))?.standing, "foreign");
-    assertMatch(
-      await host.error({ verb: "create", object: peer(1)[0]! }) ?? "",
-      /^add neighbour 10\.5\.1\.0 .*EEXIST/,
-    );
-    await host.settle([...base, ...peer(2)]);
-    const fdb = await host.place.run(["bridge", "fdb", "show", "dev", "flannel.1"]);
-    assertStringIncludes(fdb, "00:00:00:00:00:00 dst 192.168.77.66");
-  },
-);
-
-driverTest("the entries of a bridge that our device is a port of are another table", async (host) => {
-  await host.settle([...base, ...peer(1)]);
-  await host.place.sh("ip link add br0 type bridge; ip link set flannel.1 master br0");
-  assertStringIncludes(await host.place.run(["bridge", "fdb", "show", "dev", "flannel.1"]), "master br0");
-  const entries = (await host.read()).filter(({ kind }) => kind === "fdb");
-  assertEquals(entries.map(({ key, standing }) => `${standing} ${key}`), [`ours flannel.1 ${peerMac(1)}`]);
-});
-
-driverTest("addresses of others on our device are not seen; a wrong length is put right", async (host) => {
-  await host.settle(base);
-  await host.place.sh(`
-    ip addr add 172.16.9.9/32 dev flannel.1
-    ip addr add 10.5.60.0/32 dev flannel.1
-    ip addr add 10.5.72.0/16 dev flannel.1`);
-  assertEquals((await host.settle(base)).sort(), [
-    "delete address flannel.1 10.5.60.0",
-    "delete address flannel.1 10.5.72.0/16",
-  ]);
-  assertStringIncludes(await host.place.run(["ip", "addr", "show", "flannel.1"]), "172.16.9.9/32");
-  await host.place.sh("ip addr del 10.5.72.0/32 dev flannel.1; ip addr add 10.5.72.0/16 dev flannel.1");
-  assertEquals(await host.settle(base), ["recreate address flannel.1 10.5.72.0"]);
-  await host.place.sh(`
-    ip addr del 10.5.72.0/32 dev flannel.1
-    ip addr add 10.5.72.0/16 dev flannel.1
-    ip addr add 10.5.72.0/32 dev flannel.1`);
-  assertEquals(await host.settle(base), ["delete address flannel.1 10.5.72.0/16"]);
-  await host.settle([...base, ...base6]);
-  await host.place.sh(
-    "ip addr del fd00:5:0:72::/128 dev flannel-v6.1; ip addr add fd00:5:0:72::/64 dev flannel-v6.1 nodad",
-  );
-  assertEquals(await host.settle([...base, ...base6]), ["recreate address flannel-v6.1 fd00:5:0:72::"]);
-});
-
 driverTest(
   "of several routes to one subnet the plain key is the one that the kernel collides with",
   async (host) => {
@@ -419,40 +170,6 @@ driverTest(
     );
   },
 );
-
-driverTest("a second daemon's objects are not ours", async (host) => {
-  await host.settle([...base, ...peer(1)]);
-  const second: Owner = {
-    instance: "second",
-    devices: ["flannel.1"],
-    networks: [prefix("10.6.0.0/16")],
-    vnis: new Map([["flannel.1", 1]]),
-  };
-  const seen = await host.read(second);
-  assertEquals(seen.map(({ kind, key, standing }) => `${standing} ${kind} ${key}`), [
-    "foreign link flannel.1",
-  ]);
-  const elsewhere: Owner = { ...second, devices: ["flannel.2"], vnis: new Map([["flannel.2", 2]]) };
-  assertEquals((await host.read(elsewhere)).map(({ kind }) => kind), ["sysctl"]);
-});
-
-driverTest("a device of ours under a name that is no longer wanted is found by its alias", async (host) => {
-  await host.settle([...base, ...peer(1)]);
-  const renamed: Owner = { ...owner, devices: ["flannel.9"], vnis: new Map([["flannel.9", 9]]) };
-  const seen = await host.read(renamed);
-  assertEquals(seen.map(({ kind, key }) => `${kind} ${key}`), [
-    "link flannel.1",
-    "sysctl net/ipv6/conf/flannel.1/accept_ra",
-    "route 10.5.1.0/24",
-  ]);
-});
-
-driverTest("a device of another type under our name is foreign and stays", async (host) => {
-  await host.place.run(["ip", "link", "add", "flannel.1", "type", "bridge"]);
-  const { operations, blocked } = await host.plan([...base, ...peer(1)]);
-  assertEquals(operations, []);
-  assertEquals(blocked.length, base.length + 3);
-});
 
 driverTest("a failure stops nothing else; deleting what is gone succeeds", async (host) => {
   await host.settle([...base, ...peer(1), ...peer(2)]);
