@@ -2,7 +2,7 @@
  * The command line: a table of verbs. No verb (no word, or a first word that starts with a dash) runs the daemon, so that
  * this is a drop-in flanneld.
  */
-import { Failure } from "./src/model/errors.ts";
+import { Failure, LeaseLost } from "./src/model/errors.ts";
 import { usage } from "./src/cli/help.ts";
 import type { DaemonOptions } from "./src/cli/options.ts";
 import { CommandLineError } from "./src/cli/parse_args.ts";
@@ -70,7 +70,7 @@ function report(error: unknown): number {
   }
   io.err(`${error.message}\n`);
   if (!wantsUpstreamExitCodes({ args: Deno.args, environment: io.environment })) return error.exitCode;
-  return error instanceof CommandLineError ? 0 : 1;
+  return error instanceof CommandLineError || error instanceof LeaseLost ? 0 : 1;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args[0]).catch(report));

@@ -1,4 +1,5 @@
 /** Joins an overlay, shows who else is there, and leaves. `deno run -A docs/examples/join.ts DATABASE INTERFACE` */
+// deno-lint-ignore-file no-console -- a program that speaks to a terminal
 import { describeSubnets, formatIp, join } from "../../mod.ts";
 
 const [database = "leases.db", iface = "eth0"] = Deno.args;

@@ -8,7 +8,7 @@
  * - What the watch says of our key is only a hint to go and look; the store's own answer decides.
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
-import { Failure, messageOf } from "../model/errors.ts";
+import { Failure, LeaseLost, messageOf } from "../model/errors.ts";
 import { formatIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, type LeaseRecord, sameSubnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
@@ -72,7 +72,7 @@ export class LeaseKeeper {
     this.#trigger.ring();
   }
 
-  /** Runs until aborted, or throws Failure where a lost lease ends the run. */
+  /** Runs until aborted, or throws LeaseLost where a lost lease ends the run. */
   async run(signal: AbortSignal): Promise<void> {
     this.#announce();
     while (!signal.aborted) {
@@ -124,7 +124,7 @@ export class LeaseKeeper {
       this.#options.log.warn(`our lease ${subnets} is gone from the store; taking the same subnet again`);
     } else if (owner !== ownIp) {
       if (this.#options.onLost === "exit") {
-        throw new Failure(
+        throw new LeaseLost(
           `Lease has been revoked. Shutting down daemon. Keep lease "${subnets}": it belongs to ${owner} now; start again to get another subnet`,
         );
       }

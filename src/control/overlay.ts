@@ -28,9 +28,12 @@ import { obstacles, Reconciler, type Round, type Wanted } from "./reconciler.ts"
 import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
 import { SubnetFileWriter } from "./subnet_file_writer.ts";
 import { orAborted, runTasks } from "./tasks.ts";
+import { Throttle } from "./throttle.ts";
 
 /** How often everything is read back without any event, with up to a quarter of jitter. */
 const FULL_READ_MS = 60_000;
+/** Where others change the firewall all the time (kube-proxy), it is read back at most this often. */
+const FIREWALL_PAUSE_MS = 1_000;
 
 export class Overlay {
   readonly #options: OverlayOptions;
@@ -47,6 +50,9 @@ export class Overlay {
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
   #unfit: string | null = null;
   #refusals = new Set<string>();
+  #underlayStale = false;
+  #underlayTrouble: string | null = null;
+  readonly #firewallEvents: Throttle;
 
   /** Waits for a configuration and takes a lease. @throws Failure as `start` does */
   static async start(options: OverlayOptions, ports: OverlayPorts, signal: AbortSignal): Promise<Overlay> {
@@ -74,6 +80,11 @@ export class Overlay {
       finished: (round) => this.#finished(round),
     });
     this.#file = new SubnetFileWriter(ports);
+    this.#firewallEvents = new Throttle(
+      ports.clock,
+      FIREWALL_PAUSE_MS,
+      () => this.#reconciler.request({ firewall: true }),
+    );
   }
 
   get lease(): Lease {
@@ -121,6 +132,7 @@ export class Overlay {
       (s) => this.#keeper.run(s),
       (s) => this.#reconciler.run(s),
       (s) => this.#file.run(s),
+      (s) => this.#firewallEvents.run(s),
       (s) => this.#every(FULL_READ_MS, () => this.#reconsider({ network: true, firewall: true }), s),
       (s) =>
         this.#every(this.#options.firewallPeriodMs, () => this.#reconciler.request({ firewall: true }), s),
@@ -157,8 +169,9 @@ export class Overlay {
 
   async #watchKernel(signal: AbortSignal): Promise<void> {
     for await (const event of this.#ports.kernel.events(signal)) {
-      if (concerns(event, ["link", "address", "route"])) await this.#underlayChanged();
-      this.#reconciler.request({ network: !onlyFirewall(event), firewall: concerns(event, ["chain"]) });
+      if (concerns(event, ["link", "address", "route"])) this.#underlayStale = true;
+      if (!onlyFirewall(event)) this.#reconciler.request({ network: true });
+      if (concerns(event, ["chain"])) this.#firewallEvents.pass();
     }
   }
 
@@ -207,11 +220,15 @@ export class Overlay {
     } does not fit it; stop this daemon, remove its lease and start it again to move`;
   }
 
-  async #underlayChanged(): Promise<void> {
+  /** Looks at the underlay again where events said that it may have changed; once per round, however many they were. */
+  async #followUnderlay(): Promise<void> {
+    if (!this.#underlayStale) return;
+    this.#underlayStale = false;
     this.#started.routes.forget();
     const { log, chooseUnderlay } = this.#ports;
     try {
       const chosen = await chooseUnderlay(this.#self.network);
+      this.#underlayTrouble = null;
       const changes = underlayChanges(this.#self, chosen);
       if (changes.length === 0) return;
       log.warn(`the underlay has changed (${changes.join(", ")}); following it`);
@@ -219,9 +236,11 @@ export class Overlay {
       const underlay = { ...device, route: this.#self.underlay.route };
       await this.#become({ ...this.#self, publicIp, publicIpv6, underlay });
     } catch (error) {
-      log.debug(
-        `choose the external interface again: ${messageOf(error)}; keeping ${this.#self.underlay.device}`,
-      );
+      const text = `follow the underlay: ${
+        messageOf(error)
+      }; keeping ${this.#self.underlay.device} as it was`;
+      if (text !== this.#underlayTrouble) log.warn(text);
+      this.#underlayTrouble = text;
     }
   }
 
@@ -245,6 +264,7 @@ export class Overlay {
   }
 
   async #wanted(): Promise<Wanted> {
+    await this.#followUnderlay();
     const leases = this.#view.leases();
     if (this.#backend.usesUnderlayRoutes(this.#self.network.backend)) {
       const publicIps = leases.flatMap((lease) =>
@@ -288,7 +308,7 @@ export class Overlay {
   #finished(round: Round): void {
     if (round.scope.network) this.#rounds.network = round;
     if (round.scope.firewall) this.#rounds.firewall = round;
-    if (!round.inSync || this.#self.subnets === null || this.#rounds.firewall === null) return;
+    if (!round.inSync || this.#self.subnets === null) return;
     const base = [...this.#desired.objects].filter((o) =>
       ["link", "address", "chain", "jump"].includes(o.kind)
     );
@@ -302,7 +322,7 @@ export class Overlay {
   }
 
   #reconsider(scope: { network: boolean; firewall: boolean }): void {
-    this.#started.routes.forget();
+    this.#underlayStale = true;
     this.#file.check();
     this.#reconciler.request(scope);
   }

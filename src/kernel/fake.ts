@@ -75,13 +75,13 @@ export class FakeKernel implements Kernel {
   put(object: Obj, standing: Standing = "ours"): void {
     this.#foreign.set(`${object.kind} ${object.key}`, standing);
     this.#table.replace(object);
-    this.emit(new Set([object.kind]));
+    this.emit(new Set([announced(object.kind)]));
   }
 
   /** An administrator removes something. Tells listeners. */
   remove(kind: Kind, key: string): void {
     this.#table.remove(kind, key);
-    this.emit(new Set([kind]));
+    this.emit(new Set([announced(kind)]));
   }
 
   /** Tells listeners that something changed, true or not. */
@@ -205,4 +205,9 @@ class Listener {
       if (kinds.size > 0 && !signal.aborted) yield { kinds };
     }
   }
+}
+
+/** The kind of the event that a change of this kind causes: nftables announces chains and jumps alike. */
+function announced(kind: Kind): Kind {
+  return isFirewall(kind) ? "chain" : kind;
 }

@@ -18,6 +18,11 @@ export class UsageError extends Failure {
   override readonly exitCode = 2;
 }
 
+/** Our lease became another host's, and the daemon was told to end then (`--on-lease-lost=exit`): exit code 1. */
+export class LeaseLost extends Failure {
+  override readonly name = "LeaseLost";
+}
+
 /** The text of anything thrown, for a log line: the message of an Error, otherwise its string form. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
