@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { launch, launchReady } from "../support/daemon.ts";
-import { EtcdCluster } from "../support/etcd_cluster.ts";
+import { HostEtcd } from "../support/host_etcd.ts";
 import { NotifySocket } from "../support/notify_socket.ts";
 import { pause, poll } from "../support/process.ts";
 import { type Host, scenario, type Topology } from "../support/topology.ts";
@@ -16,12 +16,12 @@ const CONFIG = JSON.stringify({ Network: "10.1.0.0/16", Backend: { Type: "vxlan"
 /** Long enough to see a message that is repeated every second. */
 const QUIET = 2500;
 
-type Flags = Parameters<EtcdCluster["flags"]>[0];
+type Flags = Parameters<HostEtcd["flags"]>[0];
 
 /** What is wrong, and what the one message must name. All of these are the user's to mend, so the daemon ends. */
 const refusals: Record<
   string,
-  { flags: (etcd: EtcdCluster, net: Topology) => Promise<Flags>; says: RegExp }
+  { flags: (etcd: HostEtcd, net: Topology) => Promise<Flags>; says: RegExp }
 > = {
   "a CA that did not sign etcd's certificate": {
     flags: async (etcd) => ({ ca: (await etcd.stranger()).ca }),
@@ -58,7 +58,7 @@ const refusals: Record<
 
 for (const [what, { flags, says }] of Object.entries(refusals)) {
   scenario(`bad etcd: ${what} ends it with 1`, { hosts: 1 }, async (net) => {
-    const etcd = await EtcdCluster.start(net);
+    const etcd = await HostEtcd.start(net);
     await etcd.ctl("put", `${PREFIX}/config`, CONFIG);
     const daemon = launch(net.host(1), etcd.flags(await flags(etcd, net)));
     assertEquals(await daemon.ended(30_000), 1);
@@ -69,7 +69,7 @@ for (const [what, { flags, says }] of Object.entries(refusals)) {
 
 scenario("bad etcd: no etcd at start is said once, and waited for", { hosts: 1 }, async (net) => {
   const [host] = net.hosts as [Host];
-  const etcd = await EtcdCluster.start(net);
+  const etcd = await HostEtcd.start(net);
   await etcd.ctl("put", `${PREFIX}/config`, CONFIG);
   await etcd.kill(1);
   const socket = await NotifySocket.listen(host, "/run/notify");
@@ -83,7 +83,7 @@ scenario("bad etcd: no etcd at start is said once, and waited for", { hosts: 1 }
 });
 
 scenario("bad etcd: malformed keys and records of others harm nobody", { hosts: 2 }, async (net) => {
-  const etcd = await EtcdCluster.start(net, [1]);
+  const etcd = await HostEtcd.start(net, [1]);
   await etcd.ctl("put", `${PREFIX}/config`, CONFIG);
   const rubbish = {
     "zzz": "{}",

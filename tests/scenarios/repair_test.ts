@@ -9,7 +9,7 @@
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { launchReady, subnetEnv } from "../support/daemon.ts";
-import { EtcdCluster } from "../support/etcd_cluster.ts";
+import { HostEtcd } from "../support/host_etcd.ts";
 import { CONFIG, containerOn, linkOf, sqliteArgs, standing } from "../support/overlay.ts";
 import { poll, type Process, say } from "../support/process.ts";
 import { type Host, scenario } from "../support/topology.ts";
@@ -103,7 +103,7 @@ scenario(
   { hosts: 1 },
   async (net) => {
     const [host] = net.hosts as [Host];
-    const etcd = await EtcdCluster.start(net);
+    const etcd = await HostEtcd.start(net);
     await etcd.ctl("put", "/coreos.com/network/config", JSON.stringify(CONFIG));
     const vanishing = "/coreos.com/network/subnets/10.1.50.0-24";
     await etcd.ctl("put", vanishing, peerRecord("192.168.64.50", "02:00:00:00:00:50"));

@@ -16,7 +16,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { health, launchReady, subnetEnv } from "../support/daemon.ts";
 import { type Container, Docker, dockerOptions } from "../support/docker.ts";
-import { EtcdCluster } from "../support/etcd_cluster.ts";
+import { HostEtcd } from "../support/host_etcd.ts";
 import { reachable, sourceSeen, startPing, transfer, unreachablePairs } from "../support/traffic.ts";
 import { linkOf } from "../support/overlay.ts";
 import { type Process, say } from "../support/process.ts";
@@ -43,7 +43,7 @@ export const hostGw: Expected = { type: "host-gw", mtu: 1500, data: () => Promis
 /** Registers the test. */
 export function tutorial(expected: Expected): void {
   scenario(`tutorial with ${expected.type}: containers of three hosts`, { hosts: 3 }, async (net) => {
-    const etcd = await EtcdCluster.start(net);
+    const etcd = await HostEtcd.start(net);
     await etcd.ctl("put", `${PREFIX}/config`, JSON.stringify(config(expected.type)));
     const daemons = await Promise.all(
       net.hosts.map((host) => launchReady(host, [...etcd.flags(), "-ip-masq", "-healthz-port", "300"])),
@@ -81,7 +81,7 @@ async function checkFiles(hosts: readonly Host[], expected: Expected): Promise<v
 }
 
 /** The keys and values are upstream's, member for member. */
-async function checkRecords(etcd: EtcdCluster, hosts: readonly Host[], expected: Expected): Promise<void> {
+async function checkRecords(etcd: HostEtcd, hosts: readonly Host[], expected: Expected): Promise<void> {
   const listing = (await etcd.ctl("get", "--prefix", `${PREFIX}/subnets`)).trim().split("\n");
   assertEquals(listing.length, 2 * hosts.length);
   for (const host of hosts) {
@@ -130,7 +130,7 @@ async function checkTraffic(net: Topology, containers: readonly Container[]): Pr
 }
 
 /** A member dies by kill -9 and comes back, under traffic. */
-async function loseMember(etcd: EtcdCluster, [c1, c2]: readonly Container[]): Promise<void> {
+async function loseMember(etcd: HostEtcd, [c1, c2]: readonly Container[]): Promise<void> {
   const ping = startPing(c1!, c2!.address, 10);
   await ping.answers(50);
   await etcd.kill(2);
