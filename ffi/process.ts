@@ -25,8 +25,16 @@ export function bootTime(library: Library): number {
   return Number(library.symbols.denim_boot_time()) / 1e6;
 }
 
-/** SIGUSR1 does nothing from now on: it would open V8's inspector, and with it everything, on 127.0.0.1:9229. */
+/**
+ * SIGUSR1 does nothing from now on: it would open V8's inspector, and with it everything, on 127.0.0.1:9229.
+ *
+ * Deno installs its handler half a second after the start, which would undo ours, but only once per process: a listener of
+ * our own makes it do so before.
+ */
 export function ignoreInspectorSignal(library: Library): void {
+  const nothing = () => {};
+  Deno.addSignalListener("SIGUSR1", nothing);
+  Deno.removeSignalListener("SIGUSR1", nothing);
   const result = library.symbols.denim_ignore_inspector_signal();
   if (result < 0) throw new Failure(`ignore SIGUSR1: ${describeErrno(result)}`);
 }

@@ -184,7 +184,7 @@ DENIM_EXPORT int32_t denim_notify(const char *address, uint32_t address_length, 
 
 /* CLOCK_BOOTTIME in nanoseconds: monotonic, suspend included. */
 DENIM_EXPORT int64_t denim_boot_time(void);
-/* From now on SIGUSR1 does nothing: it would make V8 open its inspector on a TCP port. */
+/* From now on SIGUSR1 does nothing, until somebody installs another handler: it would open V8's inspector on a TCP port. */
 DENIM_EXPORT int32_t denim_ignore_inspector_signal(void);
 /*
  * Takes the lock `name`, an abstract socket of this network namespace: a descriptor that holds it until closed, by whatever

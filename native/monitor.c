@@ -215,6 +215,8 @@ static int start_thread(struct denim_monitor *monitor)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	result = -pthread_create(&monitor->thread, NULL, run, monitor);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result == 0)
+		pthread_setname_np(monitor->thread, "denim-monitor");
 	return result;
 }
 

@@ -18,11 +18,18 @@ int64_t denim_boot_time(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Stays mapped for good: the library is linked with -z nodelete. */
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+/* A handler and not SIG_IGN, which child processes would inherit: a shell cannot trap a signal that was ignored before it. */
 int32_t denim_ignore_inspector_signal(void)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
 
-	return sigaction(SIGUSR1, &ignore, NULL) < 0 ? -errno : 0;
+	return sigaction(SIGUSR1, &action, NULL) < 0 ? -errno : 0;
 }
 
 int32_t denim_lock(const char *name, uint32_t name_length)

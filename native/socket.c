@@ -49,6 +49,7 @@ static int prepare(struct denim_netlink *nl)
 	if (getsockname(nl->fd, (struct sockaddr *)&address, &length) < 0)
 		return -errno;
 	nl->port = address.nl_pid;
+	nl->sequence = 1; /* 0 marks what nobody asked for */
 	return 0;
 }
 
