@@ -18,6 +18,7 @@ export class LinkCredentials extends ChannelCredentials {
   readonly #tls: SecureContext | null;
   readonly #host: string;
   readonly #sockets = new Set<Socket>();
+  #closed = false;
   /** True once a TLS handshake has succeeded: what fails later is not about the server's certificate. */
   handshaken = false;
 
@@ -31,8 +32,9 @@ export class LinkCredentials extends ChannelCredentials {
     this.#host = host;
   }
 
-  /** Ends every connection. */
+  /** Ends every connection, and every later one: a closed channel that has failed to connect tries once more. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(Array.from(this.#sockets, (socket) => ended(socket)));
   }
 
@@ -52,6 +54,7 @@ export class LinkCredentials extends ChannelCredentials {
     return {
       connect: async (socket) => {
         this.#keep(socket);
+        if (this.#closed) throw new Error("Connection dropped");
         return this.#tls === null ? { socket, secure: false } : await this.#secure(socket, this.#tls);
       },
       waitForReady: () => Promise.resolve(),
@@ -81,6 +84,7 @@ export class LinkCredentials extends ChannelCredentials {
   }
 
   #keep(socket: Socket): void {
+    if (this.#closed) socket.destroy();
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
   }

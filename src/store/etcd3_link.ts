@@ -47,6 +47,9 @@ const CHANNEL_OPTIONS = {
   // A link has its own connection, never one that an earlier link has left behind.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_retries": 0,
+  // When to try again is not the channel's to decide; this is only how long its timer outlives it.
+  "grpc.initial_reconnect_backoff_ms": 50,
+  "grpc.max_reconnect_backoff_ms": 50,
 };
 
 type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;

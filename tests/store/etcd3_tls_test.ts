@@ -1,0 +1,215 @@
+/** TLS between the store and a real etcd whose certificates carry addresses only, as users' certificates do. */
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { Failure, UsageError } from "../../src/model/errors.ts";
+import { type EtcdStoreFlags, openEtcdStore } from "../../src/store/etcd3.ts";
+import type { ConfigReading } from "../../src/store/store.ts";
+import { Authority, type Identity } from "../support/certs.ts";
+import { EtcdCluster, fastDirectory } from "../support/etcd.ts";
+import { etcdTest, flags, recordingLog } from "./etcd3_harness.ts";
+import { claim, isPut, keyOf, Reader, soon, value, watch } from "./harness.ts";
+
+const KEY = "/coreos.com/network/config";
+const CONFIG = '{"Network": "10.3.0.0/16"}';
+
+let directory: string;
+let ca: Authority;
+let stranger: Authority;
+let server: Identity;
+let client: Identity;
+/** Asks nobody for a certificate. */
+let open: EtcdCluster;
+/** Asks its clients for one. */
+let mutual: EtcdCluster;
+
+Deno.test.beforeAll(async () => {
+  directory = await fastDirectory();
+  ca = await Authority.create(directory);
+  stranger = await Authority.create(directory, "stranger-ca");
+  server = await ca.sign("server", { ips: ["127.0.0.1"] });
+  client = await ca.sign("client", { server: false });
+  open = await EtcdCluster.start({ tls: server });
+  mutual = await EtcdCluster.start({ tls: server, clientCa: ca.cert, client });
+  for (const etcd of [open, mutual]) await etcd.ctl("put", KEY, CONFIG);
+});
+
+Deno.test.afterAll(async () => {
+  await open[Symbol.asyncDispose]();
+  await mutual[Symbol.asyncDispose]();
+  await Deno.remove(directory, { recursive: true });
+});
+
+function test(name: string, fn: () => Promise<void>): void {
+  etcdTest(`etcd3 tls: ${name}`, fn);
+}
+
+/** What the first try to read the configuration gives. */
+async function firstReading(endpoints: string, other: Partial<EtcdStoreFlags>): Promise<ConfigReading> {
+  await using store = await openEtcdStore(flags(endpoints, other));
+  await using readings = new Reader((signal) => store.watchConfig(signal));
+  return await readings.until("a reading", () => true);
+}
+
+async function refusal(endpoints: string, other: Partial<EtcdStoreFlags>, says: RegExp): Promise<void> {
+  const reading = await firstReading(endpoints, other);
+  assert(reading.type === "problem", Deno.inspect(reading));
+  assertMatch(reading.error, says);
+  assertEquals(reading.refused, true);
+  await using store = await openEtcdStore(flags(endpoints, other));
+  const failure = await assertRejects(() => store.acquire(claim("192.168.0.1"), soon()), Failure);
+  assertMatch(failure.message, says);
+}
+
+test("an authority alone is enough where etcd asks for no certificate", async () => {
+  assertEquals((await firstReading(open.endpoints, { cafile: ca.cert })).type, "config");
+});
+
+test("both sides show certificates, on addresses: acquire, watch, renew", async () => {
+  const paths = { cafile: ca.cert, certfile: client.cert, keyfile: client.key };
+  await using store = await openEtcdStore(flags(mutual.endpoints, paths));
+  await using events = watch(store);
+  const lease = await store.acquire(claim("192.168.0.1"), soon());
+  await events.until("our lease", isPut(keyOf(lease)));
+  assert(!("lost" in await store.renew(lease)));
+  const text = await mutual.ctl("get", "--print-value-only", `/coreos.com/network/subnets/${keyOf(lease)}`);
+  assertEquals(text, `${value("192.168.0.1")}\n`);
+});
+
+test("the system's authorities serve where none is given", async () => {
+  Deno.env.set("SSL_CERT_FILE", ca.cert);
+  try {
+    assertEquals((await firstReading(open.endpoints, {})).type, "config");
+  } finally {
+    Deno.env.delete("SSL_CERT_FILE");
+  }
+});
+
+test("host and port without a scheme use TLS where TLS files are given", async () => {
+  const bare = open.endpoints.replace("https://", "");
+  assertEquals((await firstReading(bare, { cafile: ca.cert })).type, "config");
+});
+
+test("a server of an unknown authority is refused", async () => {
+  const says =
+    /^connect to etcd "https:\/\/127\.0\.0\.1:\d+": .*signed by unknown authority; .*-etcd-cafile$/;
+  await refusal(open.endpoints, { cafile: stranger.cert }, says);
+  await refusal(open.endpoints, {}, says);
+});
+
+test("a server whose certificate is for another address is refused", async () => {
+  await using etcd = await EtcdCluster.start({ tls: await ca.sign("other", { ips: ["127.0.0.2"] }) });
+  await refusal(etcd.endpoints, { cafile: ca.cert }, /certificate is not valid for "127\.0\.0\.1"; /);
+});
+
+test("a server is known by its name too, and not by another's", async () => {
+  await using etcd = await EtcdCluster.start({ tls: await ca.sign("named", { names: ["localhost"] }) });
+  const named = etcd.endpoints.replace("127.0.0.1", "localhost");
+  await etcd.ctl(`--endpoints=${named}`, "put", KEY, CONFIG);
+  assertEquals((await firstReading(named, { cafile: ca.cert })).type, "config");
+  await refusal(etcd.endpoints, { cafile: ca.cert }, /not valid for "127\.0\.0\.1"/);
+});
+
+test("a server whose certificate has expired is refused", async () => {
+  const expired = await ca.sign("expired", { ips: ["127.0.0.1"], expired: true });
+  await using etcd = await EtcdCluster.start({ tls: expired });
+  await refusal(etcd.endpoints, { cafile: ca.cert }, /has expired; /);
+});
+
+test("without the client certificate that etcd asks for, or with a stranger's, we are told so", async () => {
+  const says = /client certificate that it trusts; give -etcd-certfile and -etcd-keyfile/;
+  await refusal(mutual.endpoints, { cafile: ca.cert }, says);
+  const other = await stranger.sign("stranger", { server: false });
+  await refusal(mutual.endpoints, { cafile: ca.cert, certfile: other.cert, keyfile: other.key }, says);
+});
+
+test("https never becomes http, nor http https", async () => {
+  await using plain = await EtcdCluster.start();
+  await plain.ctl("put", KEY, CONFIG);
+  const asTls = await firstReading(plain.endpoints.replace("http:", "https:"), { cafile: ca.cert });
+  assert(asTls.type === "problem");
+  assertStringIncludes(asTls.error, "the server does not speak TLS");
+  const asPlain = await firstReading(open.endpoints.replace("https:", "http:"), { cafile: ca.cert });
+  assert(asPlain.type === "problem");
+  assertStringIncludes(asPlain.error, "if etcd uses TLS, write https://");
+});
+
+test("a list may mix http and https; each endpoint counts by itself", async () => {
+  const nobody = "http://127.0.0.1:1";
+  for (const list of [`${nobody}, ${open.endpoints}`, `${open.endpoints} ,${nobody}`]) {
+    assertEquals((await firstReading(list, { cafile: ca.cert })).type, "config");
+  }
+});
+
+test("a renewed client certificate is used without a restart", async () => {
+  const [certfile, keyfile] = [`${directory}/rotated.pem`, `${directory}/rotated.key`];
+  const install = async ({ cert, key }: Identity) => {
+    await Deno.copyFile(cert, certfile);
+    await Deno.copyFile(key, keyfile);
+  };
+  await install(await stranger.sign("rotated-old", { server: false }));
+  await using store = await openEtcdStore(flags(mutual.endpoints, { cafile: ca.cert, certfile, keyfile }));
+  await using readings = new Reader((signal) => store.watchConfig(signal));
+  await readings.until("a refusal", ({ type }) => type === "problem");
+  await install(client);
+  await readings.until("the configuration", ({ type }) => type === "config");
+});
+
+test("files that become unreadable leave the last good ones in use", async () => {
+  await using etcd = await EtcdCluster.start({ tls: server });
+  await etcd.ctl("put", KEY, CONFIG);
+  const cafile = `${directory}/vanishing.pem`;
+  await Deno.copyFile(ca.cert, cafile);
+  const lines: string[] = [];
+  await using store = await openEtcdStore(flags(etcd.endpoints, { cafile, log: recordingLog(lines) }));
+  await using events = watch(store);
+  await events.until("a snapshot", ({ type }) => type === "snapshot");
+  await Deno.remove(cafile);
+  await etcd.members[0]!.kill();
+  await events.until("the outage", ({ type }) => type === "outage");
+  etcd.members[0]!.launch();
+  await events.until("the end of the outage", ({ type }) => type === "recovered");
+  const warnings = lines.filter((line) => line.includes(cafile));
+  assertEquals(warnings.length, 1, lines.join("\n"));
+  assertMatch(warnings[0]!, /no such file or directory.*stay in use/);
+});
+
+test("files that can't be used are named at once, with flag and path", async () => {
+  const path = (name: string) => `${directory}/${name}`;
+  await Deno.writeTextFile(path("empty.pem"), "");
+  const opening = (other: Partial<EtcdStoreFlags>) => () => openEtcdStore(flags(open.endpoints, other));
+  const pair = { certfile: client.cert, keyfile: client.key };
+  const cases: [Partial<EtcdStoreFlags>, string][] = [
+    [{ cafile: path("absent") }, `read -etcd-cafile "${path("absent")}": no such file or directory`],
+    [{ cafile: path("empty.pem") }, `read -etcd-cafile "${path("empty.pem")}": no certificate in it`],
+    [{ cafile: client.key }, `read -etcd-cafile "${client.key}": no certificate in it`],
+    [{ ...pair, certfile: path("absent") }, `read -etcd-certfile "${path("absent")}": no such file`],
+    [{ ...pair, certfile: client.key }, `read -etcd-certfile "${client.key}": no certificate in it`],
+    [{ ...pair, keyfile: directory }, `read -etcd-keyfile "${directory}": is a directory`],
+    [{ ...pair, keyfile: client.cert }, `read -etcd-keyfile "${client.cert}": no private key in it`],
+    [{ ...pair, keyfile: server.key }, `use -etcd-keyfile "${server.key}": it does not belong to`],
+  ];
+  for (const [other, says] of cases) {
+    const failure = await assertRejects(opening(other), Failure);
+    assertStringIncludes(failure.message, says);
+    assert(!failure.message.includes("PRIVATE KEY"));
+  }
+  for (const half of [{ certfile: client.cert }, { keyfile: client.key }]) {
+    const error = await assertRejects(opening(half), UsageError);
+    assertStringIncludes(error.message, "is missing; give both, or neither");
+  }
+});
+
+test("a key that everybody can read is worth a line", async () => {
+  const keyfile = `${directory}/loose.key`;
+  await Deno.copyFile(client.key, keyfile);
+  const lines: string[] = [];
+  const opened = async (mode: number) => {
+    await Deno.chmod(keyfile, mode);
+    const paths = { certfile: client.cert, keyfile, log: recordingLog(lines) };
+    await (await openEtcdStore(flags(open.endpoints, paths)))[Symbol.asyncDispose]();
+  };
+  await opened(0o640);
+  assertEquals(lines, []);
+  await opened(0o644);
+  assertEquals(lines.length, 1);
+  assertStringIncludes(lines[0]!, `"${keyfile}" can be read by everybody on this host (mode 644)`);
+});
