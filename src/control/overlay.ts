@@ -6,29 +6,29 @@
  * Stopping leaves everything in place, so that packets flow on until the next start; `leave` takes it all away.
  */
 import type { Backend, Host } from "../backend/backend.ts";
-import { backendFor } from "../backend/registry.ts";
 import { trafficObjects } from "../backend/traffic_rules.ts";
 import { formatSubnetEnv } from "../files/subnet_env.ts";
 import type { KernelEvent } from "../kernel/kernel.ts";
-import { compatible } from "../model/allocate.ts";
 import { messageOf } from "../model/errors.ts";
-import { families, formatIp } from "../model/ip.ts";
+import { families } from "../model/ip.ts";
 import { describeSubnets, type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import type { Obj } from "../model/objects.ts";
-import { formatPrefix, type Prefix } from "../model/prefix.ts";
-import type { StoreEvent } from "../store/store.ts";
-import { containerMtu, describeRefusal, desire, type Desired, enabled, ownerOf } from "./desired.ts";
+import type { Prefix } from "../model/prefix.ts";
+import { judgeConfigChange, networksOf } from "./config_change.ts";
+import { containerMtu, desire, type Desired, enabled, ownerOf } from "./desired.ts";
 import { diff } from "./diff.ts";
-import { type ChosenUnderlay, recordOf, requireSuited, settleMacs } from "./host.ts";
+import { recordOf, requireSuited, settleMacs } from "./host.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
 import { obstacles, Reconciler, type Round, type Wanted } from "./reconciler.ts";
 import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
+import { StoreReports } from "./store_reports.ts";
 import { SubnetFileWriter } from "./subnet_file_writer.ts";
 import { orAborted, runTasks } from "./tasks.ts";
 import { Throttle } from "./throttle.ts";
+import { UnderlayFollower } from "./underlay_follower.ts";
 
 /** How often everything is read back without any event, with up to a quarter of jitter. */
 const FULL_READ_MS = 60_000;
@@ -49,9 +49,8 @@ export class Overlay {
   #desired: Desired = { objects: [], peers: [], refused: [] };
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
   #unfit: string | null = null;
-  #refusals = new Set<string>();
-  #underlayStale = false;
-  #underlayTrouble: string | null = null;
+  readonly #underlay: UnderlayFollower;
+  readonly #reports: StoreReports;
   readonly #firewallEvents: Throttle;
 
   /** Waits for a configuration and takes a lease. @throws Failure as `start` does */
@@ -80,6 +79,8 @@ export class Overlay {
       finished: (round) => this.#finished(round),
     });
     this.#file = new SubnetFileWriter(ports);
+    this.#underlay = new UnderlayFollower(ports, started.routes);
+    this.#reports = new StoreReports(ports.log);
     this.#firewallEvents = new Throttle(
       ports.clock,
       FIREWALL_PAUSE_MS,
@@ -156,7 +157,7 @@ export class Overlay {
 
   async #watchStore(signal: AbortSignal): Promise<void> {
     for await (const event of this.#ports.store.watch(signal)) {
-      this.#logStoreEvent(event);
+      this.#reports.event(event);
       this.#keeper.observe(event);
       if (this.#view.take(event)) this.#reconciler.request(this.#firstLook());
     }
@@ -169,7 +170,7 @@ export class Overlay {
 
   async #watchKernel(signal: AbortSignal): Promise<void> {
     for await (const event of this.#ports.kernel.events(signal)) {
-      if (concerns(event, ["link", "address", "route"])) this.#underlayStale = true;
+      if (concerns(event, ["link", "address", "route"])) this.#underlay.doubt();
       if (!onlyFirewall(event)) this.#reconciler.request({ network: true });
       if (concerns(event, ["chain"])) this.#firewallEvents.pass();
     }
@@ -187,70 +188,31 @@ export class Overlay {
     }
   }
 
-  /** A new configuration is taken where our subnet still fits it; otherwise the old network goes on. */
+  /** A new configuration is taken where our subnet fits it; otherwise the old network goes on. */
   async #configChanged(config: NetworkConfig): Promise<void> {
-    const was = describeConfig(this.#self.network);
-    const is = describeConfig(config);
-    if (was === is) {
-      this.#unfit = null;
-      return;
-    }
-    const backend = backendFor(config);
-    const problem = "problem" in backend ? backend.problem : this.#misfit(config);
-    if (problem !== null || "problem" in backend) {
-      this.#unfit =
-        `the network configuration has changed from ${was} to ${is}, but ${problem}; the old network goes on`;
-      this.#ports.log.error(this.#unfit);
-      return;
-    }
-    this.#ports.log.info(`the network configuration has changed from ${was} to ${is}; applying it`);
-    this.#unfit = null;
-    this.#previousNetworks.push(
-      ...families.flatMap((f) => (f === 4 ? this.#self.network.v4 : this.#self.network.v6)?.network ?? []),
-    );
-    this.#backend = backend;
-    await this.#become({ ...this.#self, network: config });
-  }
-
-  #misfit(config: NetworkConfig): string | null {
-    const { subnets } = this.#keeper.lease;
-    if (compatible(subnets, config)) return null;
-    return `our subnet ${
-      describeSubnets(subnets)
-    } does not fit it; stop this daemon, remove its lease and start it again to move`;
-  }
-
-  /** Looks at the underlay again where events said that it may have changed; once per round, however many they were. */
-  async #followUnderlay(): Promise<void> {
-    if (!this.#underlayStale) return;
-    this.#underlayStale = false;
-    this.#started.routes.forget();
-    const { log, chooseUnderlay } = this.#ports;
+    const change = judgeConfigChange(this.#self.network, config, this.#keeper.lease.subnets);
+    this.#unfit = change.type === "unfit" ? change.text : null;
+    if (change.type === "unfit") this.#ports.log.error(change.text);
+    if (change.type !== "fits") return;
+    this.#ports.log.info(change.text);
+    this.#previousNetworks.push(...networksOf(this.#self.network));
     try {
-      const chosen = await chooseUnderlay(this.#self.network);
-      this.#underlayTrouble = null;
-      const changes = underlayChanges(this.#self, chosen);
-      if (changes.length === 0) return;
-      log.warn(`the underlay has changed (${changes.join(", ")}); following it`);
-      const { publicIp, publicIpv6, ...device } = chosen;
-      const underlay = { ...device, route: this.#self.underlay.route };
-      await this.#become({ ...this.#self, publicIp, publicIpv6, underlay });
+      await this.#become({ network: config }, change.backend);
     } catch (error) {
-      const text = `follow the underlay: ${
-        messageOf(error)
-      }; keeping ${this.#self.underlay.device} as it was`;
-      if (text !== this.#underlayTrouble) log.warn(text);
-      this.#underlayTrouble = text;
+      this.#unfit = `apply the changed network configuration: ${messageOf(error)}; the old network goes on`;
+      this.#ports.log.error(this.#unfit);
     }
   }
 
-  /** Another us: checks, publishes and asks for a round. */
-  async #become(self: Host): Promise<void> {
-    requireSuited(self, this.#backend);
-    const settled = await settleMacs(self, this.#backend, this.#ports.kernel);
-    const macs = new Map([...settled.macs, ...this.#self.macs]);
-    this.#self = { ...settled, macs };
-    this.#keeper.publish(recordOf(this.#self, this.#backend));
+  /** Changes who we are: checks, publishes and asks for a round. */
+  async #become(change: Partial<Host>, backend: Backend = this.#backend): Promise<void> {
+    const next = { ...this.#self, ...change };
+    requireSuited(next, backend);
+    const { macs } = await settleMacs(next, backend, this.#ports.kernel);
+    // Others may have changed other sides of us meanwhile.
+    this.#self = { ...this.#self, ...change, macs: new Map([...macs, ...this.#self.macs]) };
+    this.#backend = backend;
+    this.#keeper.publish(recordOf(this.#self, backend));
     this.#reconciler.request({ network: true, firewall: true });
   }
 
@@ -264,7 +226,7 @@ export class Overlay {
   }
 
   async #wanted(): Promise<Wanted> {
-    await this.#followUnderlay();
+    await this.#underlay.follow(this.#self, (change) => this.#become(change));
     const leases = this.#view.leases();
     if (this.#backend.usesUnderlayRoutes(this.#self.network.backend)) {
       const publicIps = leases.flatMap((lease) =>
@@ -273,7 +235,7 @@ export class Overlay {
       await this.#started.routes.learn(this.#ports.kernel, publicIps.filter((ip) => ip !== null));
     }
     this.#desired = desire(this.#self, this.#backend, leases, this.#traffic());
-    this.#logRefusals();
+    this.#reports.refusals(this.#desired.refused);
     return {
       objects: this.#desired.objects,
       owner: this.#owner(),
@@ -322,7 +284,7 @@ export class Overlay {
   }
 
   #reconsider(scope: { network: boolean; firewall: boolean }): void {
-    this.#underlayStale = true;
+    this.#underlay.doubt();
     this.#file.check();
     this.#reconciler.request(scope);
   }
@@ -333,30 +295,6 @@ export class Overlay {
       await clock.sleep(ms + random.int(Math.max(1, Math.floor(ms / 4))), signal);
       action();
     }
-  }
-
-  #logStoreEvent(event: StoreEvent): void {
-    const { log } = this.#ports;
-    if (event.type === "outage") {
-      log.warn(`the store is out of reach: ${event.error}; the network stays as it is`);
-    }
-    if (event.type === "recovered") log.info("the store answers again");
-    const unreadable = event.type === "unreadable"
-      ? [event.unreadable]
-      : event.type === "snapshot"
-      ? event.unreadable
-      : [];
-    for (const { key, reason } of unreadable) {
-      log.warn(`read lease record ${JSON.stringify(key)}: ${reason}; skipped, and what stood for it stays`);
-    }
-    if (event.type === "snapshot") log.info(`read ${event.leases.length} leases from the store`);
-  }
-
-  /** Each refusal once while it lasts. */
-  #logRefusals(): void {
-    const now = new Set(this.#desired.refused.map(describeRefusal));
-    for (const text of now) if (!this.#refusals.has(text)) this.#ports.log.warn(text);
-    this.#refusals = now;
   }
 }
 
@@ -369,27 +307,4 @@ function concerns(
 
 function onlyFirewall({ kinds }: KernelEvent): boolean {
   return kinds.size === 1 && kinds.has("chain");
-}
-
-function describeConfig(config: NetworkConfig): string {
-  const networks = [config.v4, config.v6].flatMap((n) =>
-    n ? `${formatPrefix(n.network)} (${formatIp(n.subnetMin)}-${formatIp(n.subnetMax)}/${n.subnetLen})` : []
-  );
-  return `${networks.join(", ")} ${JSON.stringify({ Type: config.backend.type, ...config.backend.members })}`;
-}
-
-function underlayChanges({ underlay, publicIp, publicIpv6 }: Host, chosen: ChosenUnderlay): string[] {
-  const text = (value: string | number | null | { family: 4 | 6; value: bigint }) =>
-    value === null ? "none" : typeof value === "object" ? formatIp(value) : String(value);
-  const pairs = [
-    ["device", underlay.device, chosen.device],
-    ["MTU", underlay.mtu, chosen.mtu],
-    ["address", underlay.v4, chosen.v4],
-    ["IPv6 address", underlay.v6, chosen.v6],
-    ["public IP", publicIp, chosen.publicIp],
-    ["public IPv6", publicIpv6, chosen.publicIpv6],
-  ] as const;
-  return pairs.filter(([, was, is]) => text(was) !== text(is)).map(([name, was, is]) =>
-    `${name} ${text(was)} -> ${text(is)}`
-  );
 }

@@ -112,7 +112,8 @@ Deno.test("a failing object is tried again, keeps us unready and nothing else fr
 
 Deno.test("a store out of reach leaves everything in place and the host ready, with the outage as a note", async () => {
   await using cluster = new Cluster();
-  const [a, b] = [await cluster.started(11), await cluster.started(12)];
+  const seldom = { firewallPeriodMs: 3_600_000 };
+  const [a, b] = [await cluster.started(11, seldom), await cluster.started(12, seldom)];
   cluster.store.startOutage();
   await cluster.advance(30 * 3_600_000);
   assertEquals(a.keys("route"), [subnet(b)]);
@@ -128,7 +129,8 @@ Deno.test("a store out of reach leaves everything in place and the host ready, w
 
 Deno.test("leases are renewed before they run out, for days", async () => {
   await using cluster = new Cluster();
-  const [a, b] = [await cluster.started(11), await cluster.started(12)];
+  const seldom = { firewallPeriodMs: 3_600_000 };
+  const [a, b] = [await cluster.started(11, seldom), await cluster.started(12, seldom)];
   for (let day = 0; day < 5; day++) await cluster.advance(24 * 3_600_000);
   assertEquals(a.keys("route"), [subnet(b)]);
   assert((cluster.store.ttl(key(a)) ?? 0) > 3_000_000);
@@ -235,6 +237,20 @@ Deno.test("a changed configuration is applied where our subnet fits, refused whe
   cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "vxlan", VNI: 7 } }));
   await cluster.advance(8_000);
   assert(a.overlay!.readiness().ready);
+});
+
+Deno.test("a configuration that this host cannot run is refused, and the old network goes on", async () => {
+  await using cluster = new Cluster();
+  const a = cluster.host(11);
+  a.flags.publicIp = parseIp("203.0.113.11");
+  await a.start();
+  await cluster.advance(2_000);
+  assert(a.overlay!.readiness().ready);
+  cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "host-gw" } }));
+  await cluster.advance(8_000);
+  assertEquals(a.failure, null);
+  assertMatch(a.overlay!.readiness().reasons.join(), /you're on a NAT.*the old network goes on/);
+  assertEquals(a.keys("link"), ["eth0", "flannel.1"]);
 });
 
 Deno.test("a broken configuration at start is waited for, and said once", async () => {

@@ -7,6 +7,7 @@
 import { Overlay } from "../../src/control/overlay.ts";
 import type { OverlayOptions, SubnetFile } from "../../src/control/start.ts";
 import { noSubnetFile } from "../../src/control/subnet_files.ts";
+import type { UnderlayOptions } from "../../src/control/underlay.ts";
 import { underlayChooser } from "../../src/control/underlay_choice.ts";
 import { FakeKernel } from "../../src/kernel/fake.ts";
 import { messageOf } from "../../src/model/errors.ts";
@@ -71,6 +72,14 @@ export class Cluster implements AsyncDisposable {
 export class TestHost {
   readonly kernel: FakeKernel;
   readonly lines: string[] = [];
+  /** The flags about the external interface; changes count from the next start. */
+  readonly flags: { -readonly [Name in keyof UnderlayOptions]: UnderlayOptions[Name] } = {
+    iface: [],
+    ifaceRegex: [],
+    ifaceCanReach: null,
+    publicIp: null,
+    publicIpv6: null,
+  };
   /** What the run ended with; null while it runs or ended well. */
   failure: string | null = null;
   subnetFile: SubnetFile = noSubnetFile();
@@ -113,7 +122,7 @@ export class TestHost {
       random,
       log: this.#log(),
       subnetFile: this.subnetFile,
-      chooseUnderlay: underlayChooser(this.kernel, underlay, this.#log()),
+      chooseUnderlay: underlayChooser(this.kernel, this.flags, this.#log()),
     };
     const starting = Overlay.start(this.options, ports, this.#stop.signal);
     this.#running = starting.then((overlay) => (this.overlay = overlay).run(this.#stop.signal)).catch(
@@ -151,8 +160,6 @@ export class TestHost {
     return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
   }
 }
-
-const underlay = { iface: [], ifaceRegex: [], ifaceCanReach: null, publicIp: null, publicIpv6: null };
 
 function remembering(subnets: Subnets): SubnetFile {
   return { ...noSubnetFile(), previous: { networks: [], subnets } };
