@@ -22,9 +22,14 @@ const notBuilt = new Set([
   "gce",
 ]);
 
+const noNftables =
+  "EnableNFTables true: not built into this flanneld; leave it out, and the rules are iptables' " +
+  "(which writes them through nf_tables where the system says so)";
+
 /** The configured backend, or what is wrong with the configuration in one sentence. */
 export function backendFor(config: NetworkConfig): Backend | { readonly problem: string } {
   const { type } = config.backend;
+  if (config.enableNftables) return { problem: noNftables };
   const backend = backends.get(type);
   if (!backend) return { problem: unknownBackend(type) };
   const wrong = backend.check(config.backend);
