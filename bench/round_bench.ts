@@ -2,13 +2,13 @@
  * What one round of the control loop costs without the kernel: records decoded, peers turned into objects, and the diff where
  * nothing changed, which is what a slow full read-back pays. `deno task bench`.
  */
-import { isRefused } from "../../src/backend/backend.ts";
-import { vxlan } from "../../src/backend/vxlan.ts";
-import { diff } from "../../src/control/diff.ts";
-import type { Lease } from "../../src/model/lease.ts";
-import { decodeRecord, encodeRecord } from "../../src/model/lease_codec.ts";
-import type { Obj } from "../../src/model/objects.ts";
-import { host, lease } from "../support/hosts.ts";
+import { isRefused } from "../src/backend/backend.ts";
+import { vxlan } from "../src/backend/vxlan.ts";
+import { diff } from "../src/control/diff.ts";
+import type { Lease } from "../src/model/lease.ts";
+import { decodeRecord, encodeRecord } from "../src/model/lease_codec.ts";
+import type { Obj } from "../src/model/objects.ts";
+import { host, lease } from "../tests/support/hosts.ts";
 
 const config = { Network: "10.0.0.0/8", SubnetLen: 24, Backend: { Type: "vxlan" } };
 const self = host(config);
