@@ -1,8 +1,8 @@
 /*
  * Many requests per send, every one acknowledged.
  *
- * The kernel works off a batch inside sendto, in order, and goes on after a refused message; so the answers are queued
- * when sendto returns, at most as many as the receive buffer holds. Sequence numbers are consecutive: an answer's record is
+ * The kernel works off a batch inside send, in order, and goes on after a refused message; so the answers are queued
+ * when send returns, at most as many as the receive buffer holds. Sequence numbers are consecutive: an answer's record is
  * found by subtraction. An answer that got lost all the same leaves -ENOBUFS as its record's result: "not known, read back".
  */
 #include "nl.h"

@@ -50,7 +50,8 @@ static int prepare(struct denim_netlink *nl)
 		return -errno;
 	nl->port = address.nl_pid;
 	nl->sequence = 1; /* 0 marks what nobody asked for */
-	return 0;
+	address.nl_pid = 0; /* the kernel */
+	return connect(nl->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
 struct denim_netlink *denim_open(int32_t *error)
@@ -85,11 +86,10 @@ uint32_t denim_port(const struct denim_netlink *nl)
 
 int nl_send(struct denim_netlink *nl, size_t length)
 {
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	ssize_t sent;
 
 	do {
-		sent = sendto(nl->fd, nl->send, length, 0, (struct sockaddr *)&kernel, sizeof(kernel));
+		sent = send(nl->fd, nl->send, length, 0);
 	} while (sent < 0 && errno == EINTR);
 	return sent < 0 ? -errno : 0;
 }
