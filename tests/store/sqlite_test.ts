@@ -203,6 +203,20 @@ test("a file that was removed is made anew, and watches list again", async (path
   await events.until("the lease again", isPut(keyOf(lease)));
 });
 
+test(
+  "changes behind a symbolic link, of which nothing tells, are found by looking",
+  async (path, directory) => {
+    await Deno.mkdir(`${directory}/elsewhere`);
+    await Deno.symlink("elsewhere/real.db", path);
+    await using store = await open(path);
+    using raw = rawAccess(`${directory}/elsewhere/real.db`);
+    await using events = watch(store);
+    await events.until("a snapshot", (event) => event.type === "snapshot");
+    await raw.put("10.3.7.0-24", value("192.168.0.7"));
+    await events.until("the put", isPut("10.3.7.0-24"));
+  },
+);
+
 test("a watch that fell behind the change log gets a snapshot", async (path) => {
   await using store = await open(path);
   using raw = rawAccess(path);

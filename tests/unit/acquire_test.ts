@@ -104,6 +104,26 @@ Deno.test("acquire: an older record with our IP that does not fit goes, so that 
   );
 });
 
+Deno.test("acquire: the age of records decides, not their order in the list", async () => {
+  const clock = new FakeClock();
+  const { table, renewed } = listed([["10.3.8.0-24", 7], ["10.3.9.0-24", 5], ["10.3.7.0-24", 6]]);
+  await clock.drive(
+    acquire(table, claim("192.168.0.1"), { clock, random: seededRandom(1) }, new AbortController().signal),
+  );
+  assertEquals(renewed, ["10.3.9.0-24"]);
+});
+
+Deno.test("acquire: a record that changed before it could be removed is looked at again", async () => {
+  const { take, put, cluster } = open();
+  put("10.9.9.0-24", "192.168.0.1");
+  cluster.inject = (_operation, number) => {
+    if (number === 1) put("10.9.9.0-24", "192.168.0.1", { Note: "changed" });
+    return null;
+  };
+  const key = await take(claim("192.168.0.1"));
+  assertEquals(cluster.keys(), [key]);
+});
+
 Deno.test("acquire: our record gives way to another host's older one that overlaps it", async () => {
   const { take, put, cluster } = open();
   put("10.3.8.0-25", "192.168.0.2");
@@ -223,6 +243,27 @@ Deno.test("acquire: abort ends the waiting with its reason", async () => {
   await assertRejects(() => waiting, Error, "asked to stop");
   assertEquals(clock.sleeping, 0);
 });
+
+/** A table of records with our IP, by key and age, that tells which ones were renewed. */
+function listed(rows: readonly (readonly [key: string, created: number])[]) {
+  const renewed: string[] = [];
+  const leases = rows.map(([key, created]) => ({
+    subnets: previous(key),
+    record: record("192.168.0.1"),
+    version: "1",
+    created,
+    expires: 1,
+  }));
+  const table: LeaseTable = {
+    ...contested(0).table,
+    list: () => Promise.resolve({ leases, unreadable: [] }),
+    renew(lease) {
+      renewed.push(formatLeaseKey(lease.subnets));
+      return Promise.resolve(lease);
+    },
+  };
+  return { table, renewed };
+}
 
 /** A table whose creations are lost to others so many times. */
 function contested(losses: number): { table: LeaseTable; lists: () => number } {

@@ -1,6 +1,11 @@
 /** Configuration from files and texts: what is told, when, and how often. */
 import { assertEquals } from "@std/assert";
-import { fileConfigSource, literalConfigSource, readConfig } from "../../src/store/config_source.ts";
+import {
+  type ConfigSource,
+  fileConfigSource,
+  literalConfigSource,
+  readConfig,
+} from "../../src/store/config_source.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { Reader } from "../store/harness.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -82,4 +87,18 @@ test("config source: a given text is told once and ends on abort", async () => {
   await using readings = new Reader((signal) => readConfig(literalConfigSource(GOOD), signal));
   await readings.until("the text", (reading) => reading.type === "config");
   assertEquals(readings.seen.length, 1);
+});
+
+test("config source: what amounts to the same problem is told once", async () => {
+  const source: ConfigSource = {
+    name: "a test",
+    async *watch() {
+      for (const text of ['{"Network": 1}', '{ "Network":1 }', GOOD, GOOD, "{"]) {
+        yield { type: "text", text } as const;
+      }
+    },
+  };
+  await using readings = new Reader((signal) => readConfig(source, signal));
+  await readings.until("the last", () => readings.seen.length === 3);
+  assertEquals(readings.seen.map(({ type }) => type), ["problem", "config", "problem"]);
 });
