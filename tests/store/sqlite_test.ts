@@ -63,6 +63,15 @@ function rawAccess(path: string): RawAccess & Disposable {
 
 async function openHarness(): Promise<Harness> {
   const directory = await Deno.makeTempDir({ prefix: "sqlite_store_" });
+  try {
+    return await harnessIn(directory);
+  } catch (error) {
+    await Deno.remove(directory, { recursive: true });
+    throw error;
+  }
+}
+
+async function harnessIn(directory: string): Promise<Harness> {
   const path = `${directory}/leases.db`;
   const configPath = `${directory}/net-conf.json`;
   const stores: Store[] = [await open(path)];
