@@ -2,7 +2,7 @@
  * Records between TypeScript values and the flat bytes that the C library reads and writes. The layout is `layout.ts`.
  *
  * Decoding is written for tens of thousands of records: one DataView a buffer, no intermediate objects. A record that cannot
- * be encoded (text that is no address, too long a name) gets verb 0, which the library answers with EINVAL: it fails
+ * be encoded (text that is no address, too long a name, a port that is none) gets verb 0, which the library answers with EINVAL: it fails
  * alone.
  */
 import {
@@ -108,6 +108,7 @@ function encodeVxlan(to: Records, at: number, vxlan: VxlanRecord | null): boolea
   view.setUint8(at + LINK.tos, vxlan.tos);
   const flags = vxlanFlags.reduce((all, [name, flag]) => (vxlan[name] ? all | flag : all), 0);
   view.setUint32(at + LINK.vxlanFlags, flags, true);
+  if (vxlan.port > 0xffff || vxlan.ttl > 0xff || vxlan.tos > 0xff) return false;
   return writeAddress(to, at + LINK.localFamily, at + LINK.local, vxlan.local) &&
     writeAddress(to, at + LINK.groupFamily, at + LINK.group, vxlan.group);
 }

@@ -212,7 +212,8 @@ benchTest("records that make no sense fail alone", async (bench) => {
     { ...good, mac: "02:00:00:00:00" },
     { ...good, vxlan: { ...good.vxlan!, local: "10.77.0.256" } },
     { ...good, type: "" },
+    { ...good, vxlan: { ...good.vxlan!, port: 65536 } },
   ];
   const changes = [...bad, good].map((record) => ({ verb: "create" as const, record }));
-  assertEquals(await bench.netlink.applyLinks(changes), [EINVAL, EINVAL, EINVAL, EINVAL, 0]);
+  assertEquals(await bench.netlink.applyLinks(changes), [...bad.map(() => EINVAL), 0]);
 });

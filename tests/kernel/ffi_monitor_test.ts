@@ -1,7 +1,17 @@
 /** Kernel events: what others change is told, what we change is not (as far as the kernel says), nothing leaks. */
 import { assert, assertEquals } from "@std/assert";
 import type { MonitorKind, Netlink } from "../../ffi/records.ts";
-import { type Bench, benchTest, fdb, indexOf, makeVxlan, neighbour, route, sh } from "../support/ffi.ts";
+import {
+  type Bench,
+  benchTest,
+  fdb,
+  indexOf,
+  makeVxlan,
+  neighbour,
+  route,
+  sh,
+  vxlanLink,
+} from "../support/ffi.ts";
 import { output, poll, run } from "../support/process.ts";
 
 /** Collects what a monitor tells. */
@@ -97,6 +107,21 @@ benchTest("not told: our own routes, IPv4 addresses, new and replaced neighbours
     assertEquals(await netlink.applyAddresses([{ verb, record: address }]), [0]);
   }
   assertEquals((await toldBefore(listener, mark(1), "nftables")).filter((kind) => kind !== "route"), []);
+});
+
+benchTest("not told: a change to what is there already, because nothing is sent", async (bench) => {
+  const { netlink } = bench;
+  await makeVxlan(bench);
+  await withoutIpv6();
+  await using listener = new Listener(netlink);
+  const change = { verb: "change" as const, record: vxlanLink(bench.lower) };
+  assertEquals(await netlink.applyLinks([change]), [0]);
+  const told = await toldBefore(
+    listener,
+    () => sh("nft add table ip dnm; nft delete table ip dnm"),
+    "nftables",
+  );
+  assertEquals(told.includes("link"), false);
 });
 
 benchTest("told although ours, because the kernel does not say whose they are", async (bench) => {
