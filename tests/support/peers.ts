@@ -1,0 +1,33 @@
+/**
+ * Upstream's daemon, for mixed clusters: found in the directory that DENIM_PEERS names, else as `flanneld` on PATH. Tests that
+ * need one are skipped, and say so, where there is none.
+ */
+import { messageOf } from "../../src/model/errors.ts";
+import type { Place } from "./netns.ts";
+import { type Process, say } from "./process.ts";
+
+/** The path of a peer's binary, or null. */
+export function peerBinary(name = "flanneld"): string | null {
+  const directories = [Deno.env.get("DENIM_PEERS"), ...(Deno.env.get("PATH") ?? "").split(":")];
+  const paths = directories.filter((directory) => directory).map((directory) => `${directory}/${name}`);
+  return paths.find(isFile) ?? null;
+}
+
+/**
+ * Starts upstream's daemon on a host. It insists on br_netfilter's settings, which a kernel may not have: it gets a
+ * /proc/sys/net of its own in which they exist.
+ */
+export function startUpstream(host: Place, binary: string, args: readonly string[]): Process {
+  const settings = "mount -t tmpfs tmpfs /proc/sys/net && mkdir /proc/sys/net/bridge && " +
+    'touch /proc/sys/net/bridge/bridge-nf-call-iptables && exec "$@"';
+  return host.start("upstream", ["unshare", "--mount", "sh", "-c", settings, "sh", binary, ...args]);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) say(`look for a peer at ${path}: ${messageOf(error)}`);
+    return false;
+  }
+}
