@@ -37,8 +37,13 @@ const members = {
   DirectRouting: { type: "boolean", default: false },
 } as const;
 
+/** Asked for every peer: read once for each configuration. */
+const read = new WeakMap<BackendConfig, Values<typeof members>>();
+
 function settings(config: BackendConfig): Values<typeof members> {
-  return readMembers(config.members, members);
+  const known = read.get(config) ?? readMembers(config.members, members);
+  read.set(config, known);
+  return known;
 }
 
 function deviceName(self: Host, family: Family): string {

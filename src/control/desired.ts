@@ -6,9 +6,10 @@ import { type Backend, type Host, isRefused, type Refused } from "../backend/bac
 import { families, type Family } from "../model/ip.ts";
 import { describeSubnets, type Lease } from "../model/lease.ts";
 import { networkOf } from "../model/network_config.ts";
-import type { Obj } from "../model/objects.ts";
+import { type Obj, ObjectIndex } from "../model/objects.ts";
 import type { Owner } from "../kernel/kernel.ts";
 import type { Prefix } from "../model/prefix.ts";
+import { remembered } from "./memo.ts";
 import { judgePeers, type RefusedPeer } from "./peers.ts";
 
 export interface Desired {
@@ -25,20 +26,23 @@ export function desire(
   extra: readonly Obj[],
 ): Desired {
   const judged = judgePeers(self, leases, backend.recordType);
-  const objects = new Map<string, Obj>();
-  for (const object of [...baseObjects(self, backend), ...extra]) objects.set(id(object), object);
+  const objects = [...baseObjects(self, backend), ...extra];
+  const taken = new ObjectIndex(objects);
+  // How peers are reached can change without us changing.
+  const toward = backend.usesUnderlayRoutes(self.network.backend) ? towardPeer : rememberedToward;
   const peers: Lease[] = [];
   const refused = [...judged.refused];
   for (const lease of judged.accepted) {
-    const wanted = towardPeer(self, backend, lease);
-    const reason = isRefused(wanted) ? wanted.refused : conflict(objects, wanted);
+    const wanted = toward(lease, self, backend);
+    const reason = isRefused(wanted) ? wanted.refused : conflict(taken, wanted);
     if (reason !== null || isRefused(wanted)) refused.push({ lease, reason: reason ?? "" });
     else {
       peers.push(lease);
-      for (const object of wanted) objects.set(id(object), object);
+      for (const object of wanted) taken.add(object);
+      objects.push(...wanted);
     }
   }
-  return { objects: [...objects.values()], peers, refused };
+  return { objects, peers, refused };
 }
 
 /** What our devices and their addresses are; needs no lease for the devices themselves. */
@@ -68,7 +72,7 @@ export function enabled(self: Host): Family[] {
 }
 
 /** One family that is refused refuses the peer: half a peer would be a riddle to whoever looks for the other half. */
-function towardPeer(self: Host, backend: Backend, lease: Lease): Obj[] | Refused {
+function towardPeer(lease: Lease, self: Host, backend: Backend): Obj[] | Refused {
   const all: Obj[] = [];
   for (const family of enabled(self)) {
     const wanted = backend.toward(self, lease, family);
@@ -78,13 +82,11 @@ function towardPeer(self: Host, backend: Backend, lease: Lease): Obj[] | Refused
   return all;
 }
 
-function conflict(taken: ReadonlyMap<string, Obj>, wanted: readonly Obj[]): string | null {
-  const clash = wanted.find((object) => taken.has(id(object)));
-  return clash ? `an older lease has its ${clash.kind} "${clash.key}" already` : null;
-}
+const rememberedToward = remembered(towardPeer);
 
-function id(object: Obj): string {
-  return `${object.kind} ${object.key}`;
+function conflict(taken: ObjectIndex, wanted: readonly Obj[]): string | null {
+  const clash = wanted.find((object) => taken.get(object) !== undefined);
+  return clash ? `an older lease has its ${clash.kind} "${clash.key}" already` : null;
 }
 
 /** For the log: which peer a refusal is about. */

@@ -13,7 +13,7 @@
  * compared. What stands on a device goes with it: behind a recreated device everything counts as absent, on a device that
  * goes nothing has to be deleted first, and behind a device that is blocked nothing is tried.
  */
-import { type FieldValue, kinds, type Obj } from "../model/objects.ts";
+import { type Fields, type FieldValue, inOrder, type Obj, ObjectIndex } from "../model/objects.ts";
 import type { Blocked, KindRules, Observed, Operation, Plan } from "../model/plan.ts";
 
 export interface DiffOptions {
@@ -23,7 +23,7 @@ export interface DiffOptions {
 }
 
 export function diff(desired: readonly Obj[], observed: readonly Observed[], options: DiffOptions): Plan {
-  const standing = new Map(observed.map((o) => [id(o), o]));
+  const standing = new ObjectIndex(observed);
   const blocked: Blocked[] = [];
   const makes: Operation[] = [];
   const closed = new Map<string, Observed>();
@@ -31,7 +31,7 @@ export function diff(desired: readonly Obj[], observed: readonly Observed[], opt
   let unchanged = 0;
   for (const object of inOrder(desired)) {
     const closedBy = object.on === undefined ? undefined : closed.get(object.on);
-    const before = object.on !== undefined && renewed.has(object.on) ? undefined : standing.get(id(object));
+    const before = object.on !== undefined && renewed.has(object.on) ? undefined : standing.get(object);
     const step = closedBy ? { object, by: closedBy } : compare(object, before, options);
     if (step === null) unchanged++;
     else if ("by" in step) blocked.push(step);
@@ -51,12 +51,11 @@ function compare(
 ): Operation | Blocked | null {
   if (!before) return { verb: "create", object };
   const kind = rules.get(object.kind);
-  const differing = Object.keys(object.fields).filter((f) => !sameValue(object.fields[f], before.fields[f]));
   if (before.standing === "foreign") return { object, by: before };
-  if (before.standing === "lookalike" && differing.some((f) => !kind?.marks.includes(f))) {
+  if (before.standing === "lookalike" && !fits(object.fields, before.fields, kind?.marks)) {
     return { object, by: before };
   }
-  if (differing.length === 0) return null;
+  if (fits(object.fields, before.fields)) return null;
   return { verb: kind?.needsRecreate(object, before) ? "recreate" : "modify", object, before };
 }
 
@@ -67,9 +66,9 @@ function deletions(
   makes: readonly Operation[],
   renewed: ReadonlySet<string>,
 ): Pick<Plan, "operations" | "withheld"> {
-  const wanted = new Set(desired.map(id));
+  const wanted = new ObjectIndex(desired);
   const surplus = observed.filter((o) =>
-    !wanted.has(id(o)) && (o.standing === "ours" || o.standing === "adoptable")
+    wanted.get(o) === undefined && (o.standing === "ours" || o.standing === "adoptable")
   );
   const going = new Set(surplus.filter((o) => o.kind === "link" && options.mayDelete(o)).map((o) => o.key));
   const operations: Operation[] = [...makes];
@@ -91,16 +90,16 @@ export function differences(
     .map(([field, want]) => ({ field, is: before.fields[field] ?? null, want }));
 }
 
-function inOrder<T extends Obj>(objects: readonly T[]): T[] {
-  const rank = new Map<string, number>(kinds.map((kind, i) => [kind, i]));
-  return [...objects].sort((a, b) => rank.get(a.kind)! - rank.get(b.kind)!);
-}
-
-function id(object: Obj): string {
-  return `${object.kind} ${object.key}`;
+/** True where all that `wanted` names stands so, but for the fields in `except`. */
+function fits(wanted: Fields, standing: Fields, except: readonly string[] = []): boolean {
+  for (const field in wanted) {
+    if (!sameValue(wanted[field], standing[field]) && !except.includes(field)) return false;
+  }
+  return true;
 }
 
 function sameValue(a: FieldValue | undefined, b: FieldValue | undefined): boolean {
-  if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
+  if (a === b) return true;
+  if (!Array.isArray(a) || !Array.isArray(b)) return false;
   return a.length === b.length && a.every((item, i) => item === b[i]);
 }

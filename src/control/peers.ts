@@ -5,9 +5,10 @@
 import type { Host } from "../backend/backend.ts";
 import { hostPublicIp } from "../backend/host.ts";
 import { families, type Family, formatIp, type Ip, sameIp } from "../model/ip.ts";
-import { describeSubnets, type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
+import { describeSubnets, type Lease, publicIpOf, sameSubnets, subnetOf } from "../model/lease.ts";
 import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
 import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix } from "../model/prefix.ts";
+import { remembered } from "./memo.ts";
 import { PrefixSet } from "./prefix_set.ts";
 
 export interface RefusedPeer {
@@ -27,7 +28,7 @@ export function judgePeers(self: Host, leases: readonly Lease[], recordType: str
   const claims = new Claims();
   for (const lease of leases) {
     if (isOwn(self, lease)) continue;
-    const reason = objection(self, lease, recordType) ?? claims.conflict(lease);
+    const reason = rememberedObjection(lease, self, recordType) ?? claims.conflict(lease);
     if (reason === null) {
       claims.add(lease);
       accepted.push(lease);
@@ -37,10 +38,11 @@ export function judgePeers(self: Host, leases: readonly Lease[], recordType: str
 }
 
 function isOwn(self: Host, lease: Lease): boolean {
-  return self.subnets !== null && describeSubnets(self.subnets) === describeSubnets(lease.subnets);
+  return self.subnets !== null && sameSubnets(self.subnets, lease.subnets);
 }
 
-function objection(self: Host, lease: Lease, recordType: string): string | null {
+/** What keeps this lease from being a peer, whatever others there are. */
+function objection(lease: Lease, self: Host, recordType: string): string | null {
   if (lease.record.backendType !== recordType) {
     return `its backend is "${lease.record.backendType}", ours "${recordType}"`;
   }
@@ -53,6 +55,8 @@ function objection(self: Host, lease: Lease, recordType: string): string | null 
     ? null
     : "it has no subnet of a family that is enabled";
 }
+
+const rememberedObjection = remembered(objection);
 
 function familyObjection(self: Host, lease: Lease, { family, network }: FamilyNetwork): string | null {
   const subnet = subnetOf(lease.subnets, family);
@@ -67,12 +71,14 @@ function familyObjection(self: Host, lease: Lease, { family, network }: FamilyNe
 }
 
 function publicIpObjection(self: Host, publicIp: Ip, network: Prefix, family: Family): string | null {
-  const text = formatIp(publicIp);
-  if (sameIp(publicIp, hostPublicIp(self, family))) return `its public IP ${text} is our own`;
-  if (containsIp(network, publicIp)) {
-    return `its public IP ${text} lies inside the network ${formatPrefix(network)}`;
-  }
-  return isUnicast(publicIp) ? null : `its public IP ${text} is not a unicast address`;
+  const what = sameIp(publicIp, hostPublicIp(self, family))
+    ? "is our own"
+    : containsIp(network, publicIp)
+    ? `lies inside the network ${formatPrefix(network)}`
+    : isUnicast(publicIp)
+    ? null
+    : "is not a unicast address";
+  return what && `its public IP ${formatIp(publicIp)} ${what}`;
 }
 
 /** False for loopback and multicast (0.0.0.0 and `::` stand for "none" and are the backend's to judge). */

@@ -23,11 +23,15 @@ export class PrefixSet {
   }
 }
 
+function maskedTo(p: Prefix, length: number): bigint {
+  return length === p.length ? p.ip.value : prefix(p.ip, length).ip.value;
+}
+
 /** `members` are all of one family and length. */
 function findIn(members: ReadonlyMap<bigint, Prefix>, p: Prefix): Prefix | null {
   const [first] = members.values();
   if (!first || first.ip.family !== p.ip.family) return null;
-  if (first.length <= p.length) return members.get(prefix(p.ip, first.length).ip.value) ?? null;
+  if (first.length <= p.length) return members.get(maskedTo(p, first.length)) ?? null;
   for (const candidate of members.values()) if (overlaps(candidate, p)) return candidate;
   return null;
 }

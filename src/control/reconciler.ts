@@ -83,6 +83,7 @@ export class Reconciler {
     while (!signal.aborted) {
       await this.#trigger.wait(signal);
       await clock.sleep(GATHER_MS, signal);
+      this.#trigger.still();
       const scope = this.#asked;
       this.#asked = { network: false, firewall: false };
       await this.#settle(scope, signal);

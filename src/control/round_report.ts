@@ -2,7 +2,7 @@
  * What a round says in the log: few changes one by one, many as a count; a repair (something we had put up was gone or
  * changed) as such; a failure or an obstacle once, and again only when its text changes; and when it is over.
  */
-import { isFirewall, type Obj } from "../model/objects.ts";
+import { isFirewall, type Obj, ObjectIndex } from "../model/objects.ts";
 import type { KindRules, Operation } from "../model/plan.ts";
 import type { Log } from "../observe/log.ts";
 import { messageOf } from "../model/errors.ts";
@@ -14,7 +14,10 @@ const MOST_LINES = 12;
 
 export class RoundReport {
   /** What stood as wanted after the last round of its scope. */
-  readonly #stood = new Map<string, Obj>();
+  #stood: { readonly network: readonly Obj[]; readonly firewall: readonly Obj[] } = {
+    network: [],
+    firewall: [],
+  };
   readonly #troubles = new Map<string, string>();
   #readError: string | null = null;
 
@@ -23,8 +26,11 @@ export class RoundReport {
   round(round: Round, wanted: readonly Obj[]): void {
     const failed = new Set(round.failed.map((f) => f.operation));
     const done = round.plan.operations.filter((operation) => !failed.has(operation));
+    const stood = this.#finder(done.length);
     if (done.length > MOST_LINES) this.#summary(done);
-    for (const operation of done) this.#operation(operation, done.length <= MOST_LINES);
+    for (const operation of done) {
+      this.#operation(operation, stood(operation.object), done.length <= MOST_LINES);
+    }
     this.#note(round);
     this.#remember(round, wanted);
   }
@@ -40,10 +46,10 @@ export class RoundReport {
     this.#readError = null;
   }
 
-  #operation(operation: Operation, aloud: boolean): void {
-    const { object, verb, before } = operation;
+  #operation({ object, verb, before }: Operation, stood: Obj | undefined, aloud: boolean): void {
+    const repair = verb !== "delete" && sameFields(stood, object);
+    if (!repair && !aloud && this.log.verbose === false) return;
     const text = this.rules.get(object.kind)?.print(object) ?? object.key;
-    const repair = verb !== "delete" && sameFields(this.#stood.get(id(object)), object);
     const changes = before && verb !== "delete" ? `; ${describeChanges(object, before)}` : "";
     if (repair) {
       this.log.warn(`repaired ${object.kind}: ${text} ${before ? "was changed" : "was gone"}${changes}`);
@@ -76,11 +82,24 @@ export class RoundReport {
     for (const [key, text] of now) this.#troubles.set(key, text);
   }
 
-  #remember(round: Round, wanted: readonly Obj[]): void {
-    for (const [key, object] of this.#stood) if (inScope(object.kind, round)) this.#stood.delete(key);
-    for (const object of wanted) if (inScope(object.kind, round)) this.#stood.set(id(object), object);
-    for (const { operation } of round.failed) this.#stood.delete(id(operation.object));
-    for (const { object } of round.plan.blocked) this.#stood.delete(id(object));
+  #remember({ scope, plan, failed }: Round, wanted: readonly Obj[]): void {
+    const not = new Set([...failed.map((f) => f.operation.object), ...plan.blocked.map((b) => b.object)]);
+    const stands = not.size === 0 ? wanted : wanted.filter((object) => !not.has(object));
+    this.#stood = {
+      network: scope.network ? stands : this.#stood.network,
+      firewall: scope.firewall ? stands : this.#stood.firewall,
+    };
+  }
+
+  /** How to find what stood, for so many questions: an index costs a walk over everything. */
+  #finder(questions: number): (object: Obj) => Obj | undefined {
+    const { network, firewall } = this.#stood;
+    const among = ({ kind }: Obj) => isFirewall(kind) ? firewall : network;
+    if (questions <= MOST_LINES) {
+      return (object) => among(object).find((o) => o.key === object.key && o.kind === object.kind);
+    }
+    const [inNetwork, inFirewall] = [new ObjectIndex(network), new ObjectIndex(firewall)];
+    return (object) => (isFirewall(object.kind) ? inFirewall : inNetwork).get(object);
   }
 }
 

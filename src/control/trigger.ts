@@ -8,6 +8,11 @@ export class Trigger {
     this.#wake?.();
   }
 
+  /** Forgets a ring that nobody waited for yet: what it asked for is about to be seen to. */
+  still(): void {
+    this.#rung = false;
+  }
+
   /**
    * Resolves at the next ring, or at once after one that nobody waited for.
    *

@@ -26,6 +26,32 @@ export interface Obj {
 export const kinds = ["link", "sysctl", "address", "neighbour", "fdb", "route", "chain", "jump"] as const;
 export type Kind = (typeof kinds)[number];
 
+/** Objects by kind and key; of several with the same, the last. */
+export class ObjectIndex<T extends Obj = Obj> {
+  readonly #byKind = new Map<Kind, Map<string, T>>();
+
+  constructor(objects: Iterable<T> = []) {
+    for (const object of objects) this.add(object);
+  }
+
+  add(object: T): void {
+    const known = this.#byKind.get(object.kind);
+    if (known) known.set(object.key, object);
+    else this.#byKind.set(object.kind, new Map([[object.key, object]]));
+  }
+
+  /** The object here that has the kind and key of `object`. */
+  get({ kind, key }: Obj): T | undefined {
+    return this.#byKind.get(kind)?.get(key);
+  }
+}
+
+/** In the order of `kinds`; within a kind as they come. */
+export function inOrder<T extends Obj>(objects: readonly T[]): T[] {
+  const groups = Map.groupBy(objects, (object) => object.kind);
+  return kinds.flatMap((kind) => groups.get(kind) ?? []);
+}
+
 /** True for what iptables holds, false for what netlink and /proc/sys hold. */
 export function isFirewall(kind: string): boolean {
   return kind === "chain" || kind === "jump";

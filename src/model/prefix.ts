@@ -54,7 +54,8 @@ export function samePrefix(a: Prefix | null, b: Prefix | null): boolean {
 
 /** True where `address` lies in `p` (never across families). */
 export function containsIp(p: Prefix, address: Ip): boolean {
-  return p.ip.family === address.family && prefix(address, p.length).ip.value === p.ip.value;
+  const host = BigInt(bits(p.ip.family) - p.length);
+  return p.ip.family === address.family && address.value >> host === p.ip.value >> host;
 }
 
 /** True where `inner` lies wholly in `outer`, equality included. */

@@ -30,7 +30,13 @@ export function createLog({ format, verbosity, write = writeToStderr, clock }: L
     if (level === "debug" && verbosity < 1) return;
     write(`${line({ time: new Date(clock.wall()), level, message, fields })}\n`);
   };
-  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  return {
+    verbose: verbosity >= 1,
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+  };
 }
 
 /** Writes lines to standard error. A reader that has gone away does not stop the daemon. */
