@@ -18,6 +18,13 @@ const QUIET = 2500;
 
 type Flags = Parameters<HostEtcd["flags"]>[0];
 
+interface Refusal {
+  readonly flags: (etcd: HostEtcd, net: Topology) => Promise<Flags>;
+  readonly says: RegExp;
+  /** See `DaemonOptions`. */
+  readonly wrap?: readonly string[];
+}
+
 /** What is wrong, and what the one message must name. All of these are the user's to mend, so the daemon ends. */
 const refusals: Record<
   string,
@@ -50,17 +57,26 @@ const refusals: Record<
     flags: () => Promise.resolve({ key: "/nonexistent/key.pem" }),
     says: /etcd-keyfile.*\/nonexistent\/key\.pem/,
   },
+  "a key file that this user may not read": {
+    flags: async (etcd) => {
+      await Deno.chmod(etcd.client.key, 0);
+      return {};
+    },
+    says: /etcd-keyfile.*client\.key.*permission/i,
+    // Root reads everything by these two.
+    wrap: ["setpriv", "--bounding-set=-dac_override,-dac_read_search"],
+  },
   "a key file that is no key": {
     flags: (etcd) => Promise.resolve({ key: etcd.client.cert }),
     says: /etcd-keyfile/,
   },
 };
 
-for (const [what, { flags, says }] of Object.entries(refusals)) {
+for (const [what, { flags, says, wrap = [] }] of Object.entries(refusals)) {
   scenario(`bad etcd: ${what} ends it with 1`, { hosts: 1 }, async (net) => {
     const etcd = await HostEtcd.start(net);
     await etcd.ctl("put", `${PREFIX}/config`, CONFIG);
-    const daemon = launch(net.host(1), etcd.flags(await flags(etcd, net)));
+    const daemon = launch(net.host(1), etcd.flags(await flags(etcd, net)), { wrap });
     assertEquals(await daemon.ended(30_000), 1);
     assertMatch(daemon.text, says);
     assert(!/^\s+at .*[:)]|internal error/m.test(daemon.text), daemon.text);

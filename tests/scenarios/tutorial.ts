@@ -103,7 +103,10 @@ async function startContainer(net: Topology, host: Host, name: string): Promise<
   const options = await dockerOptions(host, "/run/docker_opts.env");
   const env = await subnetEnv(host);
   assertEquals(options, [`--bip=${env.FLANNEL_SUBNET}`, "--ip-masq=false", `--mtu=${env.FLANNEL_MTU}`]);
+  // As on a host where docker is the first to need forwarding: it then lets nothing through that nobody asked for.
+  await host.sh("echo 0 > /proc/sys/net/ipv4/ip_forward");
   const docker = net.use(await Docker.start(host, options));
+  assertMatch(await host.run(["iptables", "-S", "FORWARD"]), /-P FORWARD DROP/);
   const container = net.watch(await docker.run(name));
   assertMatch(
     await docker.exec(container, "ip", "link", "show", "eth0"),
