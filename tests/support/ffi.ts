@@ -65,8 +65,8 @@ async function makeUnderlay(netlink: Netlink): Promise<number> {
 }
 
 async function removeLinks(netlink: Netlink): Promise<void> {
-  const extra = (await netlink.links()).filter((link) => link.name !== "lo" && link.name !== "dnm1");
-  for (const { name } of extra) await output(["ip", "link", "delete", name]);
+  const ours = (await netlink.links()).filter((link) => link.name.startsWith("dnm"));
+  for (const { name } of ours) await output(["ip", "link", "delete", name]);
 }
 
 /** A shell script that stops at the first failing line. */
