@@ -26,10 +26,7 @@ interface Refusal {
 }
 
 /** What is wrong, and what the one message must name. All of these are the user's to mend, so the daemon ends. */
-const refusals: Record<
-  string,
-  { flags: (etcd: HostEtcd, net: Topology) => Promise<Flags>; says: RegExp }
-> = {
+const refusals: Record<string, Refusal> = {
   "a CA that did not sign etcd's certificate": {
     flags: async (etcd) => ({ ca: (await etcd.stranger()).ca }),
     says: /192\.168\.64\.11:2379.*(etcd-cafile|certificate)/,
