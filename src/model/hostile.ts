@@ -27,13 +27,7 @@ export interface ReadJson {
  * @throws Failure with the bare reason (`is not JSON: …`), which never quotes the text: it may hold secrets
  */
 export function readJson(text: string, bounds: JsonBounds): ReadJson {
-  if (text.length > bounds.length) {
-    throw new Failure(`is too long: ${text.length} characters, at most ${bounds.length} are read`);
-  }
-  const depth = nesting(text);
-  if (depth > bounds.depth) {
-    throw new Failure(`is nested too deeply: at most ${bounds.depth} levels are read`);
-  }
+  checkBounds(text, bounds);
   const numbers = new Map<object, Map<string, string>>();
   const note = function (this: object, name: string, value: unknown, context?: { source?: string }): unknown {
     if (name === "__proto__") return undefined;
@@ -42,9 +36,35 @@ export function readJson(text: string, bounds: JsonBounds): ReadJson {
     }
     return value;
   };
+  const value = parse(text, note);
+  return { value, written: (holder, name) => numbers.get(holder)?.get(name) };
+}
+
+/**
+ * The same for thousands of texts whose numbers nobody looks at twice: several times faster.
+ *
+ * @throws Failure as `readJson` does
+ */
+export function parseJson(text: string, bounds: JsonBounds): Json {
+  // Without a backslash, every name stands in the text as it is.
+  if (text.includes("__proto__") || text.includes("\\")) return readJson(text, bounds).value;
+  checkBounds(text, bounds);
+  return parse(text);
+}
+
+function checkBounds(text: string, bounds: JsonBounds): void {
+  if (text.length > bounds.length) {
+    throw new Failure(`is too long: ${text.length} characters, at most ${bounds.length} are read`);
+  }
+  const depth = nesting(text);
+  if (depth > bounds.depth) {
+    throw new Failure(`is nested too deeply: at most ${bounds.depth} levels are read`);
+  }
+}
+
+function parse(text: string, reviver?: (this: object, name: string, value: unknown) => unknown): Json {
   try {
-    const value: Json = JSON.parse(text, note);
-    return { value, written: (holder, name) => numbers.get(holder)?.get(name) };
+    return JSON.parse(text, reviver);
   } catch (error) {
     throw new Failure(`is not JSON: ${withoutQuote(messageOf(error))}`);
   }
@@ -70,16 +90,18 @@ function nesting(text: string): number {
     const c = text.charCodeAt(i);
     if (quoted && c === BACKSLASH) i++;
     else if (c === QUOTE) quoted = !quoted;
-    else if (!quoted && OPENING.has(c)) deepest = Math.max(deepest, ++depth);
-    else if (!quoted && CLOSING.has(c)) depth--;
+    else if (quoted) continue;
+    else if (c === BRACE || c === BRACKET) deepest = Math.max(deepest, ++depth);
+    // Both closing ones stand two further on in ASCII.
+    else if (c === BRACE + 2 || c === BRACKET + 2) depth--;
   }
   return deepest;
 }
 
 const QUOTE = '"'.charCodeAt(0);
 const BACKSLASH = "\\".charCodeAt(0);
-const OPENING = new Set([..."[{"].map((c) => c.charCodeAt(0)));
-const CLOSING = new Set([..."]}"].map((c) => c.charCodeAt(0)));
+const BRACE = "{".charCodeAt(0);
+const BRACKET = "[".charCodeAt(0);
 
 /** V8 quotes the text around the error; its position is enough. */
 function withoutQuote(message: string): string {

@@ -13,6 +13,9 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
 export function member(object: JsonObject, name: string): Json | undefined {
   const wanted = name.toLowerCase();
   let found: Json | undefined;
-  for (const [key, value] of Object.entries(object)) if (key.toLowerCase() === wanted) found = value;
+  for (const key of Object.keys(object)) {
+    // What is the same in lower case has the same length: no other letters become these.
+    if (key.length === name.length && (key === name || key.toLowerCase() === wanted)) found = object[key];
+  }
   return found;
 }

@@ -6,9 +6,9 @@
  * one) and lenient about values (any order and case of members, unknown ones are kept).
  */
 import { Failure } from "./errors.ts";
-import { readJson } from "./hostile.ts";
+import { parseJson } from "./hostile.ts";
 import { bits, type Family, formatIp, type Ip, isUnspecified, parseIp } from "./ip.ts";
-import { isJsonObject, type Json, type JsonObject, member } from "./json.ts";
+import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 import type { LeaseRecord, Subnets } from "./lease.ts";
 import { type Prefix, prefix } from "./prefix.ts";
 
@@ -87,24 +87,48 @@ function escapeLikeGo(json: string): string {
  * @throws Failure with the bare reason
  */
 export function decodeRecord(text: string): LeaseRecord {
-  const { value } = readJson(text, RECORD_BOUNDS);
+  const value = parseJson(text, RECORD_BOUNDS);
   if (!isJsonObject(value)) throw new Failure("is not a JSON object");
-  if (member(value, "PublicIP") === null) throw new Failure("PublicIP is null");
-  const backendData = member(value, "BackendData") ?? undefined;
-  const backendV6Data = member(value, "BackendV6Data") ?? undefined;
+  const known = knownMembers(value);
+  if (known.PublicIP === null) throw new Failure("PublicIP is null");
+  const backendData = known.BackendData ?? undefined;
+  const backendV6Data = known.BackendV6Data ?? undefined;
   const extra = unknownMembers(value);
   return {
-    publicIp: readIp(value, "PublicIP", 4),
-    publicIpv6: readIp(value, "PublicIPv6", 6),
-    backendType: readType(value),
+    publicIp: readIp(known, "PublicIP", 4),
+    publicIpv6: readIp(known, "PublicIPv6", 6),
+    backendType: readType(known),
     ...(backendData === undefined ? {} : { backendData }),
     ...(backendV6Data === undefined ? {} : { backendV6Data }),
-    ...(Object.keys(extra).length === 0 ? {} : { extra }),
+    ...(extra === null ? {} : { extra }),
   };
 }
 
-function readIp(record: JsonObject, name: string, family: Family): Ip | null {
-  const text = member(record, name) ?? null;
+type Name = "PublicIP" | "PublicIPv6" | "BackendType" | "BackendData" | "BackendV6Data";
+type Known = { readonly [name in Name]?: Json };
+
+/** In any spelling that Go takes for it. */
+function nameOf(key: string): Name | undefined {
+  return NAMES.get(key) ?? NAMES.get(key.toLowerCase());
+}
+
+const NAMES: ReadonlyMap<string, Name> = new Map(
+  (["PublicIP", "PublicIPv6", "BackendType", "BackendData", "BackendV6Data"] as const)
+    .flatMap((name) => [[name, name], [name.toLowerCase(), name]]),
+);
+
+/** Names match case-insensitively, the last wins. */
+function knownMembers(object: JsonObject): Known {
+  const out: { [name in Name]?: Json } = {};
+  for (const key of Object.keys(object)) {
+    const name = nameOf(key);
+    if (name !== undefined) out[name] = object[key]!;
+  }
+  return out;
+}
+
+function readIp(record: Known, name: "PublicIP" | "PublicIPv6", family: Family): Ip | null {
+  const text = record[name] ?? null;
   if (text === null) return null;
   const address = typeof text === "string" ? parseIp(text) : null;
   if (address === null || address.family !== family) {
@@ -113,20 +137,21 @@ function readIp(record: JsonObject, name: string, family: Family): Ip | null {
   return isUnspecified(address) ? null : address;
 }
 
-function readType(record: JsonObject): string {
-  const type = member(record, "BackendType") ?? "";
+function readType(record: Known): string {
+  const type = record.BackendType ?? "";
   if (typeof type !== "string") throw new Failure(`BackendType ${quoted(type)} is not a string`);
   return type.toLowerCase();
 }
 
-const KNOWN = new Set(["publicip", "publicipv6", "backendtype", "backenddata", "backendv6data"]);
 /** Names whose copy by assignment would reach an object's prototype. */
 const UNSAFE = new Set(["__proto__", "constructor", "prototype"]);
 
-function unknownMembers(object: JsonObject): Record<string, Json> {
-  const out: Record<string, Json> = {};
-  for (const [name, value] of Object.entries(object)) {
-    if (value !== undefined && !KNOWN.has(name.toLowerCase()) && !UNSAFE.has(name)) out[name] = value;
+/** Null where there are none. */
+function unknownMembers(object: JsonObject): Record<string, Json> | null {
+  let out: Record<string, Json> | null = null;
+  for (const key of Object.keys(object)) {
+    const value = object[key];
+    if (value !== undefined && nameOf(key) === undefined && !UNSAFE.has(key)) (out ??= {})[key] = value;
   }
   return out;
 }
