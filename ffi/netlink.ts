@@ -9,6 +9,7 @@ import {
   addressCodec,
   type Codec,
   decodeAll,
+  type Decoded,
   encodeChanges,
   encodeQuestions,
   linkCodec,
@@ -59,8 +60,8 @@ class NetlinkSocket implements Netlink {
   #last: Promise<unknown> = Promise.resolve();
   /** Calls that were queued and are not over. */
   #pending = 0;
-  /** How many records each read found last: the room for the next. */
-  readonly #sizes = new Map<string, number>();
+  /** What each read found last: its size is the room for the next, its values are used again. */
+  readonly #found = new Map<string, Decoded<unknown>>();
   readonly #watchers = new Set<(indexes: readonly number[]) => void>();
 
   constructor(readonly library: Library, handle: Handle) {
@@ -210,13 +211,17 @@ class NetlinkSocket implements Netlink {
   #read<R>(what: string, codec: Codec<R>, bind: (handle: Handle) => Reader): Promise<R[]> {
     return this.#queue(async (handle) => {
       const read = bind(handle);
-      let capacity = (this.#sizes.get(what) ?? 0) + ROOM;
+      const before = this.#found.get(what) as Decoded<R> | undefined;
+      let capacity = (before?.values.length ?? 0) + ROOM;
       while (true) {
         const records = new Records(codec.size, capacity);
         const count = await read(records.bytes, capacity, capacity > LATER);
         if (count < 0) throw new Failure(`read the kernel's ${what}: ${describeErrno(count)}`);
-        this.#sizes.set(what, count);
-        if (count <= capacity) return decodeAll(codec, records, count);
+        if (count <= capacity) {
+          const values = decodeAll(codec, records, count, before);
+          this.#found.set(what, { from: records, values });
+          return values;
+        }
         capacity = count + ROOM;
       }
     });

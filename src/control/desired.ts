@@ -9,7 +9,7 @@ import { networkOf } from "../model/network_config.ts";
 import { type Obj, ObjectIndex } from "../model/objects.ts";
 import type { Owner } from "../kernel/kernel.ts";
 import type { Prefix } from "../model/prefix.ts";
-import { remembered } from "./memo.ts";
+import { remembered } from "../model/memo.ts";
 import { judgePeers, type RefusedPeer } from "./peers.ts";
 
 export interface Desired {

@@ -12,6 +12,7 @@ import type { KernelEvent } from "../kernel/kernel.ts";
 import { messageOf } from "../model/errors.ts";
 import { families } from "../model/ip.ts";
 import { describeSubnets, type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
+import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import type { Obj } from "../model/objects.ts";
 import type { Prefix } from "../model/prefix.ts";
@@ -44,6 +45,9 @@ export class Overlay {
   readonly #file: SubnetFileWriter;
   readonly #started: Started;
   readonly #previousNetworks: Prefix[];
+  readonly #ownerOf = remembered((self: Host, backend: Backend, _networks: number) =>
+    ownerOf(self, backend, this.#previousNetworks)
+  );
   #self: Host;
   #backend: Backend;
   #desired: Desired = { objects: [], peers: [], refused: [] };
@@ -251,8 +255,9 @@ export class Overlay {
     return subnets === null ? [] : trafficObjects({ ...this.#options, network, subnets, instance });
   }
 
+  /** The very same while nothing about it has changed: then nothing of the kernel's is judged anew. */
   #owner(): Wanted["owner"] {
-    return ownerOf(this.#self, this.#backend, this.#previousNetworks);
+    return this.#ownerOf(this.#self, this.#backend, this.#previousNetworks.length);
   }
 
   async #secondLook(): Promise<boolean> {

@@ -8,7 +8,7 @@ import { families, type Family, formatIp, type Ip, sameIp } from "../model/ip.ts
 import { describeSubnets, type Lease, publicIpOf, sameSubnets, subnetOf } from "../model/lease.ts";
 import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
 import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix } from "../model/prefix.ts";
-import { remembered } from "./memo.ts";
+import { remembered } from "../model/memo.ts";
 import { PrefixSet } from "./prefix_set.ts";
 
 export interface RefusedPeer {

@@ -7,12 +7,13 @@
  */
 import type { Change, LinkRecord, Netlink, VxlanRecord } from "../../ffi/records.ts";
 import type { Fields, FieldValue, Obj } from "../model/objects.ts";
-import type { KindRules, Observed, Operation, Standing } from "../model/plan.ts";
+import { remembered } from "../model/memo.ts";
+import type { KindRules, Observed, Operation } from "../model/plan.ts";
 import type { Driver } from "./driver.ts";
 import type { Owner } from "./kernel.ts";
 import type { LinkTable } from "./link_table.ts";
 import { applyChanges, type Translation } from "./outcomes.ts";
-import { linkStanding } from "./ownership.ts";
+import { type DeviceStandings, linkStanding } from "./ownership.ts";
 
 /** What the kernel decides when a device is made and never again. */
 const fixed = ["type", "vni", "port", "gbp", "proxy", "rsc", "l2miss", "l3miss", "udpCsum"] as const;
@@ -50,10 +51,12 @@ function readLinks(table: LinkTable, owner: Owner): Observed[] {
 }
 
 /** Whose the devices are that carry our names; those that are not there are not in it. */
-export function deviceStandings(table: LinkTable, owner: Owner): Map<string, Standing> {
-  const named = readLinks(table, owner).filter((link) => owner.devices.includes(link.key));
-  return new Map(named.map((link) => [link.key, link.standing]));
-}
+export const deviceStandings: (table: LinkTable, owner: Owner) => DeviceStandings = remembered(
+  (table: LinkTable, owner: Owner) => {
+    const named = readLinks(table, owner).filter((link) => owner.devices.includes(link.key));
+    return new Map(named.map((link) => [link.key, link.standing]));
+  },
+);
 
 /** A device as an object with every field that the kernel tells of. */
 export function linkObject(record: LinkRecord, table: LinkTable): Obj {

@@ -41,14 +41,15 @@ export function openKernel({ netlink, firewall, sysctls = procSys }: LinuxOption
   ];
   const all = drivers.flatMap((driver) => driver.rules.map((rules) => ({ driver, rules })));
   const byKind = new Map(all.map((entry) => [entry.rules.kind, entry]));
+  const tables = new LinkTables(netlink);
   return {
     rules: new Map(all.map(({ rules }) => [rules.kind, rules])),
     read: async (owner, scope) => {
-      const links = linkSource(netlink);
+      const links = tables.source();
       const asked = drivers.filter((driver) => scope[driver.scope]);
       return (await Promise.all(asked.map((driver) => driver.read(owner, links)))).flat();
     },
-    apply: (operations) => apply(netlink, byKind, operations),
+    apply: (operations) => apply(tables, byKind, operations),
     events: (signal) => kernelEvents(netlink.monitor(signal)),
     interfaces: () => readInterfaces(netlink),
     routes: (to) => readRoutes(netlink, to),
@@ -59,12 +60,16 @@ export function openKernel({ netlink, firewall, sysctls = procSys }: LinuxOption
 
 type ByKind = ReadonlyMap<Kind, { readonly driver: Driver; readonly rules: KindRules }>;
 
-async function apply(netlink: Netlink, byKind: ByKind, operations: readonly Operation[]): Promise<Outcome[]> {
+async function apply(
+  tables: LinkTables,
+  byKind: ByKind,
+  operations: readonly Operation[],
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  let links = linkSource(netlink);
+  let links = tables.source();
   for (const batch of batches(operations, byKind)) {
     outcomes.push(...await applyBatch(batch, byKind, links));
-    if (batch[0]?.object.kind === "link") links = linkSource(netlink);
+    if (batch[0]?.object.kind === "link") links = tables.source();
   }
   return outcomes;
 }
@@ -101,9 +106,24 @@ function describe({ object }: Operation): string {
   return `${object.kind} "${object.key}"`;
 }
 
-function linkSource(netlink: Netlink): LinkSource {
-  let table: Promise<LinkTable> | undefined;
-  return () => table ??= netlink.links().then((records) => new LinkTable(records));
+/** Reads the devices anew for each source; where nothing about any has changed, the table is the very one of before. */
+class LinkTables {
+  #last = new LinkTable([]);
+
+  constructor(readonly netlink: Netlink) {}
+
+  source(): LinkSource {
+    let table: Promise<LinkTable> | undefined;
+    return () => table ??= this.#read();
+  }
+
+  async #read(): Promise<LinkTable> {
+    const records = await this.netlink.links();
+    const { records: known } = this.#last;
+    const same = records.length === known.length && records.every((record, i) => record === known[i]);
+    if (!same) this.#last = new LinkTable(records);
+    return this.#last;
+  }
 }
 
 async function* kernelEvents(changes: AsyncIterable<ReadonlySet<MonitorKind>>): AsyncGenerator<KernelEvent> {

@@ -7,6 +7,7 @@
  */
 import type { Change, NeighbourRecord, Netlink } from "../../ffi/records.ts";
 import type { Obj } from "../model/objects.ts";
+import { remembered } from "../model/memo.ts";
 import type { KindRules, Observed, Operation, Outcome, Verb } from "../model/plan.ts";
 import type { Driver, LinkSource } from "./driver.ts";
 import { fdbObject, fdbRecord, fdbRules } from "./fdb.ts";
@@ -34,6 +35,8 @@ class NeighbourDriver implements Driver {
   /** Indexes of our devices as last read: each dump also says which devices' events count, so it has to name all. */
   #ours: readonly number[] = [];
 
+  readonly #observe = remembered(observeEntry);
+
   constructor(readonly netlink: Netlink) {}
 
   /** Asks even where there is no device of ours: events of other devices' neighbours would wake us for nothing. */
@@ -42,14 +45,7 @@ class NeighbourDriver implements Driver {
     const devices = deviceStandings(table, owner);
     this.#ours = [...devices.keys()].map((name) => table.indexOf(name)!);
     const records = await this.netlink.neighbours(this.#ours);
-    return records.flatMap((record): Observed[] => {
-      const object = entryObject(record, table);
-      if (object === null) return [];
-      const standing = object.kind === "fdb"
-        ? fdbStanding(object, devices)
-        : neighbourStanding(object, owner, devices);
-      return standing === null ? [] : [{ ...object, standing }];
-    });
+    return records.flatMap((record) => this.#observe(record, table, owner) ?? []);
   }
 
   async apply(operations: readonly Operation[], links: LinkSource): Promise<Outcome[]> {
@@ -72,6 +68,17 @@ class NeighbourDriver implements Driver {
     for (const [n, i] of retried.entries()) results[i] = again[n] ?? 0;
     return results;
   }
+}
+
+/** Null for what is nobody's business here. */
+function observeEntry(record: NeighbourRecord, table: LinkTable, owner: Owner): Observed | null {
+  const object = entryObject(record, table);
+  if (object === null) return null;
+  const devices = deviceStandings(table, owner);
+  const standing = object.kind === "fdb"
+    ? fdbStanding(object, devices)
+    : neighbourStanding(object, owner, devices);
+  return standing && { ...object, standing };
 }
 
 function entryObject(record: NeighbourRecord, table: LinkTable): Obj | null {

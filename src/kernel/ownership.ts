@@ -14,7 +14,7 @@
  * "Our device" is one that is ours or adoptable. What is in no cell is nobody's business here: null. The objects of a
  * second daemon carry another alias, stand on other devices and lead into other networks, so they are foreign or null.
  */
-import { parseIp } from "../model/ip.ts";
+import { type Family, parseIp } from "../model/ip.ts";
 import { isUsableMac } from "../model/mac.ts";
 import { linkAlias, type Obj, ROUTE_PROTOCOL } from "../model/objects.ts";
 import type { Standing } from "../model/plan.ts";
@@ -54,11 +54,13 @@ export function fdbStanding(entry: Obj, devices: DeviceStandings): Standing | nu
 }
 
 export function routeStanding(route: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
-  const destination = parsePrefix(String(route.fields.destination));
   const throughOurs = onOurs(route, devices);
+  const marked = route.fields.protocol === ROUTE_PROTOCOL && isOwnType(route);
+  if (throughOurs && marked) return "ours";
+  const destination = parsePrefix(String(route.fields.destination));
   const inside = destination !== null && owner.networks.some((n) => containsPrefix(n, destination));
   if (!inside && !throughOurs) return null;
-  if (route.fields.protocol === ROUTE_PROTOCOL && isOwnType(route)) return "ours";
+  if (marked) return "ours";
   if (!inside || destination === null) return null;
   if (route.fields.protocol !== BOOT || !isPlain(route, destination)) return "foreign";
   if (!throughOurs) return "lookalike";
@@ -72,8 +74,8 @@ export function sysctlStanding(setting: Obj, devices: DeviceStandings): Standing
 }
 
 /** The metric that the kernel gives a route that names none: of IPv6, IP6_RT_PRIO_USER (net/ip6_route.h). */
-export function defaultMetric(destination: Prefix): number {
-  return destination.ip.family === 4 ? 0 : 1024;
+export function defaultMetric(family: Family): number {
+  return family === 4 ? 0 : 1024;
 }
 
 function isOwnType(route: Obj): boolean {
@@ -83,7 +85,8 @@ function isOwnType(route: Obj): boolean {
 /** One path through a gateway, without a metric or anything else that only an administrator would set. */
 function isPlain(route: Obj, destination: Prefix): boolean {
   const { type, gateway, metric, tos, paths, nexthop } = route.fields;
-  return type === "unicast" && gateway !== null && metric === defaultMetric(destination) && tos === 0 &&
+  return type === "unicast" && gateway !== null && metric === defaultMetric(destination.ip.family) &&
+    tos === 0 &&
     paths === 0 && nexthop === 0;
 }
 

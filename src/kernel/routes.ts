@@ -8,8 +8,8 @@
  */
 import type { Change, Netlink, RouteRecord } from "../../ffi/records.ts";
 import type { Obj } from "../model/objects.ts";
+import { remembered } from "../model/memo.ts";
 import type { KindRules, Observed, Operation } from "../model/plan.ts";
-import { parsePrefix } from "../model/prefix.ts";
 import type { Driver } from "./driver.ts";
 import type { Owner } from "./kernel.ts";
 import { deviceStandings } from "./links.ts";
@@ -48,12 +48,14 @@ export const routeRules: KindRules = {
 };
 
 export function routeDriver(netlink: Netlink): Driver {
+  const observe = remembered(observeRoute);
   return {
     rules: [routeRules],
     scope: "network",
     read: async (owner, links) => {
       const table = await links();
-      return readRoutes(await netlink.routes(MAIN_TABLE), table, owner);
+      const records = await netlink.routes(MAIN_TABLE);
+      return withUniqueKeys(records.flatMap((record) => observe(record, table, owner) ?? []));
     },
     apply: async (operations, links) => {
       const table = await links();
@@ -63,16 +65,19 @@ export function routeDriver(netlink: Netlink): Driver {
   };
 }
 
-function readRoutes(records: readonly RouteRecord[], table: LinkTable, owner: Owner): Observed[] {
-  const devices = deviceStandings(table, owner);
+/** Null for what is nobody's business here. */
+function observeRoute(record: RouteRecord, table: LinkTable, owner: Owner): Observed | null {
+  const object = routeObject(record, table);
+  const standing = routeStanding(object, owner, deviceStandings(table, owner));
+  return standing && { ...object, standing };
+}
+
+function withUniqueKeys(routes: readonly Observed[]): Observed[] {
   const taken = new Set<string>();
-  return records.flatMap((record): Observed[] => {
-    const object = routeObject(record, table);
-    const standing = routeStanding(object, owner, devices);
-    if (standing === null) return [];
-    const key = uniqueKey(object, taken);
+  return routes.map((route) => {
+    const key = uniqueKey(route, taken);
     taken.add(key);
-    return [{ ...object, key, standing }];
+    return key === route.key ? route : { ...route, key };
   });
 }
 
@@ -112,8 +117,7 @@ function routeKey({ destination, metric, tos }: RouteRecord): string {
 }
 
 function metricOf(destination: string): number {
-  const parsed = parsePrefix(destination);
-  return parsed === null ? 0 : defaultMetric(parsed);
+  return defaultMetric(destination.includes(":") ? 6 : 4);
 }
 
 function uniqueKey({ key, fields }: Obj, taken: ReadonlySet<string>): string {
