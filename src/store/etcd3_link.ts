@@ -153,6 +153,9 @@ export class Link {
     if (this.closed.aborted) return;
     this.#close.abort(new Error("Connection dropped"));
     this.#etcd.close();
+    // A channel that is closed in the round in which it was made resolves its address all the same, and lives on.
+    await this.#clock.sleep(0);
+    await this.#clock.sleep(0);
     this.#channel.close();
     await this.#credentials.close();
     // What grpc-js does at the end of a connection, it does in the next rounds of the event loop.
@@ -208,12 +211,15 @@ export class Link {
   }
 }
 
-/** etcd3 closes the channel after some errors, with the watch on it; when it is closed is for the link to say. */
+/**
+ * etcd3 closes the channel after some errors, with the watch on it; when it is closed is for the link to say. Where it is just
+ * connecting, etcd3 waits for it and so wakes it up again after its end: it never learns that.
+ */
 function unclosable(channel: Channel): ChannelInterface {
   return {
     close: () => {},
     getTarget: () => channel.getTarget(),
-    getConnectivityState: (connect) => channel.getConnectivityState(connect),
+    getConnectivityState: () => connectivityState.IDLE,
     watchConnectivityState: (state, deadline, then) => channel.watchConnectivityState(state, deadline, then),
     getChannelzRef: () => channel.getChannelzRef(),
     createCall: (method, deadline, host, parent, flags) =>

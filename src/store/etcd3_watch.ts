@@ -9,8 +9,8 @@
  * - What was delivered is never delivered again; what happened is never left out.
  * - A loss that the first reconnect repairs is not told; else each failed attempt is, and one `recovered` when etcd answers.
  * - A watch can fall silent without an error: after etcd was restored from a backup it waits for a revision that comes back
- *   in days. So every 5 to 10 minutes, and after every reconnect, a query without values compares cluster, revision, number
- *   of keys and newest change with what was delivered; two mismatches in a row, 5 s apart, read everything again.
+ *   in days. So 5 s after every reconnect and then every 5 to 10 minutes, a query without values compares cluster, revision,
+ *   number of keys and newest change with what was delivered; two mismatches in a row, 5 s apart, read everything again.
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
@@ -40,7 +40,7 @@ const CHECK_MS = 300_000;
 /** Milliseconds that a change may be on its way. */
 const SETTLE_MS = 5_000;
 /** Milliseconds after which a watch counts as good, and the back-off starts from its beginning. */
-const GOOD_MS = 10_000;
+const GOOD_MS = 2_000;
 
 /** Ends when `signal` is aborted, without throwing. */
 export async function* follow(
@@ -81,6 +81,7 @@ class Follower {
   #at: { cluster: string; revision: number } | null = null;
   /** Every key delivered and not deleted, with its revision. */
   readonly #known = new Map<string, number>();
+  /** When etcd first answered in this session. */
   #standsSince: Instant | null = null;
   #nextCheck: Instant = 0;
   #suspect = false;
@@ -91,7 +92,7 @@ class Follower {
     this.#signal = signal;
   }
 
-  /** How long the watch of the last session stood; null where it never did. */
+  /** How long the last session stood; null where etcd never answered in it. */
   stood(): number | null {
     return this.#standsSince === null ? null : this.#deps.clock.boot() - this.#standsSince;
   }
@@ -119,6 +120,7 @@ class Follower {
 
   async #list(): Promise<Followed> {
     const { header, kvs } = await this.#deps.remote.range(this.#range, this.#signal);
+    this.#standsSince = this.#deps.clock.boot();
     this.#at = { cluster: header.cluster, revision: header.revision };
     this.#known.clear();
     for (const kv of kvs) this.#known.set(kv.key, kv.modRevision);
@@ -128,7 +130,9 @@ class Follower {
   async *#watch(fresh: boolean, signal: AbortSignal): AsyncGenerator<Followed | null> {
     const { remote, clock } = this.#deps;
     const batches = remote.watch(this.#range, this.#at!.revision + 1, signal)[Symbol.asyncIterator]();
-    this.#scheduleCheck(fresh ? this.#checkInterval() : 0);
+    this.#suspect = false;
+    this.#scheduleCheck(fresh ? this.#checkInterval() : SETTLE_MS);
+    let watching = false;
     let pending: Promise<IteratorResult<WatchBatch>> | null = null;
     while (this.#at !== null) {
       if (pending === null) {
@@ -136,13 +140,17 @@ class Follower {
         // An abort at the wrong moment leaves nobody who waits for it.
         pending.catch(() => {});
       }
-      const result = await this.#before(this.#nextCheck, pending);
+      // A watch that does not stand yet is the remote's to give up; it can't be checked.
+      const result: IteratorResult<WatchBatch> | null = watching
+        ? await this.#before(this.#nextCheck, pending)
+        : await pending;
       if (result === null) {
         await this.#check();
         continue;
       }
       if (result.done) return;
       pending = null;
+      watching = true;
       this.#standsSince ??= clock.boot();
       yield this.#absorb(result.value);
     }
@@ -151,8 +159,6 @@ class Follower {
   /** Null where nothing comes until `due`. */
   async #before<T>(due: Instant, pending: Promise<T>): Promise<T | null> {
     const { clock } = this.#deps;
-    // A watch that does not stand yet is the remote's to give up; it can't be checked.
-    if (this.#standsSince === null) return await pending;
     try {
       return await within(clock, Math.max(0, due - clock.boot()), this.#signal, () => pending);
     } catch (thrown) {
@@ -168,6 +174,8 @@ class Follower {
       this.#readAgain(`etcd is another cluster now`);
       return null;
     }
+    // A member that lags behind says so as well: only a linearizable read tells the two apart.
+    if (header.revision < this.#at.revision) this.#scheduleCheck(0);
     const news = events.filter(({ kv }) => kv.modRevision > this.#at!.revision);
     for (const { type, kv } of news) {
       if (type === "put") this.#known.set(kv.key, kv.modRevision);

@@ -1,7 +1,8 @@
 /**
  * A TCP forwarder that a test can shut: what a cable pulled out looks like from both sides, while the server lives on.
  *
- * - `shut`: connections are ended and new ones refused.
+ * - `cut`: connections are ended.
+ * - `shut`: and new ones are refused.
  * - `hang`: connections stay and new ones are taken, but nothing passes any more.
  */
 export class Gate implements AsyncDisposable {
@@ -27,7 +28,7 @@ export class Gate implements AsyncDisposable {
   shut(): void {
     this.#listener?.close();
     this.#listener = null;
-    this.#endAll();
+    this.cut();
   }
 
   open(): void {
@@ -52,7 +53,7 @@ export class Gate implements AsyncDisposable {
     await Promise.all(this.#tasks);
   }
 
-  #endAll(): void {
+  cut(): void {
     for (const connection of this.#open) {
       try {
         connection.close();
