@@ -69,10 +69,25 @@ export class Namespace extends Place implements AsyncDisposable {
   }
 }
 
-/** @param name unique on the machine: it is also the host name and the name of the control group */
-export async function createNamespace(name: string): Promise<Namespace> {
+/**
+ * @param name unique on the machine: it is also the host name and the name of the control group
+ * @param directory goes with the namespace, also when the test is killed
+ */
+export async function createNamespace(name: string, directory = ""): Promise<Namespace> {
   const holder = new Deno.Command("unshare", {
-    args: ["--mount", "--net", "--uts", "--propagation", "private", "sh", "-ec", HOLDER, "holder", name],
+    args: [
+      "--mount",
+      "--net",
+      "--uts",
+      "--propagation",
+      "private",
+      "sh",
+      "-ec",
+      HOLDER,
+      "holder",
+      name,
+      directory,
+    ],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
@@ -114,5 +129,10 @@ for group in $(groups "$1"); do
     find "$group" -depth -type d -exec rmdir {} + 2> /dev/null && break
     sleep 0.1
   done
+done
+# Processes of other namespaces may still be writing there.
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+  [ -z "$2" ] || rm -rf "$2" 2> /dev/null && break
+  sleep 0.1
 done
 `;

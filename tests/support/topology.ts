@@ -119,13 +119,14 @@ export class Topology implements AsyncDisposable {
       await this.#stack.disposeAsync();
     } finally {
       await Promise.all(this.#namespaces.map((namespace) => namespace[Symbol.asyncDispose]()));
-      await Deno.remove(this.directory, { recursive: true });
+      // Still there only where not even the wire could be made.
+      await Deno.remove(this.directory, { recursive: true }).catch(() => {});
     }
   }
 
   async #build(): Promise<void> {
     const { hosts, segments = [], mtu = 1500, ipv6 = false } = this.#options;
-    this.wire = await this.#namespace("wire");
+    this.wire = await this.#namespace("wire", this.directory);
     this.outside = await this.#namespace("outside");
     await this.outside.sh(`ip address add ${OUTSIDE}/32 dev lo; ${FORWARD}`);
     for (const segment of new Set([0, ...segments])) await this.#buildSegment(segment, mtu, ipv6);
@@ -163,8 +164,11 @@ export class Topology implements AsyncDisposable {
     return Object.assign(host, { ip, ipv6: ip6 });
   }
 
-  async #namespace(name: string): Promise<Namespace> {
-    const namespace = await createNamespace(`denim-${this.#tag}-${name.replace(/^denim-\w+-/, "")}`);
+  async #namespace(name: string, directory?: string): Promise<Namespace> {
+    const namespace = await createNamespace(
+      `denim-${this.#tag}-${name.replace(/^denim-\w+-/, "")}`,
+      directory,
+    );
     this.#namespaces.push(namespace);
     return this.watch(namespace);
   }
