@@ -11,14 +11,14 @@ import { families, sameIp } from "../model/ip.ts";
 import { describeSubnets, publicIpOf, subnetOf, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall } from "../model/objects.ts";
-import type { KindRules, Operation, Plan } from "../model/plan.ts";
+import type { KindRules, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Listing } from "../store/store.ts";
 import { describeRefusal, desire, ownerOf } from "./desired.ts";
-import { diff, differences } from "./diff.ts";
+import { describeBlocked, describeObject } from "./describe.ts";
+import { diff } from "./diff.ts";
 import { makeHost, requireSuited, settleMacs } from "./host.ts";
 import { restoreInputs } from "../kernel/firewall/iptables.ts";
-import { describeBlocked } from "./reconciler.ts";
 import { protectedBy } from "./protection.ts";
 import type { OverlayOptions, OverlayPorts } from "./start.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
@@ -135,26 +135,15 @@ export function describePreview(seen: Preview, rules: ReadonlyMap<string, KindRu
   return [
     `backend ${seen.backend}, subnet ${describeSubnets(seen.subnets)} (${origins[seen.origin]})`,
     count === 0 ? "nothing to do: everything stands as it should" : `${count} changes:`,
-    ...plan.operations.map((operation) => describeOperation(operation, rules)),
+    ...plan.operations.map((operation) =>
+      `  ${operation.verb.padEnd(8)} ${describeObject(operation, rules)}`
+    ),
     ...plan.blocked.map((blocked) => `  blocked  ${describeBlocked(blocked)}`),
     ...seen.remarks.map((remark) => `  note     ${remark}`),
     ...firewallInput(plan),
     `${plan.unchanged} objects stand as they should; nothing was changed`,
     "",
   ].join("\n");
-}
-
-function describeOperation(
-  { verb, object, before }: Operation,
-  rules: ReadonlyMap<string, KindRules>,
-): string {
-  const changes = before && verb !== "delete"
-    ? differences(object, before).map(({ field, is, want }) =>
-      `${field} ${JSON.stringify(is)} -> ${JSON.stringify(want)}`
-    )
-    : [];
-  const text = rules.get(object.kind)?.print(object) ?? object.key;
-  return `  ${verb.padEnd(8)} ${text}${changes.length > 0 ? ` (${changes.join(", ")})` : ""}`;
 }
 
 function firewallInput(plan: Plan): string[] {

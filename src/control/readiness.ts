@@ -6,7 +6,8 @@
  */
 import { describeSubnets } from "../model/lease.ts";
 import type { RefusedPeer } from "./peers.ts";
-import { describeBlocked, type Round } from "./reconciler.ts";
+import { describeBlocked } from "./describe.ts";
+import type { Round } from "./reconciler.ts";
 
 export interface Readiness {
   readonly ready: boolean;

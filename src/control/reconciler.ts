@@ -12,6 +12,7 @@ import type { Blocked, Observed, Operation, Outcome, Plan } from "../model/plan.
 import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
 import { Backoff } from "./backoff.ts";
+import { describeBlocked } from "./describe.ts";
 import { diff } from "./diff.ts";
 import { protectedBy } from "./protection.ts";
 import { later } from "./later.ts";
@@ -177,10 +178,4 @@ export function obstacles(round: Round, objects: readonly Obj[]): string[] {
     ...round.failed.filter((f) => concerns(f.operation)).map((f) => f.error!),
     ...round.plan.blocked.filter(concerns).map(describeBlocked),
   ];
-}
-
-/** For people: what is in the way of what, and what to do. */
-export function describeBlocked({ object, by }: Blocked): string {
-  const what = object.kind === by.kind ? "" : ` (behind ${by.kind} "${by.key}")`;
-  return `${object.kind} "${object.key}"${what}: one that is not ours is in the way; remove it, and it is put up at once`;
 }

@@ -6,8 +6,8 @@ import { isFirewall, type Obj, ObjectIndex } from "../model/objects.ts";
 import type { KindRules, Operation } from "../model/plan.ts";
 import type { Log } from "../observe/log.ts";
 import { messageOf } from "../model/errors.ts";
-import { differences } from "./diff.ts";
-import { describeBlocked, type Round } from "./reconciler.ts";
+import { describeBlocked, describeDone, describeRepair, done } from "./describe.ts";
+import type { Round } from "./reconciler.ts";
 
 /** More operations than this in a round are counted instead of listed. */
 const MOST_LINES = 12;
@@ -25,11 +25,11 @@ export class RoundReport {
 
   round(round: Round, wanted: readonly Obj[]): void {
     const failed = new Set(round.failed.map((f) => f.operation));
-    const done = round.plan.operations.filter((operation) => !failed.has(operation));
-    const stood = this.#finder(done.length);
-    if (done.length > MOST_LINES) this.#summary(done);
-    for (const operation of done) {
-      this.#operation(operation, stood(operation.object), done.length <= MOST_LINES);
+    const applied = round.plan.operations.filter((operation) => !failed.has(operation));
+    const stood = this.#finder(applied.length);
+    if (applied.length > MOST_LINES) this.#summary(applied);
+    for (const operation of applied) {
+      this.#operation(operation, stood(operation.object), applied.length <= MOST_LINES);
     }
     this.#note(round);
     this.#remember(round, wanted);
@@ -46,21 +46,18 @@ export class RoundReport {
     this.#readError = null;
   }
 
-  #operation({ object, verb, before }: Operation, stood: Obj | undefined, aloud: boolean): void {
-    const repair = verb !== "delete" && sameFields(stood, object);
+  #operation(operation: Operation, stood: Obj | undefined, aloud: boolean): void {
+    const repair = operation.verb !== "delete" && sameFields(stood, operation.object);
     if (!repair && !aloud && this.log.verbose === false) return;
-    const text = this.rules.get(object.kind)?.print(object) ?? object.key;
-    const changes = before && verb !== "delete" ? `; ${describeChanges(object, before)}` : "";
-    if (repair) {
-      this.log.warn(`repaired ${object.kind}: ${text} ${before ? "was changed" : "was gone"}${changes}`);
-    } else if (aloud) this.log.info(`${past[verb]} ${object.kind}: ${text}${changes}`);
-    else this.log.debug(`${past[verb]} ${object.kind}: ${text}${changes}`);
+    if (repair) this.log.warn(describeRepair(operation, this.rules));
+    else if (aloud) this.log.info(describeDone(operation, this.rules));
+    else this.log.debug(describeDone(operation, this.rules));
   }
 
   #summary(operations: readonly Operation[]): void {
     const counts = new Map<string, number>();
     for (const { verb, object } of operations) {
-      const what = `${past[verb]} ${object.kind}`;
+      const what = `${done[verb]} ${object.kind}`;
       counts.set(what, (counts.get(what) ?? 0) + 1);
     }
     this.log.info(
@@ -101,14 +98,6 @@ export class RoundReport {
     const [inNetwork, inFirewall] = [new ObjectIndex(network), new ObjectIndex(firewall)];
     return (object) => (isFirewall(object.kind) ? inFirewall : inNetwork).get(object);
   }
-}
-
-const past = { create: "added", modify: "changed", recreate: "recreated", delete: "deleted" } as const;
-
-function describeChanges(object: Obj, before: Parameters<typeof differences>[1]): string {
-  return differences(object, before)
-    .map(({ field, is, want }) => `${field} ${JSON.stringify(is)} -> ${JSON.stringify(want)}`)
-    .join(", ");
 }
 
 function inScope(kind: string, { scope }: Round): boolean {

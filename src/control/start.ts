@@ -4,17 +4,19 @@
  */
 import { backendFor } from "../backend/registry.ts";
 import type { Backend, Host } from "../backend/backend.ts";
-import type { Kernel } from "../kernel/kernel.ts";
+import type { Kernel, Owner } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
+import type { Observed } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigReading, Store } from "../store/store.ts";
 import { baseObjects, ownerOf } from "./desired.ts";
+import { describeBlocked, describeDone } from "./describe.ts";
+import { diff } from "./diff.ts";
 import { type ChosenUnderlay, makeHost, recordOf, requireSuited, settleMacs } from "./host.ts";
-import { obstacles, Reconciler } from "./reconciler.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
 
 export interface OverlayOptions {
@@ -111,32 +113,26 @@ function usable(config: NetworkConfig): { config: NetworkConfig; backend: Backen
 }
 
 /** Makes our devices, so that what keeps us from it is known before a subnet is taken. */
-async function makeDevices(self: Host, backend: Backend, ports: OverlayPorts): Promise<void> {
-  const { kernel, clock, random, log, subnetFile } = ports;
-  const objects = baseObjects(self, backend);
-  const reconciler = new Reconciler({
-    kernel,
-    clock,
-    random,
-    log,
-    wanted: () =>
-      Promise.resolve({
-        objects,
-        owner: ownerOf(self, backend, subnetFile.previous.networks),
-        inSync: false,
-        protectedSubnets: [],
-      }),
-    secondLook: () => Promise.resolve(true),
-    finished: () => {},
-  });
-  const links = objects.filter((object) => object.kind === "link");
-  const [obstacle] = obstacles(await roundOrFail(reconciler), links);
-  if (obstacle !== undefined) throw new Failure(obstacle);
+async function makeDevices(
+  self: Host,
+  backend: Backend,
+  { kernel, log, subnetFile }: OverlayPorts,
+): Promise<void> {
+  const links = baseObjects(self, backend).filter((object) => object.kind === "link");
+  const owner = ownerOf(self, backend, subnetFile.previous.networks);
+  const observed = await readOrFail(kernel, owner);
+  const plan = diff(links, observed, { rules: kernel.rules, mayDelete: () => false });
+  const [blocked] = plan.blocked;
+  if (blocked !== undefined) throw new Failure(describeBlocked(blocked));
+  for (const { operation, error } of await kernel.apply(plan.operations)) {
+    if (error !== null) throw new Failure(error);
+    log.info(describeDone(operation, kernel.rules));
+  }
 }
 
-async function roundOrFail(reconciler: Reconciler): ReturnType<Reconciler["round"]> {
+async function readOrFail(kernel: Kernel, owner: Owner): Promise<Observed[]> {
   try {
-    return await reconciler.round({ network: true, firewall: false });
+    return await kernel.read(owner, { network: true, firewall: false });
   } catch (error) {
     throw error instanceof Failure ? error : new Failure(`read the kernel's state: ${messageOf(error)}`);
   }
