@@ -276,10 +276,9 @@ export class Overlay {
     if (round.scope.network) this.#rounds.network = round;
     if (round.scope.firewall) this.#rounds.firewall = round;
     if (!round.inSync || this.#self.subnets === null) return;
-    const base = [...this.#desired.objects].filter((o) =>
-      ["link", "address", "chain", "jump"].includes(o.kind)
-    );
-    if (obstacles(round, base).length > 0) return;
+    const base = this.#desired.objects.filter((o) => ["link", "address", "chain", "jump"].includes(o.kind));
+    const rounds = [this.#rounds.network, this.#rounds.firewall];
+    if (rounds.some((last) => last === null || obstacles(last, base).length > 0)) return;
     this.#file.want(formatSubnetEnv({
       network: this.#self.network,
       subnets: this.#self.subnets,

@@ -49,6 +49,9 @@ export interface Round {
   readonly failed: readonly Outcome[];
 }
 
+/** Read, planned and applied each by itself: what keeps one from being read must not keep the other from being mended. */
+const parts = ["network", "firewall"] as const;
+type Part = (typeof parts)[number];
 const GATHER_MS = 50;
 /** Rounds in a row for devices that need another look. */
 const MOST_REPEATS = 3;
@@ -58,23 +61,21 @@ export class Reconciler {
   readonly #trigger = new Trigger();
   readonly #guard = new ShrinkGuard();
   readonly #report: RoundReport;
-  readonly #backoff: Backoff;
-  #asked: Scope = { network: false, firewall: false };
-  #retrying = false;
+  readonly #asked = new Set<Part>();
+  readonly #retrying = new Set<Part>();
+  readonly #backoffs: Readonly<Record<Part, Backoff>>;
   #looking = false;
 
   constructor(ports: ReconcilerPorts) {
     this.#ports = ports;
     this.#report = new RoundReport(ports.log, ports.kernel.rules);
-    this.#backoff = new Backoff(1_000, 30_000, ports.random);
+    const backoff = () => new Backoff(1_000, 30_000, ports.random);
+    this.#backoffs = { network: backoff(), firewall: backoff() };
   }
 
   /** Asks for a round over these objects, soon. */
   request(scope: Partial<Scope>): void {
-    this.#asked = {
-      network: this.#asked.network || scope.network === true,
-      firewall: this.#asked.firewall || scope.firewall === true,
-    };
+    for (const part of parts) if (scope[part]) this.#asked.add(part);
     this.#trigger.ring();
   }
 
@@ -85,37 +86,37 @@ export class Reconciler {
       await this.#trigger.wait(signal);
       await clock.sleep(GATHER_MS, signal);
       this.#trigger.still();
-      const scope = this.#asked;
-      this.#asked = { network: false, firewall: false };
-      await this.#settle(scope, signal);
+      const asked = parts.filter((part) => this.#asked.has(part));
+      this.#asked.clear();
+      for (const part of asked) await this.#settle(part, signal);
     }
   }
 
-  /** One round now, repeated while devices were made; the caller sees the outcome. */
-  async round(scope: Scope): Promise<Round> {
-    let round = await this.#once(scope);
-    for (let i = 1; i < MOST_REPEATS && touchedDevices(round); i++) round = await this.#once(scope);
-    return round;
-  }
-
-  async #settle(scope: Scope, signal: AbortSignal): Promise<void> {
-    const round = await this.#tryRound(scope);
+  async #settle(part: Part, signal: AbortSignal): Promise<void> {
+    const round = await this.#tryRound(part);
+    if (round === null || round.failed.length > 0) this.#retryLater(part, signal);
+    else this.#backoffs[part].reset();
     const due = this.#guard.dueIn(this.#ports.clock.boot());
-    if (round === null || round.failed.length > 0) this.#retryLater(scope, signal);
-    else this.#backoff.reset();
-    if (due !== null && scope.network) this.#lookAgain(due, signal);
+    if (due !== null && part === "network") this.#lookAgain(due, signal);
   }
 
   /** Null where reading itself failed: nothing is known then, so nothing is done. */
-  async #tryRound(scope: Scope): Promise<Round | null> {
+  async #tryRound(part: Part): Promise<Round | null> {
     try {
-      const round = await this.round(scope);
-      this.#report.readable();
+      const round = await this.#round({ network: part === "network", firewall: part === "firewall" });
+      this.#report.readable(part);
       return round;
     } catch (error) {
-      this.#report.unreadable(error);
+      this.#report.unreadable(part, error);
       return null;
     }
+  }
+
+  /** One round, repeated while devices were made. */
+  async #round(scope: Scope): Promise<Round> {
+    let round = await this.#once(scope);
+    for (let i = 1; i < MOST_REPEATS && touchedDevices(round); i++) round = await this.#once(scope);
+    return round;
   }
 
   async #once(scope: Scope): Promise<Round> {
@@ -155,12 +156,12 @@ export class Reconciler {
   }
 
   /** Asks for another round after a failure; one such wait at a time, and it grows. */
-  #retryLater(scope: Scope, signal: AbortSignal): void {
-    if (this.#retrying) return;
-    this.#retrying = true;
-    later(this.#ports.clock, this.#backoff.next(), signal, () => {
-      this.#retrying = false;
-      this.request(scope);
+  #retryLater(part: Part, signal: AbortSignal): void {
+    if (this.#retrying.has(part)) return;
+    this.#retrying.add(part);
+    later(this.#ports.clock, this.#backoffs[part].next(), signal, () => {
+      this.#retrying.delete(part);
+      this.request({ [part]: true });
     });
   }
 }

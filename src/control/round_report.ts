@@ -2,6 +2,7 @@
  * What a round says in the log: few changes one by one, many as a count; a repair (something we had put up was gone or
  * changed) as such; a failure or an obstacle once, and again only when its text changes; and when it is over.
  */
+import type { Scope } from "../kernel/kernel.ts";
 import { isFirewall, type Obj, ObjectIndex } from "../model/objects.ts";
 import type { KindRules, Operation } from "../model/plan.ts";
 import type { Log } from "../observe/log.ts";
@@ -19,7 +20,7 @@ export class RoundReport {
     firewall: [],
   };
   readonly #troubles = new Map<string, string>();
-  #readError: string | null = null;
+  readonly #unreadable = new Map<keyof Scope, string>();
 
   constructor(readonly log: Log, readonly rules: ReadonlyMap<string, KindRules>) {}
 
@@ -35,15 +36,14 @@ export class RoundReport {
     this.#remember(round, wanted);
   }
 
-  unreadable(error: unknown): void {
+  unreadable(part: keyof Scope, error: unknown): void {
     const text = messageOf(error);
-    if (text !== this.#readError) this.log.error(`read back the kernel's state: ${text}; trying again`);
-    this.#readError = text;
+    if (text !== this.#unreadable.get(part)) this.log.error(`read back the ${part}: ${text}; trying again`);
+    this.#unreadable.set(part, text);
   }
 
-  readable(): void {
-    if (this.#readError !== null) this.log.info("the kernel's state can be read again");
-    this.#readError = null;
+  readable(part: keyof Scope): void {
+    if (this.#unreadable.delete(part)) this.log.info(`the ${part} can be read again`);
   }
 
   #operation(operation: Operation, stood: Obj | undefined, aloud: boolean): void {

@@ -136,5 +136,5 @@ function chainOf(jump: string): string {
 
 function metric({ kind, fields }: Obj): Fields {
   const destination = kind === "route" ? parsePrefix(String(fields.destination)) : null;
-  return destination ? { metric: defaultMetric(destination) } : {};
+  return destination ? { metric: defaultMetric(destination.ip.family) } : {};
 }

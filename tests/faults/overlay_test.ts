@@ -110,6 +110,27 @@ Deno.test("a failing object is tried again, keeps us unready and nothing else fr
   assert(a.overlay!.readiness().ready);
 });
 
+Deno.test("a firewall that cannot be read keeps nothing of the network from being mended, and the other way round", async () => {
+  await using cluster = new Cluster();
+  const a = cluster.host(11);
+  const read = a.kernel.read.bind(a.kernel);
+  a.kernel.read = (owner, scope) =>
+    scope.firewall ? Promise.reject(new Error("iptables-save: busy")) : read(owner, scope);
+  await a.start();
+  await cluster.started(12);
+  await cluster.advance(5_000);
+  assertEquals(a.keys("route").length, 1);
+  assertEquals(a.said(/read back the firewall: iptables-save: busy/).length, 1);
+  assertEquals(a.overlay!.readiness().reasons, [
+    "the firewall was not set up yet",
+    "the subnet file is not written yet",
+  ]);
+  a.kernel.read = (owner, scope) =>
+    scope.network ? Promise.reject(new Error("no buffer space")) : read(owner, scope);
+  await cluster.advance(60_000);
+  assertEquals(a.keys("chain").length, 2);
+});
+
 Deno.test("a store out of reach leaves everything in place and the host ready, with the outage as a note", async () => {
   await using cluster = new Cluster();
   const seldom = { firewallPeriodMs: 3_600_000 };
