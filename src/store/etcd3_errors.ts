@@ -52,6 +52,9 @@ export function detailOf(thrown: unknown): string {
     .replace(/\.$/, "");
 }
 
+const STALE_TOKEN = /invalid auth token|revision of auth store is old/;
+const NO_USER = /user name is empty/;
+
 const denials: readonly (readonly [RegExp, string, string, transient?: boolean])[] = [
   [
     /authentication failed|invalid user ID or password/,
@@ -59,7 +62,7 @@ const denials: readonly (readonly [RegExp, string, string, transient?: boolean])
     "correct -etcd-username and -etcd-password",
   ],
   [
-    /user name is empty/,
+    NO_USER,
     "etcd asks for a user and password",
     "give -etcd-username and -etcd-password",
   ],
@@ -84,6 +87,8 @@ const denials: readonly (readonly [RegExp, string, string, transient?: boolean])
 
 /** Facts about the connection that the error's text lacks. */
 export interface ConnectionFacts {
+  /** We have a user to give: etcd's users may have been turned on after we connected. */
+  readonly hasUser: boolean;
   readonly endpoint: string;
   readonly tls: boolean;
   /** The TLS handshake has succeeded at least once. */
@@ -130,9 +135,7 @@ export function classify(thrown: unknown, facts: ConnectionFacts): Error {
   if (thrown instanceof Compacted || thrown instanceof LeaseNotFound) return thrown;
   const detail = detailOf(thrown);
   if (/requested lease not found/.test(detail)) return new LeaseNotFound("the etcd lease is gone");
-  if (/invalid auth token|revision of auth store is old|auth: .*old/.test(detail)) {
-    return new StaleToken(detail);
-  }
+  if (STALE_TOKEN.test(detail) || (facts.hasUser && NO_USER.test(detail))) return new StaleToken(detail);
   for (const [pattern, state, remedy, transient] of denials) {
     if (pattern.test(detail)) return new Denied(state, remedy, transient ?? false);
   }

@@ -68,12 +68,14 @@ export class Link {
   readonly #etcd: Etcd3;
   readonly #channel: Channel;
   readonly #credentials: LinkCredentials;
+  readonly #hasUser: boolean;
   #token: string | null = null;
 
   constructor(endpoint: Endpoint, options: LinkOptions) {
     this.endpoint = endpoint;
     this.closed = this.#close.signal;
     this.#clock = options.clock;
+    this.#hasUser = options.username !== "";
     this.#credentials = new LinkCredentials(endpoint.tls ? options.tls.context() : null, endpoint.host);
     this.#channel = new Channel(endpoint.target, this.#credentials, CHANNEL_OPTIONS);
     const grpcOptions = { channelFactoryOverride: () => unclosable(this.#channel) };
@@ -207,7 +209,7 @@ export class Link {
 
   #facts(): ConnectionFacts {
     const { text, tls, host } = this.endpoint;
-    return { endpoint: text, tls, host, handshaken: this.#credentials.handshaken };
+    return { hasUser: this.#hasUser, endpoint: text, tls, host, handshaken: this.#credentials.handshaken };
   }
 }
 

@@ -9,8 +9,8 @@
  * - What was delivered is never delivered again; what happened is never left out.
  * - A loss that the first reconnect repairs is not told; else each failed attempt is, and one `recovered` when etcd answers.
  * - A watch can fall silent without an error: after etcd was restored from a backup it waits for a revision that comes back
- *   in days. So 5 s after every reconnect and then every 5 to 10 minutes, a query without values compares cluster, revision,
- *   number of keys and newest change with what was delivered; two mismatches in a row, 5 s apart, read everything again.
+ *   in days. So 2 s after every reconnect and then every 5 to 10 minutes, a query without values compares cluster, revision,
+ *   number of keys and newest change with what was delivered; two mismatches in a row, 2 s apart, read everything again.
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
@@ -38,7 +38,7 @@ export type Followed =
 /** Milliseconds between two looks at whether the watch still tells everything: this and up to as much again. */
 const CHECK_MS = 300_000;
 /** Milliseconds that a change may be on its way. */
-const SETTLE_MS = 5_000;
+const SETTLE_MS = 2_000;
 /** Milliseconds after which a watch counts as good, and the back-off starts from its beginning. */
 const GOOD_MS = 2_000;
 

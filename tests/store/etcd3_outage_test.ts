@@ -167,6 +167,7 @@ test("an established watch, a compaction and a restart of etcd", async (all) => 
   await events.until("a live change", isPut("10.3.2.0-24"));
 });
 
+// Compacted exactly at the deletion, etcd 3.4 loses it without a word: only the count of keys gives it away.
 test("our own record removed below the horizon: the snapshot lacks it", async (all) => {
   const { gate, store } = all;
   await using events = watch(store);
