@@ -1,0 +1,256 @@
+/**
+ * etcd in memory, behind the same seam as the real one (`EtcdRemote`), on any clock: for simulations.
+ *
+ * Revisions, conditional writes, leases and watches with their history are etcd's. Faults are asked for:
+ * - `outage`: nobody is answered, watches break; `breakWatches`: only those;
+ * - `inject`: called before each call, decides whether it fails, is done while its reply gets lost, or is done twice (as
+ *   fail-over does it after a lost reply);
+ * - `muteWatches`: watches stay open and are told nothing; `dropEvents`: so many changes are not told;
+ * - `compact`: history is forgotten; `snapshot`, `restore`: a backup, which takes the revision back.
+ */
+import type { Clock, Instant } from "../../src/model/clock.ts";
+import {
+  Compacted,
+  type ConditionalWrite,
+  type EtcdRemote,
+  type GrantedLease,
+  type KeyRange,
+  type KeyValue,
+  type LeaseId,
+  LeaseNotFound,
+  NO_LEASE,
+  type RangeRequest,
+  type RangeResponse,
+  type ResponseHeader,
+  type WatchBatch,
+  type WatchEvent,
+  type WriteResponse,
+} from "../../src/store/etcd3_remote.ts";
+import { StoreUnavailable } from "../../src/store/store.ts";
+
+export type EtcdFault = "fail" | "lose reply" | "twice";
+export type EtcdCall = "range" | "write" | "grant" | "keep alive" | "revoke" | "watch";
+
+interface LeaseState {
+  readonly ttl: number;
+  ends: Instant;
+}
+
+interface Backup {
+  readonly keys: ReadonlyMap<string, KeyValue>;
+  readonly revision: number;
+}
+
+export class EtcdModel {
+  cluster = "1";
+  revision = 1;
+  compacted = 0;
+  outage: string | null = null;
+  muteWatches = false;
+  dropEvents = 0;
+  /** Calls so far: the number that `inject` gets. */
+  calls = 0;
+  inject: (call: EtcdCall, number: number) => EtcdFault | null = () => null;
+  keys = new Map<string, KeyValue>();
+  readonly leases = new Map<LeaseId, LeaseState>();
+  readonly clock: Clock;
+  history: WatchEvent[] = [];
+  #nextLease = 7_000_000_000_000_000_001n;
+  #waiting = Promise.withResolvers<void>();
+  #breaks = 0;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** One host's connection. */
+  connect(): EtcdRemote {
+    return new ModelRemote(this);
+  }
+
+  get header(): ResponseHeader {
+    return { cluster: this.cluster, revision: this.revision };
+  }
+
+  /** How often watches were broken so far. */
+  get breaks(): number {
+    return this.#breaks;
+  }
+
+  startOutage(reason = "the etcd model is switched off"): void {
+    this.outage = reason;
+    this.breakWatches();
+  }
+
+  endOutage(): void {
+    this.outage = null;
+  }
+
+  breakWatches(): void {
+    this.#breaks++;
+    this.wake();
+  }
+
+  compact(): void {
+    this.compacted = this.revision;
+    this.history = [];
+  }
+
+  snapshot(): Backup {
+    return { keys: new Map(this.keys), revision: this.revision };
+  }
+
+  restore(backup: Backup): void {
+    this.keys = new Map(backup.keys);
+    this.revision = backup.revision;
+    this.compacted = 0;
+    this.history = this.history.filter(({ kv }) => kv.modRevision <= backup.revision);
+    this.breakWatches();
+  }
+
+  put(key: string, value: string, lease: LeaseId = NO_LEASE): void {
+    if (lease !== NO_LEASE && !this.leases.has(lease)) throw new LeaseNotFound("lease not found");
+    this.revision++;
+    const createRevision = this.keys.get(key)?.createRevision ?? this.revision;
+    const kv = { key, value, lease, createRevision, modRevision: this.revision };
+    this.keys.set(key, kv);
+    this.#tell({ type: "put", kv });
+  }
+
+  delete(key: string): void {
+    if (!this.keys.delete(key)) return;
+    this.revision++;
+    const kv = { key, value: "", lease: NO_LEASE, createRevision: 0, modRevision: this.revision };
+    this.#tell({ type: "delete", kv });
+  }
+
+  grant(ttl: number): GrantedLease {
+    const id = String(this.#nextLease++);
+    this.leases.set(id, { ttl, ends: this.clock.boot() + ttl * 1000 });
+    return { id, ttl };
+  }
+
+  revoke(id: LeaseId): void {
+    this.leases.delete(id);
+    for (const kv of [...this.keys.values()]) if (kv.lease === id) this.delete(kv.key);
+  }
+
+  /** Ends the leases whose time is over. */
+  sweep(): void {
+    for (const [id, { ends }] of [...this.leases]) if (ends <= this.clock.boot()) this.revoke(id);
+  }
+
+  #tell(event: WatchEvent): void {
+    if (this.dropEvents > 0) this.dropEvents--;
+    else this.history.push(event);
+    this.wake();
+  }
+
+  wake(): void {
+    this.#waiting.resolve();
+    this.#waiting = Promise.withResolvers();
+  }
+
+  /** Resolves at the next change, break or expiry. */
+  async changed(signal: AbortSignal): Promise<void> {
+    const ends = Math.min(...[...this.leases.values()].map((lease) => lease.ends));
+    const stop = new AbortController();
+    const expiry = Number.isFinite(ends)
+      ? this.clock.sleep(Math.max(0, ends - this.clock.boot()), AbortSignal.any([signal, stop.signal]))
+      : new Promise<void>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    try {
+      await Promise.race([this.#waiting.promise, expiry]);
+    } finally {
+      stop.abort();
+    }
+  }
+}
+
+class ModelRemote implements EtcdRemote {
+  readonly endpoints = '"model"';
+  readonly #model: EtcdModel;
+  readonly #closed = new AbortController();
+
+  constructor(model: EtcdModel) {
+    this.#model = model;
+  }
+
+  range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse> {
+    return this.#call("range", signal, (model) => {
+      const found = [...model.keys.values()].filter(({ key }) => inRange(request, key));
+      found.sort((a, b) => request.newestOnly ? b.modRevision - a.modRevision : a.key < b.key ? -1 : 1);
+      const kvs = request.newestOnly ? found.slice(0, 1) : found;
+      return { header: model.header, kvs, count: found.length };
+    });
+  }
+
+  write({ key, expect, put }: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
+    return this.#call("write", signal, (model) => {
+      const current = model.keys.get(key) ?? null;
+      if ((current?.modRevision ?? 0) !== expect) return { header: model.header, succeeded: false, current };
+      if (put === null) model.delete(key);
+      else model.put(key, put.value, put.lease);
+      return { header: model.header, succeeded: true, current: null };
+    });
+  }
+
+  grantLease(ttl: number, signal?: AbortSignal): Promise<GrantedLease> {
+    return this.#call("grant", signal, (model) => model.grant(ttl));
+  }
+
+  keepLeaseAlive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    return this.#call("keep alive", signal, (model) => {
+      const lease = model.leases.get(id);
+      if (lease === undefined) return 0;
+      lease.ends = model.clock.boot() + lease.ttl * 1000;
+      return lease.ttl;
+    });
+  }
+
+  revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
+    return this.#call("revoke", signal, (model) => model.revoke(id));
+  }
+
+  async *watch(range: KeyRange, fromRevision: number, signal: AbortSignal): AsyncGenerator<WatchBatch> {
+    const model = this.#model;
+    const stop = AbortSignal.any([signal, this.#closed.signal]);
+    await this.#call("watch", signal, () => {});
+    const breaks = model.breaks;
+    yield { header: model.header, events: [] };
+    for (let next = fromRevision;;) {
+      stop.throwIfAborted();
+      if (model.breaks !== breaks || model.outage !== null) throw new StoreUnavailable("the watch broke");
+      model.sweep();
+      if (next < model.compacted) throw new Compacted(model.compacted);
+      const events = model.muteWatches ? [] : model.history.filter(({ kv }) => kv.modRevision >= next);
+      const ours = events.filter(({ kv }) => inRange(range, kv.key));
+      if (events.length > 0) next = model.revision + 1;
+      if (ours.length > 0) yield { header: model.header, events: ours };
+      else await model.changed(stop);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed.abort(new StoreUnavailable("the connection to etcd is closed"));
+    return Promise.resolve();
+  }
+
+  async #call<T>(call: EtcdCall, signal: AbortSignal | undefined, work: (model: EtcdModel) => T): Promise<T> {
+    const model = this.#model;
+    // Others come between two calls, as on a network.
+    await Promise.resolve();
+    signal?.throwIfAborted();
+    this.#closed.signal.throwIfAborted();
+    const fault = model.inject(call, model.calls++);
+    if (model.outage !== null) throw new StoreUnavailable(model.outage);
+    if (fault === "fail") throw new StoreUnavailable("injected failure");
+    model.sweep();
+    const result = work(model);
+    if (fault === "lose reply") throw new StoreUnavailable("injected loss of the reply");
+    return fault === "twice" ? work(model) : result;
+  }
+}
+
+function inRange({ key, end }: KeyRange, candidate: string): boolean {
+  return end === null ? candidate === key : candidate >= key && candidate < end;
+}
