@@ -13,6 +13,7 @@
  * compared. What stands on a device goes with it: behind a recreated device everything counts as absent, on a device that
  * goes nothing has to be deleted first, and behind a device that is blocked nothing is tried.
  */
+import { remembered } from "../model/memo.ts";
 import { type Fields, type FieldValue, inOrder, type Obj, ObjectIndex } from "../model/objects.ts";
 import type { Blocked, KindRules, Observed, Operation, Plan } from "../model/plan.ts";
 
@@ -29,7 +30,7 @@ export function diff(desired: readonly Obj[], observed: readonly Observed[], opt
   const closed = new Map<string, Observed>();
   const renewed = new Set<string>();
   let unchanged = 0;
-  for (const object of inOrder(desired)) {
+  for (const object of ordered(desired)) {
     const closedBy = object.on === undefined ? undefined : closed.get(object.on);
     const before = object.on !== undefined && renewed.has(object.on) ? undefined : standing.get(object);
     const step = closedBy ? { object, by: closedBy } : compare(object, before, options);
@@ -42,6 +43,10 @@ export function diff(desired: readonly Obj[], observed: readonly Observed[], opt
   }
   return { ...deletions(desired, observed, options, makes, renewed), blocked, unchanged };
 }
+
+/** What is wanted is often the very same list as in the round before. */
+const ordered = remembered((desired: readonly Obj[]) => inOrder(desired));
+const indexed = remembered((desired: readonly Obj[]) => new ObjectIndex(desired));
 
 /** What one desired object needs: nothing (null), an operation, or it is blocked. */
 function compare(
@@ -66,7 +71,7 @@ function deletions(
   makes: readonly Operation[],
   renewed: ReadonlySet<string>,
 ): Pick<Plan, "operations" | "withheld"> {
-  const wanted = new ObjectIndex(desired);
+  const wanted = indexed(desired);
   const surplus = observed.filter((o) =>
     wanted.get(o) === undefined && (o.standing === "ours" || o.standing === "adoptable")
   );

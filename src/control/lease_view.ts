@@ -10,6 +10,8 @@ import type { Listing, StoreEvent, Unreadable } from "../store/store.ts";
 
 export class LeaseView {
   #leases = new Map<string, Lease>();
+  /** Oldest first; null while it has to be made anew. */
+  #sorted: readonly Lease[] | null = null;
   #unreadable = new Map<string, Unreadable>();
   #inSync = false;
   #outage: string | null = null;
@@ -24,9 +26,9 @@ export class LeaseView {
     return this.#outage;
   }
 
-  /** Oldest first: of two claims to one thing the earlier counts. */
-  leases(): Lease[] {
-    return [...this.#leases.values()].sort((a, b) => a.created - b.created);
+  /** Oldest first: of two claims to one thing the earlier counts. The very same array while nothing has changed. */
+  leases(): readonly Lease[] {
+    return this.#sorted ??= [...this.#leases.values()].sort((a, b) => a.created - b.created);
   }
 
   unreadable(): Unreadable[] {
@@ -39,6 +41,7 @@ export class LeaseView {
 
   /** Takes an event in; true where it can change what should stand. */
   take(event: StoreEvent): boolean {
+    this.#sorted = null;
     switch (event.type) {
       case "snapshot":
         this.#replace(event);

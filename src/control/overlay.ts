@@ -48,6 +48,9 @@ export class Overlay {
   readonly #ownerOf = remembered((self: Host, backend: Backend, _networks: number) =>
     ownerOf(self, backend, this.#previousNetworks)
   );
+  readonly #desire = (leases: readonly Lease[], self: Host, backend: Backend) =>
+    desire(self, backend, leases, this.#traffic());
+  readonly #rememberedDesire = remembered(this.#desire);
   #self: Host;
   #backend: Backend;
   #desired: Desired = { objects: [], peers: [], refused: [] };
@@ -238,7 +241,7 @@ export class Overlay {
       );
       await this.#started.routes.learn(this.#ports.kernel, publicIps.filter((ip) => ip !== null));
     }
-    this.#desired = desire(this.#self, this.#backend, leases, this.#traffic());
+    this.#desired = this.#desiredFor(leases);
     this.#reports.refusals(this.#desired.refused);
     return {
       objects: this.#desired.objects,
@@ -248,6 +251,12 @@ export class Overlay {
         subnets ? families.flatMap((f) => subnetOf(subnets, f) ?? []) : []
       ),
     };
+  }
+
+  /** The very same as long as nothing it depends on has changed. */
+  #desiredFor(leases: readonly Lease[]): Desired {
+    const changesByItself = this.#backend.usesUnderlayRoutes(this.#self.network.backend);
+    return (changesByItself ? this.#desire : this.#rememberedDesire)(leases, this.#self, this.#backend);
   }
 
   #traffic(): Obj[] {

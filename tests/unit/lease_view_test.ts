@@ -1,5 +1,5 @@
 /** What the store has told us: the in-sync gate, and what an unreadable record does and does not do. */
-import { assert, assertEquals, assertFalse } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { LeaseView } from "../../src/control/lease_view.ts";
 import { lease, subnets } from "../support/hosts.ts";
 
@@ -44,4 +44,14 @@ Deno.test("view: a second listing agrees only where it names the same subnets", 
   assertFalse(view.agreesWith({ leases: [], unreadable: [] }));
   view.take({ type: "delete", subnets: subnets("10.1.16.0/24") });
   assert(view.agreesWith({ leases: [], unreadable: [] }));
+});
+
+Deno.test("view: the list of leases is the very same until an event comes", () => {
+  const view = new LeaseView();
+  view.take({ type: "snapshot", leases: [a()], unreadable: [] });
+  const before = view.leases();
+  assertStrictEquals(view.leases(), before);
+  view.take({ type: "put", lease: b() });
+  assertNotStrictEquals(view.leases(), before);
+  assertEquals([before.length, view.leases().length], [1, 2]);
 });
