@@ -2,7 +2,7 @@
  * The rounds: read back what stands, compare it with what should, apply the difference.
  *
  * A round starts when something asks for one (a lease changed, the kernel told of a change, a period ended, a retry is due)
- * and gathers what else comes within 50 ms. What fails is tried again with back-off and never keeps anything else from
+ * and, but for the first one, gathers what else comes within 50 ms. What fails is tried again with back-off and never keeps anything else from
  * being done. A device that was made is read back at once, because others (udev) may have a hand in it.
  */
 import type { Kernel, Owner, Scope } from "../kernel/kernel.ts";
@@ -82,9 +82,10 @@ export class Reconciler {
   /** Runs rounds until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
-    while (!signal.aborted) {
+    // What starts us is a whole snapshot: nothing else comes within milliseconds.
+    for (let gather = 0; !signal.aborted; gather = GATHER_MS) {
       await this.#trigger.wait(signal);
-      await clock.sleep(GATHER_MS, signal);
+      if (gather > 0) await clock.sleep(gather, signal);
       this.#trigger.still();
       const asked = parts.filter((part) => this.#asked.has(part));
       this.#asked.clear();
