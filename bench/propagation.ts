@@ -8,7 +8,7 @@ import { Ear } from "./ear.ts";
 import { Lab } from "./lab.ts";
 import { type ForeignLease, foreignLeases } from "./leases.ts";
 import { now } from "./libc.ts";
-import { etcdArgs, startWithPeers } from "./running.ts";
+import { etcdArgs, startWithPeers, telling } from "./running.ts";
 import { tail } from "./statistics.ts";
 import { cpuSeconds } from "./usage.ts";
 
@@ -26,7 +26,7 @@ export async function propagation(): Promise<void> {
   const before = cpuSeconds(daemon.pid);
   const times: number[] = [];
   for (const lease of foreignLeases(LEASES)) {
-    times.push(await arrival(lab, ear, lease));
+    times.push(await telling(daemon, () => arrival(lab, ear, lease)));
     await pause(PAUSE + Math.random() * PAUSE);
   }
   say(`  ${LEASES} leases, one after the other: ${tail(times)} (of it 50 ms gathering)`);

@@ -7,6 +7,16 @@ export function etcdArgs(lab: Lab, prefix: string): string[] {
   return ["-etcd-endpoints", lab.endpoint, "-etcd-prefix", prefix];
 }
 
+/** Runs `body`; where it fails, what the daemon said last is printed. */
+export async function telling<T>(daemon: Process, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    say(daemon.tail());
+    throw error;
+  }
+}
+
 /** Starts a daemon on a clean host and returns when `peers` routes stand. */
 export async function startWithPeers(
   host: Host,

@@ -7,6 +7,7 @@
  */
 import type { Kernel, Owner, Scope } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
+import { remembered } from "../model/memo.ts";
 import { isFirewall, type Obj } from "../model/objects.ts";
 import type { Blocked, Observed, Operation, Outcome, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
@@ -134,7 +135,7 @@ export class Reconciler {
   }
 
   #plan(wanted: Wanted, observed: readonly Observed[], scope: Scope, now: number): Plan {
-    const objects = wanted.objects.filter((o) => isFirewall(o.kind) ? scope.firewall : scope.network);
+    const objects = scope.firewall ? firewallPart(wanted.objects) : networkPart(wanted.objects);
     const shielded = protectedBy(wanted.protectedSubnets, observed);
     const { rules } = this.#ports.kernel;
     const plan = diff(objects, observed, { rules, mayDelete: (o) => wanted.inSync && !shielded(o) });
@@ -166,6 +167,10 @@ export class Reconciler {
     });
   }
 }
+
+/** The very same for the very same list, as everything that is worked out of it. */
+const networkPart = remembered((objects: readonly Obj[]) => objects.filter((o) => !isFirewall(o.kind)));
+const firewallPart = remembered((objects: readonly Obj[]) => objects.filter((o) => isFirewall(o.kind)));
 
 function touchedDevices(round: Round): boolean {
   return round.failed.length === 0 &&
