@@ -23,11 +23,6 @@ export class EndpointError extends Error {
   }
 }
 
-/** etcd no longer knows our token: a new connection, with a new token, may do. */
-export class StaleToken extends Error {
-  override readonly name = "StaleToken";
-}
-
 /** etcd understood the call and its answer is no, whichever member is asked. */
 export class Denied extends Error {
   override readonly name = "Denied";
@@ -52,7 +47,6 @@ export function detailOf(thrown: unknown): string {
     .replace(/\.$/, "");
 }
 
-const STALE_TOKEN = /invalid auth token|revision of auth store is old/;
 const NO_USER = /user name is empty/;
 
 const denials: readonly (readonly [RegExp, string, string, transient?: boolean])[] = [
@@ -99,6 +93,12 @@ export interface ConnectionFacts {
 type Row = readonly [RegExp, string | ((facts: ConnectionFacts) => string), string, refused?: boolean];
 
 const failures: readonly Row[] = [
+  // A new connection gets a new token.
+  [
+    /invalid auth token|auth store is old|user name is empty/,
+    "our token is not valid any more",
+    "check etcd's log",
+  ],
   [/ECONNREFUSED/, "connection refused", "start etcd there, or correct -etcd-endpoints"],
   [/ENETUNREACH|EHOSTUNREACH/, "no route to the host", "check the network"],
   [
@@ -135,10 +135,8 @@ export function classify(thrown: unknown, facts: ConnectionFacts): Error {
   if (thrown instanceof Compacted || thrown instanceof LeaseNotFound) return thrown;
   const detail = detailOf(thrown);
   if (/requested lease not found/.test(detail)) return new LeaseNotFound("the etcd lease is gone");
-  if (STALE_TOKEN.test(detail) || (facts.hasUser && NO_USER.test(detail))) return new StaleToken(detail);
-  for (const [pattern, state, remedy, transient] of denials) {
-    if (pattern.test(detail)) return new Denied(state, remedy, transient ?? false);
-  }
+  const denial = denials.find(([pattern]) => pattern.test(detail) && !(pattern === NO_USER && facts.hasUser));
+  if (denial !== undefined) return new Denied(denial[1], denial[2], denial[3] ?? false);
   const [, state, remedy, refused] = failures.find(([pattern]) => pattern.test(messageOf(thrown))) ??
     closed(detail, facts) ?? [CLOSED, detail, "check etcd's log"] as const;
   const text = typeof state === "string" ? state : state(facts);

@@ -7,10 +7,10 @@
  * - The first endpoint is drawn at random, so that a cluster's hosts spread over etcd's members.
  */
 import type { Random } from "../model/clock.ts";
-import { Failure, messageOf } from "../model/errors.ts";
+import { Failure } from "../model/errors.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 import type { Endpoint } from "./etcd3_endpoints.ts";
-import { Denied, EndpointError, StaleToken } from "./etcd3_errors.ts";
+import { Denied, EndpointError } from "./etcd3_errors.ts";
 import { Link, type LinkOptions } from "./etcd3_link.ts";
 import { StoreUnavailable } from "./store.ts";
 
@@ -40,7 +40,7 @@ export class Failover {
    * Does `work` on a link, on others where it fails.
    *
    * @param action for messages: `read "/coreos.com/network/config" in etcd`
-   * @throws StoreUnavailable, Failure, the signal's reason, and what `work` throws beside EndpointError, StaleToken, Denied
+   * @throws StoreUnavailable, Failure, the signal's reason, and what `work` throws beside EndpointError and Denied
    */
   async attempt<T>(
     action: string,
@@ -72,7 +72,7 @@ export class Failover {
         link = await this.link();
         return await work(link, over);
       } catch (thrown) {
-        if (over.aborted || !isLinkFailure(thrown)) throw thrown;
+        if (over.aborted || !(thrown instanceof EndpointError)) throw thrown;
         if (link !== null) this.drop(link);
         failures.add(thrown);
         if (left === 0) throw thrown;
@@ -124,7 +124,7 @@ export class Failover {
       const message = `${what}: ${thrown.state}; ${thrown.remedy}`;
       return thrown.transient ? new StoreUnavailable(message) : new Failure(message);
     }
-    if (isLinkFailure(thrown)) failures.add(thrown);
+    if (thrown instanceof EndpointError) failures.add(thrown);
     else if (!(thrown instanceof DeadlineExceeded)) return thrown;
     return failures.error(action, endpoints);
   }
@@ -137,25 +137,19 @@ export class Failover {
   }
 }
 
-function isLinkFailure(thrown: unknown): thrown is EndpointError | StaleToken {
-  return thrown instanceof EndpointError || thrown instanceof StaleToken;
-}
-
 /** Why each endpoint failed, as far as it was tried. */
 class Failures {
   readonly #byEndpoint = new Map<string, EndpointError>();
-  #other = "no answer";
 
-  add(failure: EndpointError | StaleToken): void {
-    if (failure instanceof EndpointError) this.#byEndpoint.set(failure.endpoint, failure);
-    else this.#other = messageOf(failure);
+  add(failure: EndpointError): void {
+    this.#byEndpoint.set(failure.endpoint, failure);
   }
 
   /** Where all refuse us it is a Failure, otherwise trying again may do. */
   error(action: string, endpoints: readonly Endpoint[]): Error {
     const known = endpoints.flatMap(({ text }) => this.#byEndpoint.get(text) ?? []);
     const first = known[0];
-    if (first === undefined) return new StoreUnavailable(`${action}: ${this.#other}; check etcd's log`);
+    if (first === undefined) return new StoreUnavailable(`${action}: no answer; check etcd's log`);
     const states = Map.groupBy(known, ({ state }) => state);
     const text = [...states].map(([state, of]) =>
       `${of.map(({ endpoint }) => `"${endpoint}"`).join(", ")}: ${state}`

@@ -47,6 +47,7 @@ const CHANNEL_OPTIONS = {
   // A link has its own connection, never one that an earlier link has left behind.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_retries": 0,
+  "grpc.enable_channelz": 0,
   // When to try again is not the channel's to decide; this is only how long its timer outlives it.
   "grpc.initial_reconnect_backoff_ms": 50,
   "grpc.max_reconnect_backoff_ms": 50,
@@ -112,7 +113,7 @@ export class Link {
   /**
    * One remote call.
    *
-   * @throws EndpointError, StaleToken, Denied, or the reason of `signal`
+   * @throws EndpointError, Denied, or the reason of `signal`
    */
   async call<T>(
     invoke: (etcd: Etcd3, options: CallOptions) => Promise<T>,
@@ -132,7 +133,7 @@ export class Link {
   /**
    * The messages of a watch, as they come; ends by throwing. Reading slowly holds etcd back.
    *
-   * @throws EndpointError, StaleToken, Denied, or the reason of `signal`
+   * @throws EndpointError, Denied, or the reason of `signal`
    */
   async *watch(range: KeyRange, fromRevision: number, signal: AbortSignal): AsyncGenerator<IWatchResponse> {
     const stop = AbortSignal.any([signal, this.closed]);

@@ -120,12 +120,14 @@ test("an outage is told once, however long; calls say what is wrong", async ({ g
 test("a way that swallows everything is noticed, and what was lost comes after", async ({ gate, store, put }) => {
   await using events = watch(store);
   await events.until("a snapshot", isSnapshot);
+  await put("10.3.1.0-24");
+  await events.until("a change", isPut("10.3.1.0-24"));
   gate.hang();
   await events.until("the outage", isOutage);
-  await put("10.3.1.0-24");
+  await put("10.3.2.0-24");
   gate.unhang();
-  await events.until("the change", isPut("10.3.1.0-24"));
-  assertEquals(types(events.seen), ["snapshot", "outage", "recovered", "put"]);
+  await events.until("the change", isPut("10.3.2.0-24"));
+  assertEquals(types(events.seen), ["snapshot", "put", "outage", "recovered", "put"]);
 });
 
 test("history that etcd has forgotten meanwhile: everything is read again", async (all) => {
