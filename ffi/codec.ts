@@ -12,6 +12,7 @@ import {
   LINK,
   NAME_SIZE,
   NEIGHBOUR,
+  NEXTHOP,
   ROUTE,
   TYPE_SIZE,
   VERB,
@@ -23,6 +24,7 @@ import type {
   Change,
   LinkRecord,
   NeighbourRecord,
+  NexthopRecord,
   RouteRecord,
   VxlanRecord,
 } from "./records.ts";
@@ -218,6 +220,40 @@ export const routeCodec: Codec<RouteRecord> = {
     };
   },
 };
+
+export const nexthopCodec: Codec<NexthopRecord> = {
+  size: NEXTHOP.size,
+  encode(to, at, record) {
+    const { view } = to;
+    view.setUint32(at + NEXTHOP.id, record.id, true);
+    view.setUint32(at + NEXTHOP.index, record.index, true);
+    view.setUint8(at + NEXTHOP.protocol, record.protocol);
+    view.setUint8(at + NEXTHOP.onlink, record.onlink ? 1 : 0);
+    view.setUint8(at + NEXTHOP.special, record.special === null ? 0 : SPECIAL[record.special]);
+    const fine = writeAddress(to, at + NEXTHOP.gatewayFamily, at + NEXTHOP.gateway, record.gateway);
+    to.bytes[at + NEXTHOP.family] = to.bytes[at + NEXTHOP.gatewayFamily]!;
+    return fine;
+  },
+  decode(from, at) {
+    const { view } = from;
+    return {
+      id: view.getUint32(at + NEXTHOP.id, true),
+      gateway: readAddress(from, at + NEXTHOP.gatewayFamily, at + NEXTHOP.gateway),
+      index: view.getUint32(at + NEXTHOP.index, true),
+      onlink: view.getUint8(at + NEXTHOP.onlink) !== 0,
+      protocol: view.getUint8(at + NEXTHOP.protocol),
+      special: specialOf(view.getUint8(at + NEXTHOP.special)),
+    };
+  },
+};
+
+/** enum denim_nexthop_special. */
+const SPECIAL = { blackhole: 1, group: 2, fdb: 4, encapsulation: 8 } as const;
+const specials = Object.entries(SPECIAL) as [keyof typeof SPECIAL, number][];
+
+function specialOf(flags: number): NexthopRecord["special"] {
+  return specials.find(([, flag]) => (flags & flag) !== 0)?.[0] ?? null;
+}
 
 /** A question to RTM_GETROUTE: family, destination and nothing else. */
 export function encodeQuestions(addresses: readonly string[]): Records {

@@ -6,7 +6,7 @@
  */
 
 /** DENIM_ABI_VERSION of the library this code speaks to. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 export const HEAD = { size: 8, verb: 0, result: 4 } as const;
 
@@ -65,6 +65,18 @@ export const ROUTE = {
   source: 72,
 } as const;
 
+export const NEXTHOP = {
+  size: 40,
+  id: 8,
+  index: 12,
+  family: 16,
+  gatewayFamily: 17,
+  protocol: 18,
+  onlink: 19,
+  special: 20,
+  gateway: 24,
+} as const;
+
 export const NEIGHBOUR = {
   size: 44,
   index: 8,
@@ -108,9 +120,17 @@ export const EVENT = {
   fdb: 1 << 4,
   nftables: 1 << 5,
   lost: 1 << 6,
+  nexthop: 1 << 7,
 } as const;
 
-const records = { head: HEAD, link: LINK, address: ADDRESS, route: ROUTE, neighbour: NEIGHBOUR };
+const records = {
+  head: HEAD,
+  link: LINK,
+  address: ADDRESS,
+  route: ROUTE,
+  nexthop: NEXTHOP,
+  neighbour: NEIGHBOUR,
+};
 
 /** Every value of the layout with its name, in the library's order. */
 export const layout: readonly { readonly name: string; readonly value: number }[] = Object.entries(records)

@@ -14,6 +14,7 @@ import {
   encodeQuestions,
   linkCodec,
   neighbourCodec,
+  nexthopCodec,
   Records,
   routeCodec,
 } from "./codec.ts";
@@ -27,6 +28,7 @@ import type {
   MonitorKind,
   NeighbourRecord,
   Netlink,
+  NexthopRecord,
   RouteRecord,
 } from "./records.ts";
 import type { Symbols } from "./symbols.ts";
@@ -35,6 +37,8 @@ import type { Symbols } from "./symbols.ts";
 const LATER = 500;
 /** Room that a read has at first, and for what appears between two attempts. */
 const ROOM = 64;
+/** asm-generic/errno.h. */
+const EOPNOTSUPP = 95;
 
 /**
  * Opens a netlink socket in the calling thread's network namespace.
@@ -63,6 +67,7 @@ class NetlinkSocket implements Netlink {
   /** What each read found last: its size is the room for the next, its values are used again. */
   readonly #found = new Map<string, Decoded<unknown>>();
   readonly #watchers = new Set<(indexes: readonly number[]) => void>();
+  nexthopsSupported = true;
 
   constructor(readonly library: Library, handle: Handle) {
     this.#symbols = library.symbols;
@@ -100,6 +105,24 @@ class NetlinkSocket implements Netlink {
         later
           ? s.denim_read_routesLater(handle, table, out, capacity)
           : s.denim_read_routes(handle, table, out, capacity),
+    );
+  }
+
+  nexthops(): Promise<NexthopRecord[]> {
+    const s = this.#symbols;
+    const known = (count: number) => {
+      this.nexthopsSupported = count !== -EOPNOTSUPP;
+      return this.nexthopsSupported ? count : 0;
+    };
+    return this.#read(
+      "nexthops",
+      nexthopCodec,
+      (handle) => async (out, capacity, later) =>
+        known(
+          await (later
+            ? s.denim_read_nexthopsLater(handle, out, capacity)
+            : s.denim_read_nexthops(handle, out, capacity)),
+        ),
     );
   }
 
@@ -150,6 +173,18 @@ class NetlinkSocket implements Netlink {
         later
           ? s.denim_apply_routesLater(handle, records, count)
           : s.denim_apply_routes(handle, records, count),
+    );
+  }
+
+  applyNexthops(changes: readonly Change<NexthopRecord>[]): Promise<number[]> {
+    const s = this.#symbols;
+    return this.#apply(
+      "nexthops",
+      encodeChanges(nexthopCodec, changes),
+      (handle) => (records, count, later) =>
+        later
+          ? s.denim_apply_nexthopsLater(handle, records, count)
+          : s.denim_apply_nexthops(handle, records, count),
     );
   }
 

@@ -74,8 +74,22 @@ export interface RouteRecord {
   readonly tos: number;
   /** Paths of a multipath route; 0 for an ordinary one. */
   readonly paths: number;
-  /** RTA_NH_ID; 0 where none. */
+  /** RTA_NH_ID: then gateway, device and onlink are the nexthop object's, and on apply are not sent; 0 where none. */
   readonly nexthop: number;
+}
+
+/** RTM_*NEXTHOP: where routes lead that name it by its id. */
+export interface NexthopRecord {
+  /** 1 to 2³² - 1. */
+  readonly id: number;
+  readonly gateway: string | null;
+  /** ifindex; 0 where none. */
+  readonly index: number;
+  readonly onlink: boolean;
+  /** nh_protocol. */
+  readonly protocol: number;
+  /** What it is instead of one gateway on one device; such an object can be read and deleted, not made. */
+  readonly special: "blackhole" | "group" | "fdb" | "encapsulation" | null;
 }
 
 /** RTM_*NEIGH, for the neighbour tables (v4, v6) and for bridge forwarding (FDB) alike. */
@@ -101,7 +115,15 @@ export interface Change<R> {
   readonly record: R;
 }
 
-export type MonitorKind = "link" | "address" | "route" | "neighbour" | "fdb" | "nftables" | "lost";
+export type MonitorKind =
+  | "link"
+  | "address"
+  | "nexthop"
+  | "route"
+  | "neighbour"
+  | "fdb"
+  | "nftables"
+  | "lost";
 
 /** rtnetlink, batched. Results are 0 or a negative errno, one per change, in order. Rejects only where the socket fails. */
 export interface Netlink extends Disposable {
@@ -109,17 +131,22 @@ export interface Netlink extends Disposable {
   addresses(): Promise<AddressRecord[]>;
   /** Both families, one table. */
   routes(table: number): Promise<RouteRecord[]>;
+  /** All of both families; none where the kernel has no nexthop objects. */
+  nexthops(): Promise<NexthopRecord[]>;
+  /** False once `nexthops` has found that the kernel has no nexthop objects (before Linux 5.3). */
+  readonly nexthopsSupported: boolean;
   /** All three tables, of these devices only. */
   neighbours(indexes: readonly number[]): Promise<NeighbourRecord[]>;
   applyLinks(changes: readonly Change<LinkRecord>[]): Promise<number[]>;
   applyAddresses(changes: readonly Change<AddressRecord>[]): Promise<number[]>;
   applyRoutes(changes: readonly Change<RouteRecord>[]): Promise<number[]>;
+  applyNexthops(changes: readonly Change<NexthopRecord>[]): Promise<number[]>;
   applyNeighbours(changes: readonly Change<NeighbourRecord>[]): Promise<number[]>;
   /** The kernel's answer for each address (RTM_GETROUTE), or a negative errno. */
   lookUp(addresses: readonly string[]): Promise<(RouteRecord | number)[]>;
   /**
    * What changed since the last turn, changes gathered; starts watching at once, not at the first turn. Our own changes are
-   * left out where the kernel says whose they are (routes, IPv4 addresses, new and replaced neighbours). Neighbour and FDB
+   * left out where the kernel says whose they are (routes, nexthop objects, IPv4 addresses, new and replaced neighbours). Neighbour and FDB
    * events count on the devices that `neighbours` was last asked for; until it is asked, on all.
    */
   monitor(signal: AbortSignal): AsyncIterable<ReadonlySet<MonitorKind>>;

@@ -35,6 +35,13 @@ export const symbols = {
     result: "i32",
     nonblocking: true,
   },
+  denim_read_nexthops: { parameters: read, result: "i32" },
+  denim_read_nexthopsLater: {
+    name: "denim_read_nexthops",
+    parameters: read,
+    result: "i32",
+    nonblocking: true,
+  },
   denim_read_neighbours: { parameters: readNeighbours, result: "i32" },
   denim_read_neighboursLater: {
     name: "denim_read_neighbours",
@@ -55,6 +62,13 @@ export const symbols = {
   denim_apply_routes: { parameters: apply, result: "i32" },
   denim_apply_routesLater: {
     name: "denim_apply_routes",
+    parameters: apply,
+    result: "i32",
+    nonblocking: true,
+  },
+  denim_apply_nexthops: { parameters: apply, result: "i32" },
+  denim_apply_nexthopsLater: {
+    name: "denim_apply_nexthops",
     parameters: apply,
     result: "i32",
     nonblocking: true,

@@ -24,6 +24,9 @@ static const uint32_t layout[] = {
 	AT(route, protocol), AT(route, scope), AT(route, type), AT(route, tos), AT(route, onlink), AT(route, destination),
 	AT(route, gateway), AT(route, source),
 
+	sizeof(struct denim_nexthop), AT(nexthop, id), AT(nexthop, index), AT(nexthop, family), AT(nexthop, gateway_family),
+	AT(nexthop, protocol), AT(nexthop, onlink), AT(nexthop, special), AT(nexthop, gateway),
+
 	sizeof(struct denim_neighbour), AT(neighbour, index), AT(neighbour, state), AT(neighbour, flags),
 	AT(neighbour, protocol), AT(neighbour, table), AT(neighbour, address_family), AT(neighbour, has_mac),
 	AT(neighbour, mac), AT(neighbour, address),

@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define DENIM_ABI_VERSION 1u
+#define DENIM_ABI_VERSION 2u
 #define DENIM_EXPORT __attribute__((visibility("default")))
 
 enum denim_family { DENIM_NONE = 0, DENIM_V4 = 4, DENIM_V6 = 6 };
@@ -83,7 +83,7 @@ struct denim_route {
 	uint32_t table;
 	uint32_t metric;
 	uint32_t paths; /* of a multipath route; such a route can be read and deleted, not made */
-	uint32_t nexthop;
+	uint32_t nexthop; /* id of a nexthop object: gateway, device and onlink are its own to say then, and not sent; 0: none */
 	uint8_t family;
 	uint8_t length;
 	uint8_t gateway_family;
@@ -97,6 +97,27 @@ struct denim_route {
 	uint8_t destination[16];
 	uint8_t gateway[16];
 	uint8_t source[16];
+};
+
+/* What makes a nexthop object another than one gateway on one device. */
+enum denim_nexthop_special {
+	DENIM_NEXTHOP_BLACKHOLE = 1 << 0,
+	DENIM_NEXTHOP_GROUP = 1 << 1,
+	DENIM_NEXTHOP_FDB = 1 << 2,
+	DENIM_NEXTHOP_ENCAP = 1 << 3,
+};
+
+struct denim_nexthop {
+	struct denim_head head;
+	uint32_t id; /* never 0 */
+	uint32_t index;
+	uint8_t family;
+	uint8_t gateway_family;
+	uint8_t protocol;
+	uint8_t onlink;
+	uint8_t special; /* enum denim_nexthop_special; such an object can be read and deleted, not made */
+	uint8_t pad[3];
+	uint8_t gateway[16];
 };
 
 enum denim_table { DENIM_NEIGHBOUR_V4 = 4, DENIM_NEIGHBOUR_V6 = 6, DENIM_FDB = 7 };
@@ -137,6 +158,8 @@ DENIM_EXPORT int32_t denim_read_links(struct denim_netlink *nl, struct denim_lin
 DENIM_EXPORT int32_t denim_read_addresses(struct denim_netlink *nl, struct denim_address *out, uint32_t capacity);
 DENIM_EXPORT int32_t denim_read_routes(struct denim_netlink *nl, uint32_t table, struct denim_route *out,
 				       uint32_t capacity);
+/* -EOPNOTSUPP where the kernel has no nexthop objects (before Linux 5.3). */
+DENIM_EXPORT int32_t denim_read_nexthops(struct denim_netlink *nl, struct denim_nexthop *out, uint32_t capacity);
 DENIM_EXPORT int32_t denim_read_neighbours(struct denim_netlink *nl, const uint32_t *indexes, uint32_t index_count,
 					   struct denim_neighbour *out, uint32_t capacity);
 
@@ -147,6 +170,7 @@ DENIM_EXPORT int32_t denim_read_neighbours(struct denim_netlink *nl, const uint3
 DENIM_EXPORT int32_t denim_apply_links(struct denim_netlink *nl, struct denim_link *records, uint32_t count);
 DENIM_EXPORT int32_t denim_apply_addresses(struct denim_netlink *nl, struct denim_address *records, uint32_t count);
 DENIM_EXPORT int32_t denim_apply_routes(struct denim_netlink *nl, struct denim_route *records, uint32_t count);
+DENIM_EXPORT int32_t denim_apply_nexthops(struct denim_netlink *nl, struct denim_nexthop *records, uint32_t count);
 DENIM_EXPORT int32_t denim_apply_neighbours(struct denim_netlink *nl, struct denim_neighbour *records, uint32_t count);
 
 /* In: family and destination. Out: the kernel's answer in the same record, or its errno in head.result. */
@@ -155,7 +179,7 @@ DENIM_EXPORT int32_t denim_look_up(struct denim_netlink *nl, struct denim_route 
 /*
  * Monitor: a thread that gathers what changed into a bit mask and writes one byte to a pipe whenever the mask leaves zero.
  * `own_port` is the denim_port whose changes are left out (0: none), as far as the kernel says whose they are: of routes,
- * IPv4 addresses and new or replaced neighbours. It does not for links that change, IPv6 addresses, deleted neighbours, the
+ * nexthop objects, IPv4 addresses and new or replaced neighbours. It does not for links that change, IPv6 addresses, deleted neighbours, the
  * FDB of vxlan devices, and whatever follows from a change (the routes that go with an address): those are told, our own too.
  * The pipe's read end is the caller's to close.
  */
@@ -167,6 +191,7 @@ enum denim_event {
 	DENIM_EVENT_FDB = 1 << 4,
 	DENIM_EVENT_NFTABLES = 1 << 5,
 	DENIM_EVENT_LOST = 1 << 6,
+	DENIM_EVENT_NEXTHOP = 1 << 7,
 };
 
 struct denim_monitor;

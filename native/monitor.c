@@ -67,6 +67,9 @@ static uint32_t event_of(const struct nlmsghdr *message, const uint32_t *devices
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		return DENIM_EVENT_ROUTE;
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		return DENIM_EVENT_NEXTHOP;
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
 		return neighbour_event(message, devices, device_count);
@@ -158,7 +161,9 @@ static int subscribe(int protocol, const int *groups, size_t count)
 		goto out;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) < 0) {
+		/* Kernels without nexthop objects have no such group. */
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) < 0 &&
+		    groups[i] != RTNLGRP_NEXTHOP) {
 			result = -errno;
 			goto out;
 		}
@@ -188,7 +193,8 @@ static void destroy(struct denim_monitor *monitor)
 static int open_all(struct denim_monitor *monitor)
 {
 	static const int route_groups[] = { RTNLGRP_LINK,	 RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-					    RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,  RTNLGRP_NEIGH };
+					    RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,  RTNLGRP_NEIGH,
+					    RTNLGRP_NEXTHOP };
 	static const int nft_groups[] = { NFNLGRP_NFTABLES };
 	int ends[2];
 

@@ -129,6 +129,7 @@ int nl_collect(struct nl_sink *sink, uint32_t sequence, const uint8_t *bytes, si
 bool link_parse(const struct nlmsghdr *message, void *record, const void *filter);
 bool address_parse(const struct nlmsghdr *message, void *record, const void *filter);
 bool route_parse(const struct nlmsghdr *message, void *record, const void *filter);
+bool nexthop_parse(const struct nlmsghdr *message, void *record, const void *filter);
 bool neighbour_parse(const struct nlmsghdr *message, void *record, const void *filter);
 
 /* vxlan.c */

@@ -22,6 +22,7 @@ static const struct {
 	{ RTM_NEWLINK, sizeof(struct denim_link), link_parse },
 	{ RTM_NEWADDR, sizeof(struct denim_address), address_parse },
 	{ RTM_NEWROUTE, sizeof(struct denim_route), route_parse },
+	{ RTM_NEWNEXTHOP, sizeof(struct denim_nexthop), nexthop_parse },
 	{ RTM_NEWNEIGH, sizeof(struct denim_neighbour), neighbour_parse },
 };
 

@@ -124,8 +124,9 @@ static void tells_events_apart(void)
 	put_route_reply(&s.b, 0);
 	put_vxlan_reply(&s.b, 0);
 	put_address_reply(&s.b, 0);
+	put_nexthop_reply(&s.b, 0);
 	CHECK(monitor_events(s.bytes, s.b.length, 0, others, 1) ==
-	      (DENIM_EVENT_ROUTE | DENIM_EVENT_LINK | DENIM_EVENT_ADDRESS));
+	      (DENIM_EVENT_ROUTE | DENIM_EVENT_LINK | DENIM_EVENT_ADDRESS | DENIM_EVENT_NEXTHOP));
 }
 
 static void leaves_out_our_own_changes(void)

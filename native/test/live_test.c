@@ -24,6 +24,9 @@ static void reads_lo(void)
 static void refuses_what_it_cannot_send(void)
 {
 	struct denim_route routes[2] = { { .head.verb = 0, .family = DENIM_V4 }, { .head.verb = DENIM_CREATE } };
+	struct denim_nexthop nexthops[3] = { { .head.verb = DENIM_CREATE, .family = DENIM_V4, .gateway_family = DENIM_V4 },
+					     { .head.verb = DENIM_CREATE, .id = 9, .special = DENIM_NEXTHOP_GROUP },
+					     { .head.verb = DENIM_CREATE, .id = 9, .family = DENIM_V4 } };
 	struct denim_link link = { .head.verb = DENIM_CREATE };
 	int32_t error;
 	struct denim_netlink *nl = denim_open(&error);
@@ -31,6 +34,9 @@ static void refuses_what_it_cannot_send(void)
 	CHECK(nl);
 	CHECK(denim_apply_routes(nl, routes, 2) == 0);
 	CHECK(routes[0].head.result == -EINVAL && routes[1].head.result == -EINVAL);
+	CHECK(denim_apply_nexthops(nl, nexthops, 3) == 0);
+	for (int i = 0; i < 3; i++)
+		CHECK(nexthops[i].head.result == -EINVAL);
 	CHECK(denim_apply_links(nl, &link, 1) == 0 && link.head.result == -EINVAL);
 	denim_close(nl);
 }

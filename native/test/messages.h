@@ -8,6 +8,7 @@
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/nexthop.h>
 #include <string.h>
 
 struct sample {
@@ -82,6 +83,28 @@ static inline void put_multipath_reply(struct nl_buffer *b, uint32_t sequence)
 	nl_put(b, RTA_MULTIPATH, hops, sizeof(hops));
 	nl_put(b, RTA_VIA, via, sizeof(via));
 	nl_end(b, sequence);
+}
+
+static inline void put_nexthop_reply(struct nl_buffer *b, uint32_t sequence)
+{
+	struct nhmsg header = { .nh_family = AF_INET, .nh_scope = 253, .nh_protocol = 85, .nh_flags = RTNH_F_ONLINK };
+
+	nl_begin(b, RTM_NEWNEXTHOP, NLM_F_MULTI, &header, sizeof(header));
+	nl_put_u32(b, NHA_ID, 0x40000001);
+	nl_put_u32(b, NHA_OIF, 7);
+	nl_put(b, NHA_GATEWAY, "\x0a\x05\x02\x00", 4);
+	nl_end(b, sequence);
+}
+
+/* An object that holds nothing but its id and one attribute more. */
+static inline void put_special_nexthop_reply(struct nl_buffer *b, uint16_t attribute)
+{
+	struct nhmsg header = { .nh_family = AF_INET };
+
+	nl_begin(b, RTM_NEWNEXTHOP, NLM_F_MULTI, &header, sizeof(header));
+	nl_put_u32(b, NHA_ID, 9);
+	nl_put(b, attribute, NULL, 0);
+	nl_end(b, 1);
 }
 
 static inline void put_neighbour_reply(struct nl_buffer *b, uint32_t sequence)

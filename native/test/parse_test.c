@@ -69,6 +69,33 @@ static void reads_an_fdb_entry(void)
 	CHECK(neighbour.address_family == DENIM_V4 && neighbour.address[3] == 2);
 }
 
+static void reads_nexthops(void)
+{
+	static const struct {
+		uint16_t attribute;
+		uint8_t special;
+	} specials[] = {
+		{ NHA_BLACKHOLE, DENIM_NEXTHOP_BLACKHOLE },
+		{ NHA_GROUP, DENIM_NEXTHOP_GROUP },
+		{ NHA_FDB, DENIM_NEXTHOP_FDB },
+		{ NHA_ENCAP, DENIM_NEXTHOP_ENCAP },
+	};
+	struct sample s;
+	struct denim_nexthop nexthop;
+
+	sample_init(&s);
+	put_nexthop_reply(&s.b, 1);
+	CHECK(nexthop_parse(first(&s), &nexthop, NULL));
+	CHECK(nexthop.id == 0x40000001 && nexthop.index == 7 && nexthop.family == DENIM_V4 && nexthop.onlink == 1);
+	CHECK(nexthop.gateway_family == DENIM_V4 && nexthop.gateway[2] == 2 && nexthop.protocol == 85);
+	CHECK(nexthop.special == 0);
+	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+		sample_init(&s);
+		put_special_nexthop_reply(&s.b, specials[i].attribute);
+		CHECK(nexthop_parse(first(&s), &nexthop, NULL) && nexthop.special == specials[i].special);
+	}
+}
+
 static bool parse_all(const struct nlmsghdr *m)
 {
 	_Alignas(8) uint8_t record[NL_RECORD_MAX];
@@ -76,6 +103,7 @@ static bool parse_all(const struct nlmsghdr *m)
 
 	any |= address_parse(m, record, NULL);
 	any |= route_parse(m, record, NULL);
+	any |= nexthop_parse(m, record, NULL);
 	any |= neighbour_parse(m, record, NULL);
 	return any;
 }
@@ -98,7 +126,8 @@ static void parse_copy(const uint8_t *bytes, size_t length, uint32_t claimed)
 static void survives_every_truncation_and_bit(void)
 {
 	void (*const samples[])(struct nl_buffer *, uint32_t) = {
-		put_vxlan_reply, put_address_reply, put_route_reply, put_multipath_reply, put_neighbour_reply,
+		put_vxlan_reply, put_address_reply, put_route_reply, put_multipath_reply, put_nexthop_reply,
+		put_neighbour_reply,
 	};
 
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
@@ -159,6 +188,7 @@ int main(void)
 	RUN(reads_a_vxlan_link);
 	RUN(reads_an_address);
 	RUN(reads_routes);
+	RUN(reads_nexthops);
 	RUN(reads_an_fdb_entry);
 	RUN(survives_every_truncation_and_bit);
 	RUN(ends_at_a_lying_length);

@@ -19,6 +19,7 @@ import { describeBlocked, describeObject } from "./describe.ts";
 import { diff } from "./diff.ts";
 import { makeHost, requireSuited, settleMacs } from "./host.ts";
 import { restoreInputs } from "../kernel/firewall/iptables.ts";
+import { throughNexthops } from "./nexthops.ts";
 import { protectedBy } from "./protection.ts";
 import type { OverlayOptions, OverlayPorts } from "./start.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
@@ -60,7 +61,10 @@ export async function preview(
     firewall: true,
   });
   const shielded = protectedBy(unreadableSubnets(listing), observed);
-  const plan = diff(desired.objects, observed, { rules: ports.kernel.rules, mayDelete: (o) => !shielded(o) });
+  const objects = ports.kernel.hasNexthops
+    ? throughNexthops(desired.objects, observed, self.instance)
+    : desired.objects;
+  const plan = diff(objects, observed, { rules: ports.kernel.rules, mayDelete: (o) => !shielded(o) });
   const remarks = [
     ...desired.refused.map(describeRefusal),
     ...listing.unreadable.map((u) => `record ${JSON.stringify(u.key)} cannot be read: ${u.reason}`),

@@ -15,6 +15,7 @@ import type { Log } from "../observe/log.ts";
 import { Backoff } from "./backoff.ts";
 import { describeBlocked } from "./describe.ts";
 import { diff } from "./diff.ts";
+import { throughNexthops } from "./nexthops.ts";
 import { protectedBy } from "./protection.ts";
 import { later } from "./later.ts";
 import { RoundReport } from "./round_report.ts";
@@ -123,8 +124,9 @@ export class Reconciler {
 
   async #once(scope: Scope): Promise<Round> {
     const { kernel, clock } = this.#ports;
-    const wanted = await this.#ports.wanted();
-    const observed = await kernel.read(wanted.owner, scope);
+    const asked = await this.#ports.wanted();
+    const observed = await kernel.read(asked.owner, scope);
+    const wanted = { ...asked, objects: this.#ways(asked, observed, scope) };
     const plan = this.#plan(wanted, observed, scope, clock.boot());
     const outcomes = plan.operations.length === 0 ? [] : await kernel.apply(plan.operations);
     const failed = outcomes.filter((outcome) => outcome.error !== null);
@@ -132,6 +134,11 @@ export class Reconciler {
     this.#report.round(round, wanted.objects);
     this.#ports.finished(round);
     return round;
+  }
+
+  #ways({ objects, owner }: Wanted, observed: readonly Observed[], scope: Scope): readonly Obj[] {
+    if (!scope.network || !this.#ports.kernel.hasNexthops) return objects;
+    return throughNexthops(objects, observed, owner.instance);
   }
 
   #plan(wanted: Wanted, observed: readonly Observed[], scope: Scope, now: number): Plan {

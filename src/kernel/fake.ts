@@ -18,12 +18,14 @@ import { addressRules } from "./addresses.ts";
 import { fdbRules } from "./fdb.ts";
 import { linkRules } from "./links.ts";
 import { neighbourRules } from "./neighbours.ts";
+import { nexthopRules } from "./nexthops.ts";
 import { failed, succeeded } from "./outcomes.ts";
 import {
   addressStanding,
   fdbStanding,
   linkStanding,
   neighbourStanding,
+  nexthopStanding,
   routeStanding,
   sysctlStanding,
 } from "./ownership.ts";
@@ -41,6 +43,7 @@ export interface FakeUnderlay {
 
 export class FakeKernel implements Kernel {
   readonly rules: ReadonlyMap<Kind, KindRules>;
+  hasNexthops = true;
   /** How many operations were tried since the start, refused ones included. */
   tried = 0;
   /** What an operation fails with, or null to let it through; `nth` counts from 0. Throwing is the process's death. */
@@ -55,7 +58,15 @@ export class FakeKernel implements Kernel {
 
   constructor(readonly underlay: FakeUnderlay) {
     const firewall = iptablesDriver({ run: () => Promise.reject(new Error("no programs here")) }).rules;
-    const network = [linkRules, sysctlRules, addressRules, neighbourRules, fdbRules, routeRules];
+    const network = [
+      linkRules,
+      sysctlRules,
+      addressRules,
+      neighbourRules,
+      fdbRules,
+      nexthopRules,
+      routeRules,
+    ];
     this.rules = new Map([...network, ...firewall].map((rules) => [rules.kind, rules]));
     for (const { name, mtu, up } of underlay.interfaces) {
       this.#table.create({ kind: "link", key: name, fields: { type: "", mtu, up } });
@@ -173,6 +184,8 @@ export class FakeKernel implements Kernel {
         return neighbourStanding(object, owner, devices);
       case "fdb":
         return fdbStanding(object, devices);
+      case "nexthop":
+        return nexthopStanding(object, owner, devices);
       case "route":
         return routeStanding(object, owner, devices);
       case "sysctl":

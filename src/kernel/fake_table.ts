@@ -1,7 +1,7 @@
 /**
  * The objects of the fake kernel and the consequences of changing them, as on Linux: error texts, what goes with a device,
- * what a device loses when it goes down (routes, neighbours, IPv6 addresses; FDB and IPv4 addresses stay) or when its MAC
- * changes (neighbours). Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
+ * what a device loses when it goes down (routes, nexthops, neighbours, IPv6 addresses; FDB and IPv4 addresses stay) or when
+ * its MAC changes (neighbours), and that the routes by way of a nexthop object go with it. Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
  */
 import type { Fields, Kind, Obj } from "../model/objects.ts";
 import { parsePrefix } from "../model/prefix.ts";
@@ -19,7 +19,7 @@ const defaults: Partial<Record<Kind, Fields>> = {
     source: null,
     tos: 0,
     paths: 0,
-    nexthop: 0,
+    nexthop: null,
   },
 };
 
@@ -71,6 +71,7 @@ export class FakeTable {
     if (kind === "chain" && this.#ledTo(key)) return "Device or resource busy";
     this.#forget(object);
     if (kind === "link") this.#linkGone(key);
+    if (kind === "nexthop") this.#nexthopGone(object);
     return null;
   }
 
@@ -93,11 +94,14 @@ export class FakeTable {
     if (kind === "link" && typeof fields.lower === "string" && !this.get("link", fields.lower)) {
       return `there is no device "${fields.lower}" to stand on; check --iface`;
     }
+    if (kind === "route" && typeof fields.nexthop === "number" && !this.get("nexthop", `${fields.nexthop}`)) {
+      return "Nexthop id does not exist";
+    }
     if (kind === "jump" && !this.get("chain", chainOf(key))) return "No chain/target/match by that name";
     if (on === undefined) return null;
     const device = this.get("link", on);
     if (!device) return kind === "sysctl" ? "no such file or directory" : `there is no device "${on}"`;
-    return kind === "route" && device.fields.up !== true ? "Network is down" : null;
+    return (kind === "route" || kind === "nexthop") && device.fields.up !== true ? "Network is down" : null;
   }
 
   #standingOn(device: string): Obj[] {
@@ -111,7 +115,7 @@ export class FakeTable {
       const v6 = object.kind === "address" && String(object.fields.address).includes(":");
       const lost = object.kind === "neighbour"
         ? wentDown || newMac
-        : wentDown && (object.kind === "route" || v6);
+        : wentDown && (object.kind === "route" || object.kind === "nexthop" || v6);
       if (lost) this.#forget(object);
     }
   }
@@ -120,6 +124,12 @@ export class FakeTable {
     for (const object of this.#standingOn(name)) this.#forget(object);
     const upper = [...this.all()].filter((o) => o.kind === "link" && o.fields.lower === name);
     for (const link of upper) this.remove("link", link.key);
+  }
+
+  #nexthopGone({ on, fields }: Obj): void {
+    for (const object of this.#standingOn(on!)) {
+      if (object.kind === "route" && object.fields.nexthop === fields.id) this.#forget(object);
+    }
   }
 
   #ledTo(chain: string): boolean {

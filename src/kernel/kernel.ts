@@ -59,6 +59,8 @@ export interface RouteAnswer {
 
 export interface Kernel extends Disposable {
   readonly rules: ReadonlyMap<Kind, KindRules>;
+  /** False where the kernel has no nexthop objects (before Linux 5.3); known after the first read of the network. */
+  readonly hasNexthops: boolean;
   /** Ours, adoptable, lookalike, and whatever foreign object could be in our way; nothing else. */
   read(owner: Owner, scope: Scope): Promise<Observed[]>;
   /** One outcome per operation, in their order. Never rejects for a single operation's sake. */

@@ -16,6 +16,7 @@ import type { Kernel, KernelEvent } from "./kernel.ts";
 import { linkDriver } from "./links.ts";
 import { LinkTable } from "./link_table.ts";
 import { neighbourDriver } from "./neighbour_driver.ts";
+import { nexthopDriver } from "./nexthops.ts";
 import { failed } from "./outcomes.ts";
 import { routeDriver } from "./routes.ts";
 import { procSys, type SysctlAccess, sysctlDriver } from "./sysctls.ts";
@@ -36,6 +37,7 @@ export function openKernel({ netlink, firewall, sysctls = procSys }: LinuxOption
     sysctlDriver(sysctls),
     addressDriver(netlink),
     neighbourDriver(netlink),
+    nexthopDriver(netlink),
     routeDriver(netlink),
     ...firewall,
   ];
@@ -44,6 +46,9 @@ export function openKernel({ netlink, firewall, sysctls = procSys }: LinuxOption
   const tables = new LinkTables(netlink);
   return {
     rules: new Map(all.map(({ rules }) => [rules.kind, rules])),
+    get hasNexthops() {
+      return netlink.nexthopsSupported;
+    },
     read: async (owner, scope) => {
       const links = tables.source();
       const asked = drivers.filter((driver) => scope[driver.scope]);

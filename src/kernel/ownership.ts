@@ -8,6 +8,8 @@
  * | neighbour | on our device, our protocol    | no protocol, in our networks   |                  | permanent          |
  * | fdb       | to a VTEP, on our device       | to a VTEP, on an adoptable one |                  | the rest there     |
  * | sysctl    | wanted, not on a foreign device |                                |                  |                    |
+ * | nexthop   | our protocol, and our device,  |                                |                  | the rest in our    |
+ * |           | our networks or our choice     |                                |                  | range of ids       |
  * | route     | our protocol, and our device   | what upstream writes through   | what it writes   | the rest inside    |
  * |           | or inside our networks         | our device, to the letter      | through others   | our networks       |
  *
@@ -16,6 +18,7 @@
  */
 import { type Family, parseIp } from "../model/ip.ts";
 import { isUsableMac } from "../model/mac.ts";
+import { inNexthopRange, nexthopIds } from "../model/nexthop_id.ts";
 import { linkAlias, type Obj, ROUTE_PROTOCOL } from "../model/objects.ts";
 import type { Standing } from "../model/plan.ts";
 import { containsIp, containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../model/prefix.ts";
@@ -53,6 +56,15 @@ export function fdbStanding(entry: Obj, devices: DeviceStandings): Standing | nu
   return devices.get(entry.on!) ?? null;
 }
 
+/** Other instances choose other ids for the same gateway, so an id that we would choose is a mark. */
+export function nexthopStanding(object: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
+  const { id, gateway, device, type, protocol } = object.fields;
+  const ours = protocol === ROUTE_PROTOCOL && type === "unicast" &&
+    (onOurs(object, devices) || inNetworks(gateway, owner) ||
+      nexthopIds(owner.instance, String(device), String(gateway)).includes(Number(id)));
+  return ours ? "ours" : inNexthopRange(Number(id)) ? "foreign" : null;
+}
+
 export function routeStanding(route: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
   const throughOurs = onOurs(route, devices);
   const marked = route.fields.protocol === ROUTE_PROTOCOL && isOwnType(route);
@@ -87,7 +99,7 @@ function isPlain(route: Obj, destination: Prefix): boolean {
   const { type, gateway, metric, tos, paths, nexthop } = route.fields;
   return type === "unicast" && gateway !== null && metric === defaultMetric(destination.ip.family) &&
     tos === 0 &&
-    paths === 0 && nexthop === 0;
+    paths === 0 && nexthop === null;
 }
 
 function onOurs(object: Obj, devices: DeviceStandings): boolean {

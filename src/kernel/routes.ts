@@ -4,9 +4,11 @@
  * The key is the destination, for a route of the metric that the kernel gives when none is named (0; 1024 for IPv6); others
  * carry their metric and type of service, and further routes of the same key their path. So the plain key stands for the
  * route that CREATE|EXCL collides with and REPLACE replaces: the first of the kernel's list.
- * A route over several paths or a nexthop object says so in place of its gateway: it never equals one with a gateway.
+ * A route over several paths says so in place of its gateway: it never equals one with a gateway. Where one by way of a nexthop
+ * object leads is that object's to say; the device is told all the same, it goes when the device goes. The kernel leaves it
+ * out where `net.ipv4.nexthop_compat_mode` is 0.
  */
-import type { Change, Netlink, RouteRecord } from "../../ffi/records.ts";
+import type { Change, Netlink, NexthopRecord, RouteRecord } from "../../ffi/records.ts";
 import type { Obj } from "../model/objects.ts";
 import { remembered } from "../model/memo.ts";
 import type { KindRules, Observed, Operation } from "../model/plan.ts";
@@ -55,7 +57,8 @@ export function routeDriver(netlink: Netlink): Driver {
     read: async (owner, links) => {
       const table = await links();
       const records = await netlink.routes(MAIN_TABLE);
-      return withUniqueKeys(records.flatMap((record) => observe(record, table, owner) ?? []));
+      const nexthops = records.some(isBare) ? await netlink.nexthops() : none;
+      return withUniqueKeys(records.flatMap((record) => observe(record, table, owner, nexthops) ?? []));
     },
     apply: async (operations, links) => {
       const table = await links();
@@ -65,9 +68,26 @@ export function routeDriver(netlink: Netlink): Driver {
   };
 }
 
+const none: readonly NexthopRecord[] = [];
+
+/** True where the kernel names a nexthop object and nothing of what it says. */
+function isBare({ nexthop, index }: RouteRecord): boolean {
+  return nexthop !== 0 && index === 0;
+}
+
+const nexthopById = remembered((nexthops: readonly NexthopRecord[]) =>
+  new Map(nexthops.map((nexthop) => [nexthop.id, nexthop]))
+);
+
 /** Null for what is nobody's business here. */
-function observeRoute(record: RouteRecord, table: LinkTable, owner: Owner): Observed | null {
-  const object = routeObject(record, table);
+function observeRoute(
+  record: RouteRecord,
+  table: LinkTable,
+  owner: Owner,
+  nexthops: readonly NexthopRecord[],
+): Observed | null {
+  const found = isBare(record) ? nexthopById(nexthops).get(record.nexthop) : undefined;
+  const object = routeObject({ ...record, index: found?.index ?? record.index }, table);
   const standing = routeStanding(object, owner, deviceStandings(table, owner));
   return standing && { ...object, standing };
 }
@@ -82,7 +102,8 @@ function withUniqueKeys(routes: readonly Observed[]): Observed[] {
 }
 
 export function routeObject(record: RouteRecord, table: LinkTable): Obj {
-  const { destination, onlink, protocol, scope, source, metric, tos, paths, nexthop } = record;
+  const { destination, protocol, scope, source, metric, tos, paths } = record;
+  const nexthop = record.nexthop === 0 ? null : record.nexthop;
   const type = types[record.type] ?? String(record.type);
   // IPv6 shows a route that leads nowhere as one through lo.
   const device = type === "unicast" ? table.nameOf(record.index) : null;
@@ -92,9 +113,9 @@ export function routeObject(record: RouteRecord, table: LinkTable): Obj {
     ...(device === null ? {} : { on: device }),
     fields: {
       destination,
-      gateway: manyWays(record) ?? record.gateway,
+      gateway: nexthop !== null ? null : paths !== 0 ? `${paths} paths` : record.gateway,
       device,
-      onlink,
+      onlink: nexthop === null && record.onlink,
       type,
       protocol,
       scope,
@@ -105,10 +126,6 @@ export function routeObject(record: RouteRecord, table: LinkTable): Obj {
       nexthop,
     },
   };
-}
-
-function manyWays({ nexthop, paths }: RouteRecord): string | null {
-  return nexthop !== 0 ? `nexthop object ${nexthop}` : paths !== 0 ? `${paths} paths` : null;
 }
 
 function routeKey({ destination, metric, tos }: RouteRecord): string {
@@ -122,7 +139,8 @@ function metricOf(destination: string): number {
 
 function uniqueKey({ key, fields }: Obj, taken: ReadonlySet<string>): string {
   if (!taken.has(key)) return key;
-  const longer = `${key} via ${fields.gateway} dev ${fields.device}`;
+  const way = fields.nexthop === null ? `via ${fields.gateway}` : `nhid ${fields.nexthop}`;
+  const longer = `${key} ${way} dev ${fields.device}`;
   let unique = longer;
   for (let n = 2; taken.has(unique); n++) unique = `${longer} (${n})`;
   return unique;
@@ -145,9 +163,10 @@ function routeRecord({ fields }: Obj, index: number): RouteRecord {
   const type = types.findIndex((t) => t === fields.type);
   const number = (name: string, fallback: number) =>
     typeof fields[name] === "number" ? fields[name] : fallback;
-  const several = number("paths", 0) !== 0 || number("nexthop", 0) !== 0;
+  const nexthop = number("nexthop", 0);
+  const several = number("paths", 0) !== 0;
   const gateway = typeof fields.gateway === "string" && !several ? fields.gateway : null;
-  const direct = gateway === null && type === 1 && !destination.includes(":");
+  const direct = gateway === null && nexthop === 0 && type === 1 && !destination.includes(":");
   return {
     destination,
     gateway,
@@ -161,13 +180,14 @@ function routeRecord({ fields }: Obj, index: number): RouteRecord {
     metric: number("metric", metricOf(destination)),
     tos: number("tos", 0),
     paths: 0,
-    nexthop: number("nexthop", 0),
+    nexthop,
   };
 }
 
 function printRoute({ fields }: Obj): string {
-  const { type, destination, gateway, device, onlink, protocol, metric } = fields;
+  const { type, destination, gateway, device, onlink, protocol, metric, nexthop } = fields;
   const words = [type === "unicast" ? `${destination}` : `${type} ${destination}`];
+  if (nexthop !== null && nexthop !== undefined) words.push(`nhid ${nexthop}`);
   if (gateway !== null && gateway !== undefined) words.push(`via ${gateway}`);
   if (device !== null && device !== undefined) words.push(`dev ${device}`);
   if (onlink === true) words.push("onlink");

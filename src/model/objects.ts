@@ -1,5 +1,5 @@
 /**
- * What can stand on a host: links, addresses, neighbours, FDB entries, routes, sysctls, firewall chains and jumps.
+ * What can stand on a host: links, addresses, neighbours, FDB entries, nexthop objects, routes, sysctls, firewall chains and jumps.
  *
  * An object is plain data. `kind` and `key` identify it (the key is what the kernel tells objects apart by), `fields` say
  * how it is. Of a *desired* object only the fields that are present are compared and set: one left out is not ours to say.
@@ -23,7 +23,17 @@ export interface Obj {
 }
 
 /** In the order in which they are made; removal goes the other way. */
-export const kinds = ["link", "sysctl", "address", "neighbour", "fdb", "route", "chain", "jump"] as const;
+export const kinds = [
+  "link",
+  "sysctl",
+  "address",
+  "neighbour",
+  "fdb",
+  "nexthop",
+  "route",
+  "chain",
+  "jump",
+] as const;
 export type Kind = (typeof kinds)[number];
 
 /** Objects by kind and key; of several with the same, the last. */
@@ -141,8 +151,24 @@ export function route(spec: RouteSpec): Obj {
       onlink: spec.onlink,
       type: "unicast",
       protocol: ROUTE_PROTOCOL,
+      nexthop: null,
     },
   };
+}
+
+/** A nexthop object: one gateway on one device, which routes name by its id (1 to 2³² - 1; linux/nexthop.h). */
+export function nexthop(id: number, spec: { gateway: string; device: string; onlink: boolean }): Obj {
+  return {
+    kind: "nexthop",
+    key: String(id),
+    on: spec.device,
+    fields: { id, ...spec, type: "unicast", protocol: ROUTE_PROTOCOL },
+  };
+}
+
+/** The same route by way of a nexthop object: gateway and onlink are that object's to say. */
+export function viaNexthop(plain: Obj, id: number): Obj {
+  return { ...plain, fields: { ...plain.fields, gateway: null, onlink: false, nexthop: id } };
 }
 
 /** A kernel setting below /proc/sys; `name` with slashes, as in `net/ipv6/conf/flannel.1/accept_ra`. */

@@ -154,13 +154,14 @@ driverTest(
     ip route add blackhole 10.5.4.0/24 proto 85
     ip route add unreachable 10.5.5.0/24`);
     const routes = (await host.read()).filter((o) => o.kind === "route");
-    assertEquals(routes.map(({ key, standing, fields }) => `${standing} ${key}: ${fields.gateway}`).sort(), [
+    const way = ({ gateway, nexthop }: Obj["fields"]) => nexthop === null ? gateway : `nexthop ${nexthop}`;
+    assertEquals(routes.map(({ key, standing, fields }) => `${standing} ${key}: ${way(fields)}`).sort(), [
       "foreign 10.5.2.0/24: 2 paths",
       "foreign 10.5.5.0/24: null",
       "ours 10.5.1.0/24 metric 50: 192.168.77.99",
       "ours 10.5.1.0/24 via 192.168.77.98 dev eth0: 192.168.77.98",
       "ours 10.5.1.0/24: 10.5.1.0",
-      "ours 10.5.3.0/24: nexthop object 7",
+      "ours 10.5.3.0/24: nexthop 7",
       "ours 10.5.4.0/24: null",
     ]);
     assertEquals((await host.settle([...base, ...peer(1)])).length, 4);

@@ -74,6 +74,7 @@ const outside: Record<string, [kind: MonitorKind, script: string]> = {
   "a route": ["route", "ip route add 10.99.0.0/16 via 10.77.0.2"],
   "an IPv6 route": ["route", "ip -6 route add fd99::/64 via fd77::2"],
   "a deleted route": ["route", "ip route del 10.98.0.0/16"],
+  "a nexthop object": ["nexthop", "ip nexthop add id 5 via 10.77.0.2 dev dnm0; ip nexthop del id 5"],
   "a neighbour": ["neighbour", "ip neigh replace 10.88.0.9 lladdr 02:00:00:00:00:09 dev dnmx nud permanent"],
   "a forwarding entry": ["fdb", "bridge fdb add 02:00:00:00:00:09 dev dnmx dst 10.77.0.9 self permanent"],
   "an nftables table": ["nftables", "nft add table ip dnm; nft delete table ip dnm"],
@@ -89,25 +90,30 @@ for (const [what, [kind, script]] of Object.entries(outside)) {
   });
 }
 
-benchTest("not told: our own routes, IPv4 addresses, new and replaced neighbours", async (bench) => {
-  const { netlink } = bench;
-  const index = await makeVxlan(bench);
-  await withoutIpv6();
-  await using listener = new Listener(netlink);
-  const mark = (i: number) => () => sh(`nft add table ip dnm${i}; nft delete table ip dnm${i}`);
-  await toldBefore(listener, mark(0), "nftables");
-  const record = route(index, "10.99.1.0/24");
-  const entry = neighbour(index, "10.99.1.0");
-  const address = { index, address: "10.88.3.0", length: 32, scope: 0, flags: 0 };
-  for (const verb of ["create", "replace", "delete"] as const) {
-    assertEquals(await netlink.applyRoutes([{ verb, record }]), [0]);
-  }
-  for (const verb of ["create", "replace"] as const) {
-    assertEquals(await netlink.applyNeighbours([{ verb, record: entry }]), [0]);
-    assertEquals(await netlink.applyAddresses([{ verb, record: address }]), [0]);
-  }
-  assertEquals((await toldBefore(listener, mark(1), "nftables")).filter((kind) => kind !== "route"), []);
-});
+benchTest(
+  "not told: our own routes, nexthop objects, IPv4 addresses, new and replaced neighbours",
+  async (bench) => {
+    const { netlink } = bench;
+    const index = await makeVxlan(bench);
+    await withoutIpv6();
+    await using listener = new Listener(netlink);
+    const mark = (i: number) => () => sh(`nft add table ip dnm${i}; nft delete table ip dnm${i}`);
+    await toldBefore(listener, mark(0), "nftables");
+    const record = route(index, "10.99.1.0/24");
+    const entry = neighbour(index, "10.99.1.0");
+    const hop = { id: 5, gateway: "10.99.2.0", index, onlink: true, protocol: 85, special: null };
+    const address = { index, address: "10.88.3.0", length: 32, scope: 0, flags: 0 };
+    for (const verb of ["create", "replace", "delete"] as const) {
+      assertEquals(await netlink.applyRoutes([{ verb, record }]), [0]);
+      assertEquals(await netlink.applyNexthops([{ verb, record: hop }]), [0]);
+    }
+    for (const verb of ["create", "replace"] as const) {
+      assertEquals(await netlink.applyNeighbours([{ verb, record: entry }]), [0]);
+      assertEquals(await netlink.applyAddresses([{ verb, record: address }]), [0]);
+    }
+    assertEquals((await toldBefore(listener, mark(1), "nftables")).filter((kind) => kind !== "route"), []);
+  },
+);
 
 benchTest("not told: a change to what is there already, because nothing is sent", async (bench) => {
   const { netlink } = bench;

@@ -7,6 +7,7 @@ import {
   encodeChanges,
   linkCodec,
   neighbourCodec,
+  nexthopCodec,
   routeCodec,
 } from "../../ffi/codec.ts";
 import { describeErrno, errnoName } from "../../ffi/errno.ts";
@@ -124,6 +125,16 @@ const route = record({
   paths: u32,
   nexthop: u32,
 });
+const nexthop = record({
+  id: u32,
+  gateway: maybe(anyAddress),
+  index: u32,
+  onlink: fc.boolean(),
+  protocol: u8,
+  special: maybe(
+    fc.constantFrom("blackhole" as const, "group" as const, "fdb" as const, "encapsulation" as const),
+  ),
+});
 const neighbour = fc.oneof(
   ...([["v4", address(4)], ["v6", address(6)], ["fdb", maybe(anyAddress)]] as const).map(([table, of]) =>
     record({
@@ -153,6 +164,7 @@ function roundTrip<R>(what: string, codec: Codec<R>, records: fc.Arbitrary<R>): 
 roundTrip("link", linkCodec, link);
 roundTrip("address", addressCodec, interfaceAddress);
 roundTrip("route", routeCodec, route);
+roundTrip("nexthop", nexthopCodec, nexthop);
 roundTrip("neighbour", neighbourCodec, neighbour);
 
 /** The verb that `record` is sent with: 0 where it makes no sense. */
@@ -181,6 +193,8 @@ Deno.test("a record that makes no sense is marked as such", () => {
     assertEquals(verbOf(routeCodec, { ...route, destination }), 0, destination);
   }
   assertEquals(verbOf(routeCodec, { ...route, gateway: "10.1.0" }), 0);
+  const hop = { id: 1, gateway: "10.1.0", index: 1, onlink: true, protocol: 85, special: null };
+  assertEquals(verbOf(nexthopCodec, hop), 0);
   const entry = {
     table: "v4" as const,
     index: 1,

@@ -9,9 +9,11 @@ import {
   fdbEntry,
   jump,
   neighbour,
+  nexthop,
   type Obj,
   route,
   sysctl,
+  viaNexthop,
   vxlanLink,
 } from "../../src/model/objects.ts";
 import type { Operation } from "../../src/model/plan.ts";
@@ -146,6 +148,22 @@ Deno.test("a device that goes down or gets another MAC loses what the real one l
     mac: "02:00:00:00:00:77",
     mtu: 1400,
   });
+});
+
+Deno.test("routes by way of a nexthop object need it and go with it, and it with its device", async () => {
+  using kernel = await fake(link);
+  const hop = nexthop(0x40000000, { gateway: "10.5.1.0", device: "flannel.1", onlink: true });
+  const through = viaNexthop(way, 0x40000000);
+  assertEquals(await errors(kernel, [create(through), create(hop), create(through)]), [
+    "add route 10.5.1.0/24 nhid 1073741824 dev flannel.1 proto 85: Nexthop id does not exist",
+    null,
+    null,
+  ]);
+  await kernel.apply([create({ ...way, key: "10.5.2.0/24" }), remove(hop)]);
+  assertEquals(left(kernel), ["link flannel.1", "route 10.5.2.0/24"]);
+  await kernel.apply([create(hop), create(through)]);
+  kernel.put({ ...link, fields: { up: false } });
+  assertEquals(left(kernel), ["link flannel.1"]);
 });
 
 Deno.test("replacing makes what is absent, but for a link", async () => {

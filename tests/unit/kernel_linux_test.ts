@@ -54,6 +54,8 @@ class Recorder {
     },
     addresses: () => Promise.resolve([]),
     routes: () => Promise.resolve([]),
+    nexthops: () => Promise.resolve([]),
+    nexthopsSupported: true,
     neighbours: (indexes) => {
       this.calls.push(`neighbours ${indexes}`);
       return Promise.resolve(this.standing);
@@ -64,6 +66,7 @@ class Recorder {
     },
     applyAddresses: (changes) => this.#apply("addresses", changes),
     applyRoutes: (changes) => this.#apply("routes", changes),
+    applyNexthops: (changes) => this.#apply("nexthops", changes),
     applyNeighbours: (changes) => this.#apply("neighbours", changes),
     lookUp: () => Promise.resolve([]),
     monitor: async function* () {
@@ -323,6 +326,7 @@ Deno.test("a scope asks its own drivers only; a driver that can't answer fails t
     "address",
     "neighbour",
     "fdb",
+    "nexthop",
     "route",
     "chain",
     "jump",

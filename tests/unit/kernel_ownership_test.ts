@@ -6,10 +6,12 @@ import {
   fdbStanding,
   linkStanding,
   neighbourStanding,
+  nexthopStanding,
   routeStanding,
   sysctlStanding,
 } from "../../src/kernel/ownership.ts";
 import type { Owner } from "../../src/kernel/kernel.ts";
+import { nexthopIds } from "../../src/model/nexthop_id.ts";
 import type { Fields, Obj } from "../../src/model/objects.ts";
 import type { Standing } from "../../src/model/plan.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
@@ -89,7 +91,7 @@ table("fdb", [
   [null, "eth0", entry],
 ], (object) => fdbStanding(object, devices));
 
-const plain = { type: "unicast", metric: 0, tos: 0, paths: 0, nexthop: 0, onlink: false };
+const plain = { type: "unicast", metric: 0, tos: 0, paths: 0, nexthop: null, onlink: false };
 const toPeer = { ...plain, destination: "10.5.1.0/24", gateway: "10.5.1.0", onlink: true, protocol: 3 };
 const toPeer6 = { ...toPeer, destination: "fd00:5:0:1::/64", gateway: "fd00:5:0:1::", metric: 1024 };
 const direct = { ...plain, destination: "10.5.1.0/24", gateway: "192.168.77.2", protocol: 3 };
@@ -107,7 +109,8 @@ table("route", [
   ["foreign", "flannel.1", { ...toPeer, metric: 10 }],
   ["foreign", "flannel-v6.1", { ...toPeer6, metric: 256 }],
   ["foreign", "flannel.1", { ...toPeer, protocol: 4 }],
-  ["foreign", "flannel.1", { ...toPeer, nexthop: 3 }],
+  ["foreign", "flannel.1", { ...toPeer, gateway: null, nexthop: 3 }],
+  ["ours", "flannel.1", { ...toPeer, gateway: null, nexthop: 3, protocol: 85 }],
   [null, "flannel.1", { ...toPeer, destination: "10.9.1.0/24", gateway: "10.9.1.0" }],
   ["lookalike", "eth0", direct],
   ["lookalike", "flannel.7", toPeer],
@@ -122,6 +125,25 @@ table("route", [
   [null, "eth0", { ...direct, destination: "0.0.0.0/0" }],
   [null, "flannel.7", { ...toPeer, protocol: 85, destination: "10.6.1.0/24" }],
 ], (route) => routeStanding(route, owner, devices));
+
+const ownId = nexthopIds("default", "eth0", "192.168.77.2")[1]!;
+const theirId = nexthopIds("other", "eth0", "192.168.77.2")[0]!;
+const hop = { id: 7, device: "flannel.1", gateway: "10.5.1.0", onlink: true, type: "unicast", protocol: 85 };
+const directHop = { ...hop, device: "eth0", gateway: "192.168.77.2" };
+table("nexthop", [
+  ["ours", "flannel.1", hop],
+  ["ours", "flannel.1", { ...hop, gateway: "10.9.1.0" }],
+  ["ours", "flannel.7", { ...hop, device: "flannel.7" }],
+  ["ours", "eth0", { ...directHop, id: ownId }],
+  ["foreign", "eth0", { ...directHop, id: theirId }],
+  ["foreign", "flannel.1", { ...hop, id: 0x40000000, protocol: 3 }],
+  ["foreign", "", { ...hop, id: 0x7fffffff, gateway: null, device: null, type: "group" }],
+  [null, "flannel.1", { ...hop, protocol: 3 }],
+  [null, "flannel.1", { ...hop, type: "blackhole" }],
+  [null, "eth0", directHop],
+  [null, "eth0", { ...directHop, id: 0x3fffffff }],
+  [null, "eth0", { ...directHop, id: 0x80000000 }],
+], (object) => nexthopStanding(object, owner, devices));
 
 table("sysctl", [
   ["ours", "flannel.1", { value: "0" }],

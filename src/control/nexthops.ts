@@ -1,0 +1,100 @@
+/**
+ * Routes by way of nexthop objects, where one device has many: the kernel compares a new IPv4 route with all others that it
+ * might share its way with, which are all of the device (5,000 cost a quarter of a second, 10,000 more than one). Nexthop
+ * objects are looked up by their id, and so are the ways of their routes. IPv6 has no such trouble and stays as it is.
+ *
+ * Pure and without memory: whether a device is beyond the threshold already is seen from what stands, so a restart goes on
+ * as before. What is not ours is left alone: an id that another has is passed over, and a route in whose place another's
+ * stands, or one that only looks like ours, is wanted as upstream would write it.
+ */
+import { remembered } from "../model/memo.ts";
+import { nexthopIds } from "../model/nexthop_id.ts";
+import { nexthop, type Obj, viaNexthop } from "../model/objects.ts";
+import type { Observed } from "../model/plan.ts";
+
+/** With more gatewayed routes a device gets nexthop objects … */
+export const MANY = 500;
+/** … and keeps them until it has fewer. */
+export const FEW = 400;
+
+/**
+ * What to want instead of `objects`, given what stands.
+ *
+ * @param instance names us among the daemons of this machine
+ */
+export function throughNexthops(
+  objects: readonly Obj[],
+  observed: readonly Observed[],
+  instance: string,
+): readonly Obj[] {
+  const crowded = crowdedDevices(objects, observed);
+  if (crowded.size === 0) return objects;
+  const owners = new Map<number, string>();
+  const held = new Set<string>();
+  for (const { kind, key, standing, fields } of observed) {
+    if (kind === "nexthop" && standing === "foreign") owners.set(Number(fields.id), "another");
+    if (kind === "route" && (standing === "foreign" || standing === "lookalike")) held.add(key);
+  }
+  const made = new Set<number>();
+  return sameAsBefore(
+    objects,
+    objects.flatMap((object) => {
+      if (!isGatewayed(object) || !crowded.has(object.on!) || held.has(object.key)) return object;
+      const { way, ids } = choices(object, instance);
+      const id = ids.find((id) => (owners.get(id) ?? way) === way);
+      if (id === undefined) return object;
+      owners.set(id, way);
+      const [hop, route] = pair(object, id);
+      if (made.has(id)) return route;
+      made.add(id);
+      return [hop, route];
+    }),
+  );
+}
+
+function crowdedDevices(objects: readonly Obj[], observed: readonly Observed[]): Set<string> {
+  const counts = new Map<string, number>();
+  for (const object of objects) {
+    if (isGatewayed(object)) counts.set(object.on!, (counts.get(object.on!) ?? 0) + 1);
+  }
+  const already = new Set(
+    observed.filter(({ kind, standing }) => kind === "nexthop" && standing === "ours").map(({ on }) => on),
+  );
+  const crowded = [...counts].filter(([device, count]) =>
+    count > MANY || count >= FEW && already.has(device)
+  );
+  return new Set(crowded.map(([device]) => device));
+}
+
+/** True for an IPv4 route through a gateway. */
+function isGatewayed({ kind, on, fields: { gateway } }: Obj): boolean {
+  return kind === "route" && on !== undefined && typeof gateway === "string" && !gateway.includes(":");
+}
+
+const choices = remembered(({ fields: { device, gateway } }: Obj, instance: string) => ({
+  way: `${device} ${gateway}`,
+  ids: nexthopIds(instance, String(device), String(gateway)),
+}));
+
+/** The very list of the time before, where it has the same members: others tell by `===` what is as it was. */
+function sameAsBefore(objects: readonly Obj[], wanted: readonly Obj[]): readonly Obj[] {
+  const before = lists.get(objects);
+  if (before?.length === wanted.length && before.every((object, i) => object === wanted[i])) return before;
+  lists.set(objects, wanted);
+  return wanted;
+}
+
+const lists = new WeakMap<readonly Obj[], readonly Obj[]>();
+
+/** The nexthop object and the route by way of it: the very same ones as long as the id is. */
+function pair(plain: Obj, id: number): readonly [hop: Obj, route: Obj] {
+  const known = pairs.get(plain);
+  if (known?.[0].fields.id === id) return known;
+  const { gateway, device, onlink } = plain.fields;
+  const spec = { gateway: String(gateway), device: String(device), onlink: onlink === true };
+  const made = [nexthop(id, spec), viaNexthop(plain, id)] as const;
+  pairs.set(plain, made);
+  return made;
+}
+
+const pairs = new WeakMap<Obj, readonly [hop: Obj, route: Obj]>();

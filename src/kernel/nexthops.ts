@@ -1,0 +1,95 @@
+/**
+ * Nexthop objects: a gateway on a device, which routes name by its id (Linux 5.3).
+ *
+ * The kernel removes those of a device that goes down or away, together with the routes that use them, and tells of neither:
+ * the event of the device has to do. Removing one removes the routes that use it. A group, a blackhole and the like say so as
+ * their type: they never equal a plain one, and none is ever made here.
+ */
+import type { Change, Netlink, NexthopRecord } from "../../ffi/records.ts";
+import { remembered } from "../model/memo.ts";
+import type { Obj } from "../model/objects.ts";
+import type { KindRules, Observed, Operation, Verb } from "../model/plan.ts";
+import type { Driver } from "./driver.ts";
+import type { Owner } from "./kernel.ts";
+import { deviceStandings } from "./links.ts";
+import type { LinkTable } from "./link_table.ts";
+import { applyChanges, type Translation } from "./outcomes.ts";
+import { nexthopStanding } from "./ownership.ts";
+
+export const nexthopRules: KindRules = {
+  kind: "nexthop",
+  marks: [],
+  needsRecreate: () => false,
+  print: printNexthop,
+};
+
+export function nexthopDriver(netlink: Netlink): Driver {
+  const observe = remembered(observeNexthop);
+  return {
+    rules: [nexthopRules],
+    scope: "network",
+    read: async (owner, links) => {
+      const table = await links();
+      const records = await netlink.nexthops();
+      return records.flatMap((record) => observe(record, table, owner) ?? []);
+    },
+    apply: async (operations, links) => {
+      const table = await links();
+      const translate = (operation: Operation) => translateNexthop(operation, table);
+      return await applyChanges(nexthopRules, operations, translate, (all) => netlink.applyNexthops(all));
+    },
+  };
+}
+
+/** Null for what is nobody's business here. */
+function observeNexthop(record: NexthopRecord, table: LinkTable, owner: Owner): Observed | null {
+  const object = nexthopObject(record, table);
+  const standing = nexthopStanding(object, owner, deviceStandings(table, owner));
+  return standing && { ...object, standing };
+}
+
+function nexthopObject(
+  { id, gateway, index, onlink, protocol, special }: NexthopRecord,
+  table: LinkTable,
+): Obj {
+  const device = table.nameOf(index);
+  return {
+    kind: "nexthop",
+    key: String(id),
+    ...(device === null ? {} : { on: device }),
+    fields: { id, gateway, device, onlink, type: special ?? "unicast", protocol },
+  };
+}
+
+const verbs: Readonly<Record<Verb, Change<NexthopRecord>["verb"]>> = {
+  create: "create",
+  modify: "replace",
+  recreate: "replace",
+  delete: "delete",
+};
+
+function translateNexthop({ verb, object }: Operation, table: LinkTable): Translation<NexthopRecord> {
+  const { id, gateway, device, onlink, protocol } = object.fields;
+  const index = table.indexOf(String(device));
+  if (index === null && verb !== "delete") return { impossible: `there is no device "${device}"` };
+  const record = {
+    id: Number(id),
+    gateway: typeof gateway === "string" ? gateway : null,
+    index: index ?? 0,
+    onlink: onlink === true,
+    protocol: Number(protocol),
+    special: null,
+  };
+  return [{ verb: verbs[verb], record }];
+}
+
+function printNexthop({ fields }: Obj): string {
+  const { id, gateway, device, onlink, type, protocol } = fields;
+  const words = [`id ${id}`];
+  if (type !== "unicast") words.push(`${type}`);
+  if (gateway !== null) words.push(`via ${gateway}`);
+  if (device !== null) words.push(`dev ${device}`);
+  if (onlink === true) words.push("onlink");
+  words.push(`proto ${protocol}`);
+  return words.join(" ");
+}

@@ -1,0 +1,135 @@
+/** Which routes are wanted by way of nexthop objects, and under which ids. */
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import fc from "fast-check";
+import { FEW, MANY, throughNexthops } from "../../src/control/nexthops.ts";
+import { protectedBy } from "../../src/control/protection.ts";
+import { ip } from "../../src/model/ip.ts";
+import { CHOICES, inNexthopRange, nexthopIds } from "../../src/model/nexthop_id.ts";
+import { nexthop, type Obj, route, viaNexthop } from "../../src/model/objects.ts";
+import type { Observed, Standing } from "../../src/model/plan.ts";
+import { parsePrefix, prefix } from "../../src/model/prefix.ts";
+
+function peer(n: number, device = "flannel.1"): Obj {
+  const destination = prefix(ip(4, BigInt(0x0a100000 + 256 * n)), 24);
+  return route({ destination, gateway: destination.ip, device, onlink: true });
+}
+
+function peers(count: number, device?: string): Obj[] {
+  return Array.from({ length: count }, (_, n) => peer(n, device));
+}
+
+const seen = (objects: readonly Obj[], standing: Standing = "ours"): Observed[] =>
+  objects.map((object) => ({ ...object, standing }));
+const through = (objects: readonly Obj[], observed: readonly Observed[] = [], instance = "default") =>
+  throughNexthops(objects, observed, instance);
+const hops = (objects: readonly Obj[]) => objects.filter((o) => o.kind === "nexthop");
+const routes = (objects: readonly Obj[]) => objects.filter((o) => o.kind === "route");
+
+Deno.test("nexthops: up to the threshold every route stays as it is, above it none does", () => {
+  const few = peers(MANY);
+  assertStrictEquals(through(few), few);
+  const many = through(peers(MANY + 1));
+  assertEquals([hops(many).length, routes(many).length], [MANY + 1, MANY + 1]);
+  for (const { fields } of routes(many)) {
+    const hop = hops(many).find((o) => o.key === String(fields.nexthop));
+    assertEquals([hop?.fields.gateway, hop?.fields.device, hop?.on], [
+      String(fields.destination).replace("/24", ""),
+      "flannel.1",
+      "flannel.1",
+    ]);
+    assertEquals([fields.gateway, fields.onlink, fields.device], [null, false, "flannel.1"]);
+  }
+});
+
+Deno.test("nexthops: what stands decides between the thresholds", () => {
+  const standing = seen(hops(through(peers(MANY + 1))));
+  assertEquals(hops(through(peers(FEW), standing)).length, FEW);
+  assertEquals(hops(through(peers(FEW - 1), standing)).length, 0);
+  assertEquals(hops(through(peers(FEW), seen(standing, "foreign"))).length, 0);
+  assertEquals(hops(through(peers(FEW, "flannel.2"), standing)).length, 0, "another device's");
+});
+
+Deno.test("nexthops: each device by itself; no gateway, no IPv6, nothing but routes", () => {
+  const six = Array.from({ length: MANY + 1 }, (_, n) => {
+    const destination = prefix(ip(6, (0xfd00n << 112n) + (BigInt(n) << 64n)), 64);
+    return route({ destination, gateway: destination.ip, device: "flannel-v6.1", onlink: true });
+  });
+  const straight = peers(MANY + 1, "eth1").map((r) => ({ ...r, fields: { ...r.fields, gateway: null } }));
+  const others = [...six, ...straight, ...peers(MANY, "eth0")];
+  const wanted = through([...others, ...peers(MANY + 1)]);
+  assertEquals(wanted.slice(0, others.length), others);
+  assertEquals(hops(wanted).length, MANY + 1);
+  assert(hops(wanted).every(({ on }) => on === "flannel.1"));
+});
+
+Deno.test("nexthops: two routes by one gateway share an object", () => {
+  const shared = peers(MANY + 1).map((r, n) => ({
+    ...r,
+    fields: { ...r.fields, gateway: `192.0.2.${n % 2}` },
+  }));
+  const wanted = through(shared);
+  assertEquals([hops(wanted).length, routes(wanted).length], [2, MANY + 1]);
+});
+
+Deno.test("nexthops: ids are the same in every process, in any order, and other ones for another instance", () => {
+  assertEquals(nexthopIds("default", "flannel.1", "10.16.0.0").slice(0, 2), IDS);
+  const all = peers(3000);
+  const idOf = (objects: readonly Obj[]) => new Map(routes(objects).map((o) => [o.key, o.fields.nexthop]));
+  const [forward, backward] = [idOf(through(all)), idOf(through(all.toReversed()))];
+  assertEquals(all.filter(({ key }) => forward.get(key) !== backward.get(key)).length, 0);
+  const theirs = new Set(idOf(through(all, [], "second")).values());
+  assertEquals([...forward.values()].filter((id) => theirs.has(id!)).length, 0);
+  assertEquals(new Set(forward.values()).size, 3000);
+});
+/** Of the first daemon that computed them. */
+const IDS = [1_777_151_172, 1_777_151_173];
+
+Deno.test("nexthops: ids lie in their range and follow each other, around its end too", () => {
+  const name = fc.string({ maxLength: 15 });
+  fc.assert(fc.property(name, name, fc.ipV4(), (instance, device, gateway) => {
+    const ids = nexthopIds(instance, device, gateway);
+    assertEquals(new Set(ids).size, CHOICES);
+    assert(ids.every(inNexthopRange));
+  }));
+  for (const id of [0x3fffffff, 0x80000000, 0]) assert(!inNexthopRange(id));
+});
+
+Deno.test("nexthops: an id that another has is passed over; where all are taken the route stays plain", () => {
+  const all = peers(MANY + 1);
+  const ids = nexthopIds("default", "flannel.1", "10.16.0.0");
+  const foreign = (count: number) =>
+    seen(
+      ids.slice(0, count).map((id) => nexthop(id, { gateway: "9.9.9.9", device: "x", onlink: true })),
+      "foreign",
+    );
+  const idWith = (count: number) =>
+    through(all, foreign(count)).find((o) => o.key === all[0]!.key)?.fields.nexthop;
+  assertEquals([idWith(0), idWith(1), idWith(CHOICES - 1)], [ids[0], ids[1], ids.at(-1)]);
+  assertEquals(idWith(CHOICES), null);
+  assertEquals(hops(through(all, foreign(CHOICES))).length, MANY);
+});
+
+Deno.test("nexthops: a route in whose place another's or a lookalike stands is wanted plain", () => {
+  const all = peers(MANY + 1);
+  for (const standing of ["foreign", "lookalike"] as const) {
+    const wanted = through(all, seen([all[7]!], standing));
+    assertStrictEquals(wanted.find((o) => o.kind === "route" && o.key === all[7]!.key), all[7]);
+    assertEquals(hops(wanted).length, MANY);
+  }
+});
+
+Deno.test("nexthops: the very same objects round after round", () => {
+  const all = peers(MANY + 1);
+  const first = through(all);
+  assertStrictEquals(through(all, seen(first)), first);
+  const fewer = through(all.slice(1), seen(first));
+  assert(fewer.every((object, i) => object === first[i + 2]));
+});
+
+Deno.test("nexthops: what a protected subnet's routes lead through is protected, and nothing else of the kind", () => {
+  const hop = (id: number) => nexthop(id, { gateway: "192.0.2.1", device: "eth0", onlink: false });
+  const [inside, outside] = [viaNexthop(peer(0), 1), viaNexthop(peer(1), 2)];
+  const observed = seen([hop(1), hop(2), hop(3), inside, outside]);
+  const shielded = protectedBy([parsePrefix("10.16.0.0/24")!], observed);
+  assertEquals(observed.map(shielded), [true, false, false, true, false]);
+});
