@@ -17,8 +17,17 @@ export function isInside(): boolean {
 export async function goInside(words: readonly string[]): Promise<number> {
   const asUser = Deno.uid() === 0 ? [] : ["--user", "--map-root-user"];
   const [program, ...args] = selfCommand();
-  const child = new Deno.Command("unshare", {
+  let init = "";
+  let stopped = false;
+  // unshare turns a deaf ear to these: they go to the one inside, who takes everything away.
+  const stop = () => {
+    stopped = true;
+    if (init !== "") Deno.kill(Number(init), "SIGTERM");
+  };
+  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, stop);
+  const child = new Deno.Command("setpriv", {
     args: [
+      ...["--pdeathsig", "KILL", "unshare"],
       ...asUser,
       ...["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
       ...[program, ...args, "demo", ...words],
@@ -28,11 +37,10 @@ export async function goInside(words: readonly string[]): Promise<number> {
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
-  // The terminal sends Ctrl-C to both; the one inside takes everything away, this one waits for it.
-  Deno.addSignalListener("SIGINT", () => {});
-  Deno.addSignalListener("SIGTERM", () => child.kill("SIGTERM"));
+  init = await firstChildOf(child.pid);
+  if (stopped) stop();
   const writer = child.stdin.getWriter();
-  const told = writer.write(new TextEncoder().encode(`${await firstChildOf(child.pid)}\n`)).catch(() => {});
+  const told = writer.write(new TextEncoder().encode(`${init}\n`)).catch(() => {});
   const { code } = await child.status;
   await told;
   return code;
