@@ -85,8 +85,10 @@ export interface ConnectionFacts {
   readonly hasUser: boolean;
   readonly endpoint: string;
   readonly tls: boolean;
-  /** The TLS handshake has succeeded at least once. */
+  /** The TLS handshake has succeeded from our side. */
   readonly handshaken: boolean;
+  /** HTTP/2 was spoken on it: the server has taken us. */
+  readonly ready: boolean;
   readonly host: string;
 }
 
@@ -129,6 +131,8 @@ const failures: readonly Row[] = [
 ];
 
 const CLOSED = /EPIPE|ECONNRESET|socket hang up|Failed to connect|Connection dropped|closed/i;
+/** What a TLS server says to a client whose certificate it does not take; often it just closes. */
+const ALERT = /alert:? ?(bad|unsupported|unknown|no)?[ _]?(certificate|ca\b)|alert:? ?access[ _]?denied/i;
 
 /** Turns what a call threw into one of the classes above, or into what the caller of the call is to know. */
 export function classify(thrown: unknown, facts: ConnectionFacts): Error {
@@ -137,15 +141,20 @@ export function classify(thrown: unknown, facts: ConnectionFacts): Error {
   if (/requested lease not found/.test(detail)) return new LeaseNotFound("the etcd lease is gone");
   const denial = denials.find(([pattern]) => pattern.test(detail) && !(pattern === NO_USER && facts.hasUser));
   if (denial !== undefined) return new Denied(denial[1], denial[2], denial[3] ?? false);
-  const [, state, remedy, refused] = failures.find(([pattern]) => pattern.test(messageOf(thrown))) ??
-    closed(detail, facts) ?? [CLOSED, detail, "check etcd's log"] as const;
+  const known = ALERT.test(detail)
+    ? undefined
+    : failures.find(([pattern]) => pattern.test(messageOf(thrown)));
+  const [, state, remedy, refused] = known ?? closed(detail, facts) ??
+    [CLOSED, detail, "check etcd's log"] as const;
   const text = typeof state === "string" ? state : state(facts);
   return new EndpointError(facts.endpoint, text, remedy, refused ?? false);
 }
 
-/** A server that closes without a word has its reasons, which only the kind of connection tells. */
-function closed(detail: string, { tls, handshaken }: ConnectionFacts): Row | undefined {
-  if (!CLOSED.test(detail) || /^etcdserver:/.test(detail)) return undefined;
+/** A server that closes without a word has its reasons, which only the state of the connection tells. */
+function closed(detail: string, { tls, handshaken, ready }: ConnectionFacts): Row | undefined {
+  const alert = ALERT.test(detail);
+  if (!alert && (!CLOSED.test(detail) || /^etcdserver:/.test(detail))) return undefined;
+  if (ready) return [CLOSED, "the connection broke", "check etcd's log"];
   if (!tls) {
     return [
       CLOSED,
@@ -153,7 +162,7 @@ function closed(detail: string, { tls, handshaken }: ConnectionFacts): Row | und
       "if etcd uses TLS, write https:// in -etcd-endpoints",
     ];
   }
-  if (!handshaken) {
+  if (!handshaken && !alert) {
     return [CLOSED, "the server closed the connection during the TLS handshake", "check etcd's log"];
   }
   return [

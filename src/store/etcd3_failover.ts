@@ -2,7 +2,7 @@
  * One link at a time to one of several etcd members.
  *
  * - A link that fails a call (no answer counts) is closed, its watches end with it, and the next endpoint is tried: each one
- *   once, and one of them twice, because the first connection may just have been an old one.
+ *   once, not counting the link that was there before.
  * - A token that etcd no longer knows is such a failure too: the new link authenticates again.
  * - The first endpoint is drawn at random, so that a cluster's hosts spread over etcd's members.
  */
@@ -66,7 +66,10 @@ export class Failover {
     failures: Failures,
     over: AbortSignal,
   ): Promise<T> {
-    for (let left = this.#options.endpoints.length;; left--) {
+    let left = this.#options.endpoints.length;
+    let spare = 1;
+    while (true) {
+      const old = this.#current !== null;
       let link: Link | null = null;
       try {
         link = await this.link();
@@ -75,6 +78,9 @@ export class Failover {
         if (over.aborted || !(thrown instanceof EndpointError)) throw thrown;
         if (link !== null) this.drop(link);
         failures.add(thrown);
+        // An old connection says nothing about its endpoint, and a refusal deserves a second look.
+        if (spare > 0 && (old || thrown.refused)) spare--;
+        else left--;
         if (left === 0) throw thrown;
       }
     }

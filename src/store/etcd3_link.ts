@@ -14,7 +14,9 @@ import {
   connectivityState,
   InterceptingCall,
   type Interceptor,
+  logVerbosity,
   type Metadata,
+  setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
 import { Etcd3, type IDuplexStream, type IOptions, type IWatchRequest, type IWatchResponse } from "etcd3";
@@ -34,6 +36,9 @@ export interface LinkOptions {
   readonly username: string;
   readonly password: string;
 }
+
+// What there is to say, our own log says.
+setLogVerbosity(logVerbosity.NONE);
 
 /** Milliseconds for TCP, TLS and HTTP/2 to come up. */
 const CONNECT_MS = 3_000;
@@ -70,6 +75,7 @@ export class Link {
   readonly #channel: Channel;
   readonly #credentials: LinkCredentials;
   readonly #hasUser: boolean;
+  #ready = false;
   #token: string | null = null;
 
   constructor(endpoint: Endpoint, options: LinkOptions) {
@@ -173,6 +179,7 @@ export class Link {
         const state = this.closed.aborted
           ? connectivityState.SHUTDOWN
           : this.#channel.getConnectivityState(true);
+        this.#ready ||= state === connectivityState.READY;
         if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) resolve();
         else this.#channel.watchConnectivityState(state, this.#clock.wall() + CONNECT_MS, () => look());
       };
@@ -210,7 +217,8 @@ export class Link {
 
   #facts(): ConnectionFacts {
     const { text, tls, host } = this.endpoint;
-    return { hasUser: this.#hasUser, endpoint: text, tls, host, handshaken: this.#credentials.handshaken };
+    const { handshaken } = this.#credentials;
+    return { endpoint: text, tls, host, handshaken, ready: this.#ready, hasUser: this.#hasUser };
   }
 }
 
