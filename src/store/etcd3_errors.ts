@@ -102,6 +102,7 @@ const failures: readonly Row[] = [
     "check etcd's log",
   ],
   [/ECONNREFUSED/, "connection refused", "start etcd there, or correct -etcd-endpoints"],
+  [/ENOENT/, "no such socket", "start etcd there, or correct -etcd-endpoints"],
   [/ENETUNREACH|EHOSTUNREACH/, "no route to the host", "check the network"],
   [
     /DEADLINE|deadline|ETIMEDOUT|no answer/,

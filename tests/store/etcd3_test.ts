@@ -4,7 +4,7 @@ import { UsageError } from "../../src/model/errors.ts";
 import type { Lease } from "../../src/model/lease.ts";
 import { type EtcdStore, type EtcdStoreFlags, openEtcdStore } from "../../src/store/etcd3.ts";
 import { isLost, type Lost } from "../../src/store/store.ts";
-import { EtcdCluster } from "../support/etcd.ts";
+import { EtcdCluster, fastDirectory, freePorts } from "../support/etcd.ts";
 import { say } from "../support/process.ts";
 import { etcdHarness, etcdTest, flags, leaseOf, recordingLog, remaining } from "./etcd3_harness.ts";
 import {
@@ -156,6 +156,22 @@ test("malformed endpoints are refused, without repeating a password", async (pre
     assertStringIncludes(error.message, says);
     assert(!error.message.includes("s3cret"));
   }
+});
+
+etcdTest("etcd3: a socket of the file system, and an IPv6 address", async () => {
+  const directory = await fastDirectory();
+  const [port] = freePorts(1);
+  // etcd makes its sockets in its working directory.
+  const places = `--listen-client-urls=unix://etcd:1,http://[::1]:${port}`;
+  await using other = await EtcdCluster.start({
+    members: [{ ip: "[::1]", ports: [port!, freePorts(1)[0]!], enter: ["env", "-C", directory] }],
+    flags: [places],
+  });
+  for (const endpoints of [`unix://${directory}/etcd:1`, other.endpoints]) {
+    await using store = await openEtcdStore(flags(endpoints));
+    assertEquals((await store.list()).leases, []);
+  }
+  await Deno.remove(directory, { recursive: true });
 });
 
 test("plain text to another host is worth a warning, to this host it is not", async (prefix) => {
