@@ -18,7 +18,7 @@ export const MANY = 500;
 export const FEW = 400;
 
 /**
- * What to want instead of `objects`, given what stands.
+ * What to want instead of `objects`, given what stands: the very same list as long as both are the same in what matters.
  *
  * @param instance names us among the daemons of this machine
  */
@@ -27,41 +27,58 @@ export function throughNexthops(
   observed: readonly Observed[],
   instance: string,
 ): readonly Obj[] {
-  const crowded = crowdedDevices(objects, observed);
-  if (crowded.size === 0) return objects;
-  const owners = new Map<number, string>();
-  const held = new Set<string>();
-  for (const { kind, key, standing, fields } of observed) {
-    if (kind === "nexthop" && standing === "foreign") owners.set(Number(fields.id), "another");
-    if (kind === "route" && (standing === "foreign" || standing === "lookalike")) held.add(key);
-  }
-  const made = new Set<number>();
-  return sameAsBefore(
-    objects,
-    objects.flatMap((object) => {
-      if (!isGatewayed(object) || !crowded.has(object.on!) || held.has(object.key)) return object;
-      const { way, ids } = choices(object, instance);
-      const id = ids.find((id) => (owners.get(id) ?? way) === way);
-      if (id === undefined) return object;
-      owners.set(id, way);
-      const [hop, route] = pair(object, id);
-      if (made.has(id)) return route;
-      made.add(id);
-      return [hop, route];
-    }),
-  );
+  return transformed(objects, instance, JSON.stringify(circumstances(observed)));
 }
 
-function crowdedDevices(objects: readonly Obj[], observed: readonly Observed[]): Set<string> {
+/** What matters of what stands; but for our own devices' names nearly always empty. */
+interface Circumstances {
+  /** Devices that have nexthop objects of ours. */
+  readonly already: readonly string[];
+  /** Ids of objects that are another's. */
+  readonly taken: readonly number[];
+  /** Keys of routes in whose place another's stand, or one that looks like ours. */
+  readonly held: readonly string[];
+}
+
+function circumstances(observed: readonly Observed[]): Circumstances {
+  const already = new Set<string>();
+  const taken: number[] = [];
+  const held: string[] = [];
+  for (const { kind, key, on, standing, fields } of observed) {
+    if (kind === "nexthop" && standing === "ours") already.add(on!);
+    else if (kind === "nexthop") taken.push(Number(fields.id));
+    else if (kind === "route" && (standing === "foreign" || standing === "lookalike")) held.push(key);
+  }
+  return { already: [...already], taken, held };
+}
+
+const transformed = remembered((objects: readonly Obj[], instance: string, text: string): readonly Obj[] => {
+  const given = JSON.parse(text) as Circumstances;
+  const crowded = crowdedDevices(objects, given);
+  if (crowded.size === 0) return objects;
+  const held = new Set(given.held);
+  const owners = new Map(given.taken.map((id) => [id, "another"]));
+  const made = new Set<number>();
+  return objects.flatMap((object) => {
+    if (!isGatewayed(object) || !crowded.has(object.on!) || held.has(object.key)) return object;
+    const { way, ids } = choices(object, instance);
+    const id = ids.find((id) => (owners.get(id) ?? way) === way);
+    if (id === undefined) return object;
+    owners.set(id, way);
+    const [hop, route] = pair(object, id);
+    if (made.has(id)) return route;
+    made.add(id);
+    return [hop, route];
+  });
+});
+
+function crowdedDevices(objects: readonly Obj[], { already }: Circumstances): Set<string> {
   const counts = new Map<string, number>();
   for (const object of objects) {
     if (isGatewayed(object)) counts.set(object.on!, (counts.get(object.on!) ?? 0) + 1);
   }
-  const already = new Set(
-    observed.filter(({ kind, standing }) => kind === "nexthop" && standing === "ours").map(({ on }) => on),
-  );
   const crowded = [...counts].filter(([device, count]) =>
-    count > MANY || count >= FEW && already.has(device)
+    count > MANY || count >= FEW && already.includes(device)
   );
   return new Set(crowded.map(([device]) => device));
 }
@@ -75,16 +92,6 @@ const choices = remembered(({ fields: { device, gateway } }: Obj, instance: stri
   way: `${device} ${gateway}`,
   ids: nexthopIds(instance, String(device), String(gateway)),
 }));
-
-/** The very list of the time before, where it has the same members: others tell by `===` what is as it was. */
-function sameAsBefore(objects: readonly Obj[], wanted: readonly Obj[]): readonly Obj[] {
-  const before = lists.get(objects);
-  if (before?.length === wanted.length && before.every((object, i) => object === wanted[i])) return before;
-  lists.set(objects, wanted);
-  return wanted;
-}
-
-const lists = new WeakMap<readonly Obj[], readonly Obj[]>();
 
 /** The nexthop object and the route by way of it: the very same ones as long as the id is. */
 function pair(plain: Obj, id: number): readonly [hop: Obj, route: Obj] {

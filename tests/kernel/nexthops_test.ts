@@ -251,13 +251,19 @@ driverTest(
     await host.place.sh(`
     ip nexthop replace id ${idOfPeer(1)} via 10.5.9.0 dev flannel.1 onlink proto 85
     ip nexthop add id ${ID} via 192.168.77.9 dev eth0
+    ip nexthop add id ${ID + 1} via 10.5.3.0 fdb proto 85
     ip nexthop add id 7 via 192.168.77.9 dev eth0`);
     assertEquals((await host.find("nexthop", String(ID)))?.standing, "foreign");
+    const special = await host.find("nexthop", String(ID + 1));
+    assertEquals([special?.standing, special?.fields.type], ["foreign", "fdb"]);
     assertEquals(await host.find("nexthop", "7"), undefined);
     assertEquals(await host.settle(wanted), [`modify nexthop ${idOfPeer(1)}`]);
     assertStringIncludes(await host.place.run(["ip", "route", "get", "10.5.1.9"]), "via 10.5.1.0");
     await host.settle(base);
-    assertEquals((await nexthopsIn(host)).split("\n").map((line) => line.split(" ")[1]), ["7", String(ID)]);
+    assertEquals(
+      (await nexthopsIn(host)).split("\n").map((line) => line.split(" ")[1]),
+      ["7", ID, ID + 1].map(String),
+    );
   },
 );
 
