@@ -122,6 +122,26 @@ static void a_refused_dump_is_an_error(void)
 	close_exchange();
 }
 
+/* An old kernel's answers to a message type it does not know; any other refusal stays what it is. */
+static void a_kernel_without_nexthops_says_so(void)
+{
+	static const int errors[][2] = {
+		{ -EOPNOTSUPP, -EOPNOTSUPP }, { -EINVAL, -EOPNOTSUPP }, { -EPERM, -EPERM }
+	};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct denim_nexthop records[1];
+		struct sample s;
+
+		open_exchange();
+		sample_init(&s);
+		put_error(&s.b, SEQUENCE, errors[i][0]);
+		say(&s);
+		CHECK(denim_read_nexthops(&nl, records, 1) == errors[i][1]);
+		close_exchange();
+	}
+}
+
 static int build(struct nl_buffer *b, const void *record)
 {
 	const struct denim_head *head = record;
@@ -178,6 +198,7 @@ int main(void)
 	RUN(an_interrupted_dump_is_asked_for_again);
 	RUN(a_dump_that_never_settles_ends);
 	RUN(a_refused_dump_is_an_error);
+	RUN(a_kernel_without_nexthops_says_so);
 	RUN(a_batch_is_split_and_a_lost_answer_is_told);
 	RUN(a_dead_socket_fails_every_record);
 	return 0;
