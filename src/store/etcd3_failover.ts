@@ -98,12 +98,13 @@ export class Failover {
 
   async #open(): Promise<Link> {
     const { endpoints } = this.#options;
-    const link = new Link(endpoints[this.#next % endpoints.length]!, this.#options);
+    let link: Link | null = null;
     try {
+      link = new Link(endpoints[this.#next % endpoints.length]!, this.#options);
       await link.open(this.#options, this.#closed.signal);
       return link;
     } catch (thrown) {
-      await link.close();
+      await link?.close();
       this.#forget();
       throw thrown;
     }

@@ -52,6 +52,9 @@ const CHANNEL_OPTIONS = {
   // A link has its own connection, never one that an earlier link has left behind.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_retries": 0,
+  // As upstream's client: no proxy of the environment in between, no configuration from DNS.
+  "grpc.enable_http_proxy": 0,
+  "grpc.service_config_disable_resolution": 1,
   "grpc.enable_channelz": 0,
   // When to try again is not the channel's to decide; this is only how long its timer outlives it.
   "grpc.initial_reconnect_backoff_ms": 50,

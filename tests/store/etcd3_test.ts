@@ -174,6 +174,16 @@ etcdTest("etcd3: a socket of the file system, and an IPv6 address", async () => 
   await Deno.remove(directory, { recursive: true });
 });
 
+test("a proxy in the environment is not for etcd", async (prefix) => {
+  for (const name of ["http_proxy", "https_proxy", "grpc_proxy"]) Deno.env.set(name, "http://127.0.0.1:1");
+  try {
+    await using store = await open(prefix);
+    assertEquals((await store.list()).leases, []);
+  } finally {
+    for (const name of ["http_proxy", "https_proxy", "grpc_proxy"]) Deno.env.delete(name);
+  }
+});
+
 test("plain text to another host is worth a warning, to this host it is not", async (prefix) => {
   const warnings = async (other: Partial<EtcdStoreFlags>) => {
     const lines: string[] = [];
