@@ -12,7 +12,7 @@ import { setup } from "./setup.ts";
 const target = `${top}/dist/flanneld`;
 const draft = `${target}.new`;
 
-/** MB for new objects: a burst of leases then costs a quarter less memory at its peak and no time (docs/performance.md). */
+/** MB for new objects: a burst of leases then costs a quarter less memory at its peak (docs/performance.md). */
 const SMALL_NURSERY = "--v8-flags=--max-semi-space-size=4";
 
 /** What went wrong, or null. */
