@@ -1,6 +1,8 @@
 /** The loop with hundreds of peers on a fake kernel: over the threshold, back below it, restarts, accidents. */
 import { assert, assertEquals } from "@std/assert";
 import { FEW, MANY } from "../../src/control/nexthops.ts";
+import { preview } from "../../src/control/preview.ts";
+import { underlayChooser } from "../../src/control/underlay_choice.ts";
 import { nexthop } from "../../src/model/objects.ts";
 import { nexthopIds } from "../../src/model/nexthop_id.ts";
 import { Cluster, type TestHost } from "../support/cluster.ts";
@@ -14,6 +16,8 @@ const network = {
 };
 const subnet = (n: number) => `10.${16 + (n >> 8)}.${n & 255}.0`;
 const hex = (n: number) => n.toString(16).padStart(2, "0");
+
+const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** A host among peers that exist in the store alone. */
 async function among(cluster: Cluster, peers: number): Promise<TestHost> {
@@ -191,6 +195,28 @@ Deno.test("a kernel without such objects gets plain routes however many", async 
   await host.start();
   await cluster.advance(2_000);
   assertEquals(counts(host), [600, 0, 0]);
+});
+
+Deno.test("the preview plans what a round does: objects and their routes, and nothing where they stand", async () => {
+  await using cluster = new Cluster(1, network);
+  const host = await among(cluster, MANY);
+  await host.stop();
+  add(cluster, MANY, MANY + 1);
+  const seen = async () => {
+    const { kernel, store, subnetFile, flags } = host;
+    const { clock, random } = cluster;
+    const chooseUnderlay = underlayChooser(kernel, flags, log);
+    const ports = { store, kernel, clock, random, log, subnetFile, chooseUnderlay };
+    const { plan } = await preview(host.options, ports, new AbortController().signal);
+    const count = (text: string) =>
+      plan.operations.filter((o) => `${o.verb} ${o.object.kind}` === text).length;
+    return [count("create nexthop"), count("modify route"), count("create route"), plan.operations.length];
+  };
+  assertEquals(await seen(), [MANY + 1, MANY, 1, 2 * MANY + 4]);
+  await host.start();
+  await cluster.advance(2_000);
+  await host.stop();
+  assertEquals(await seen(), [0, 0, 0, 0]);
 });
 
 Deno.test("leaving takes the objects away, also from a device that stays", async () => {
