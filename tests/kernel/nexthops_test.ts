@@ -8,7 +8,7 @@ import { nexthop, type Obj, viaNexthop } from "../../src/model/objects.ts";
 import { nexthopIds } from "../../src/model/nexthop_id.ts";
 import { benchTest, json, makeVxlan, route as routeRecord, sh } from "../support/ffi.ts";
 import { base, driverTest, type Host, peer, throughTunnel } from "../support/kernel_host.ts";
-import { Process } from "../support/process.ts";
+import { poll, Process } from "../support/process.ts";
 
 const [EEXIST, ENOENT, EINVAL] = [-17, -2, -22];
 const ID = 0x40000001;
@@ -141,8 +141,10 @@ driverTest("there and back again a route is replaced in place: no moment without
     "monitor",
     "route",
   ]);
-  await host.place.run(["ip", "route", "add", "blackhole", "203.0.113.1"]);
-  await watch.line(/203\.0\.113\.1/);
+  await poll("the monitor listens", 10_000, async () => {
+    await host.place.run(["ip", "route", "replace", "blackhole", "203.0.113.1"]);
+    return watch.lines.some((line) => line.includes("203.0.113.1"));
+  });
   for (let i = 0; i < 5; i++) {
     assertEquals(await host.settle([...base, ...peerThrough(1)]), [
       `create nexthop ${idOfPeer(1)}`,
