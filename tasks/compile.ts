@@ -1,42 +1,127 @@
 /**
  * One file to put on a node: `deno task compile` makes dist/flanneld, with Deno, the modules and the C library inside.
  *
- * `deno compile` takes its base (denort) from Deno's own site, or from DENORT_BIN. Where it cannot be had, or is none, this
- * ends with one line and code 1: with a plain deno as its base the result would look like a binary and ignore its payload, so
- * what was made is asked for its version before it gets its name.
+ * Two kinds, with the same behaviour (docs/binary.md): "compiled" by `deno compile`, whose base (denort) comes from Deno's own
+ * site or from DENORT_BIN; "launcher", with a launcher of ours in front of the Deno that npm has. Without --kind it is the first
+ * where denort can be had and the second elsewhere. A file that was not run successfully never gets its name; beside it lie its
+ * hash and a list of what it is made of.
  */
+import { parseArgs } from "@std/cli";
+import project from "../deno.json" with { type: "json" };
 import { version } from "../src/cli/version.ts";
-import { capture, deno, say, top } from "./run.ts";
-import { setup } from "./setup.ts";
+import { buildWithLauncher, type Built } from "./compile_launcher.ts";
+import { buildWithDenort } from "./compile_denort.ts";
+import { hex, sha256 } from "./compile_pack.ts";
+import { sbom } from "./compile_sbom.ts";
+import { smokeTest } from "./compile_smoke.ts";
+import { fileNameOf, isNative, type Target, targetOf, triples } from "./compile_target.ts";
+import { say, top } from "./run.ts";
 
-const target = `${top}/dist/flanneld`;
-const draft = `${target}.new`;
+const kinds = ["compiled", "launcher"] as const;
+type Kind = (typeof kinds)[number];
 
-/** MB for new objects: a burst of leases then costs a quarter less memory at its peak (docs/performance.md). */
-const SMALL_NURSERY = "--v8-flags=--max-semi-space-size=4";
-
-/** What went wrong, or null. */
-async function compile(): Promise<string | null> {
-  const include = ["--include", "dist/libdenim.so"];
-  const base = ["compile", "-A", "--no-check", SMALL_NURSERY];
-  const made = await capture([deno, ...base, ...include, "--output", draft, "main.ts"]);
-  if (made.code !== 0) return `deno compile: ${lastError(made.output)}`;
-  const asked = await capture([draft, "version"]);
-  if (asked.output.trim() === version) return null;
-  return "the result is not our program: its base is no denort (see DENORT_BIN)";
+interface Request {
+  readonly target: Target;
+  readonly kind: Kind | undefined;
+  readonly directory: string;
 }
 
-function lastError(output: string): string {
-  const lines = output.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  return lines.findLast((line) => /^error|denort|Download/i.test(line)) ?? lines.at(-1) ?? "no reason given";
+/** @throws Error for words that this task doesn't know */
+function readRequest(args: readonly string[]): Request {
+  const { _: words, ...given } = parseArgs(args, {
+    string: ["kind", "target", "directory", "_"],
+    unknown: (word) => {
+      throw new Error(
+        `"${word}": give --kind=${kinds.join("|")}, --target=${triples.join("|")}, --directory=DIR`,
+      );
+    },
+  });
+  if (words.length > 0) throw new Error(`"${words[0]}": only options are known`);
+  const triple = given.target ?? `${Deno.build.arch}-unknown-linux-gnu`;
+  const target = targetOf(triple);
+  if (target === undefined) throw new Error(`for "${triple}": the targets are ${triples.join(" and ")}`);
+  const kind = kinds.find((each) => each === given.kind);
+  if (given.kind !== undefined && kind === undefined) {
+    throw new Error(`kind "${given.kind}": the kinds are ${kinds.join(" and ")}`);
+  }
+  return { target, kind, directory: given.directory ?? `${top}/dist` };
 }
 
-const problem = await setup("demo") ? await compile() : "the C library is missing";
-if (problem === null) {
-  Deno.renameSync(draft, target);
-  say(`dist/flanneld ${version}, ${Math.round(Deno.statSync(target).size / 1e6)} MB`);
-} else {
-  await Deno.remove(draft).catch(() => {});
-  say(`compile "dist/flanneld": ${problem}; run it from source instead: deno run -A main.ts`);
+/** Denort where it is named or can be had, else the launcher. */
+async function build(
+  request: Request,
+  draft: string,
+  scratch: string,
+): Promise<Built & { readonly kind: Kind }> {
+  const { target, kind } = request;
+  if (kind !== "launcher") {
+    try {
+      return { kind: "compiled", ...await buildWithDenort(target, draft, scratch) };
+    } catch (error) {
+      const named = Deno.env.get("DENORT_BIN") !== undefined;
+      if (kind === "compiled" || named || !(error instanceof Error)) throw error;
+      say(`compile: no denort (${error.message}); building with our own launcher instead`);
+    }
+  }
+  return { kind: "launcher", ...await buildWithLauncher(target, draft, scratch) };
 }
-Deno.exit(problem === null ? 0 : 1);
+
+async function compile(request: Request): Promise<void> {
+  const { target, directory } = request;
+  const name = fileNameOf(target);
+  const draft = `${directory}/.${name}.new`;
+  await Deno.mkdir(directory, { recursive: true });
+  const scratch = await Deno.makeTempDir({ prefix: "denim-compile-" });
+  try {
+    const built = await build(request, draft, scratch);
+    const problem = isNative(target) ? await smokeTest(draft) : null;
+    if (problem !== null) throw new Error(problem);
+    const binary = Deno.readFileSync(draft);
+    Deno.renameSync(draft, `${directory}/${name}`);
+    describe(`${directory}/${name}`, built, binary, target);
+    writeSbom(`${directory}/${name}.cdx.json`, name, built, binary, target);
+    writeSums(directory);
+  } finally {
+    await Deno.remove(draft).catch(() => {});
+    await Deno.remove(scratch, { recursive: true });
+  }
+}
+
+function describe(path: string, built: Built & { kind: Kind }, binary: Uint8Array, target: Target): void {
+  const short = (bytes: Uint8Array) => `${size(bytes.length).padStart(9)}  sha256 ${hex(sha256(bytes))}`;
+  for (const [name, bytes] of built.parts) say(`  ${name.padEnd(14)} ${short(bytes)}`);
+  const tried = isNative(target) ? "tried: version, help, a daemon" : "not tried: this machine is another";
+  say(`${path.replace(`${top}/`, "")} ${version} for ${target.triple}, ${built.kind}, ${tried}`);
+  say(`  ${"".padEnd(14)} ${short(binary)}`);
+}
+
+function size(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function writeSbom(path: string, name: string, built: Built, binary: Uint8Array, target: Target): void {
+  const text = sbom({
+    lock: JSON.parse(Deno.readTextFileSync(`${top}/deno.lock`)),
+    imports: project.imports,
+    deno: Deno.version.deno,
+    triple: target.triple,
+    binary: { name, sha256: hex(sha256(binary)) },
+    library: { sha256: hex(sha256(built.library)) },
+  });
+  Deno.writeTextFileSync(path, text);
+}
+
+/** Of every file of the directory that goes on a node, as `sha256sum --check` reads it. */
+function writeSums(directory: string): void {
+  const names = [...Deno.readDirSync(directory)].map(({ name }) => name);
+  const shipped = names.filter((name) => /^flanneld|^mk-docker-opts\.sh$/.test(name)).sort();
+  const lines = shipped.map((name) => `${hex(sha256(Deno.readFileSync(`${directory}/${name}`)))}  ${name}\n`);
+  Deno.writeTextFileSync(`${directory}/SHA256SUMS`, lines.join(""));
+}
+
+try {
+  await compile(readRequest(Deno.args));
+} catch (error) {
+  say(`compile: ${error instanceof Error ? error.message : error}`);
+  Deno.exit(1);
+}

@@ -1,0 +1,125 @@
+/*
+ * Where extractions go: DENIM_EXTRACT_DIR and nothing else where that is set; otherwise the service manager's STATE_DIRECTORY,
+ * /var/lib/flannel, and the caller's own cache directory, the first of them that can be used. The usual places are on a disk:
+ * a hundred megabytes are not put into memory unless somebody asks for it.
+ */
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOCK_TRIES = 3000, LOCK_PAUSE_NS = 20 * 1000 * 1000 };
+
+/* Adds `directory`, up to its first colon, with `below` behind it; nothing where it isn't an absolute path that fits. */
+static void add(struct bases *bases, const char *directory, const char *below)
+{
+	char *to = bases->paths[bases->count];
+	int length;
+
+	if (!directory || directory[0] != '/')
+		return;
+	length = snprintf(to, PATH_MAX, "%.*s%s", (int)strcspn(directory, ":"), directory, below);
+	if (length > 0 && length < PATH_MAX)
+		bases->count++;
+}
+
+void bases_list(struct bases *bases)
+{
+	const char *given = getenv("DENIM_EXTRACT_DIR");
+
+	bases->count = 0;
+	bases->usual = !given || !*given;
+	if (!bases->usual) {
+		snprintf(bases->paths[0], PATH_MAX, "%s", given);
+		bases->count = 1;
+		return;
+	}
+	add(bases, getenv("STATE_DIRECTORY"), "");
+	add(bases, "/var/lib/flannel", "");
+	add(bases, getenv("HOME"), "/.cache/flanneld");
+}
+
+static bool is_in_memory(int fd)
+{
+	struct statfs s;
+
+	return fstatfs(fd, &s) == 0 && (s.f_type == TMPFS_MAGIC || s.f_type == RAMFS_MAGIC);
+}
+
+static bool is_noexec(int fd)
+{
+	struct statvfs s;
+
+	return fstatvfs(fd, &s) == 0 && (s.f_flag & ST_NOEXEC) != 0;
+}
+
+int base_open(struct base *base, const char *path, bool usual)
+{
+	int result = 0;
+
+	base->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (base->fd < 0 && errno == ENOENT) {
+		result = tree_make(path);
+		if (result != 0)
+			return result;
+		base->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (base->fd < 0)
+		return -errno;
+	if (is_noexec(base->fd))
+		result = -ENOEXEC;
+	else if (usual && is_in_memory(base->fd))
+		result = -EMEDIUMTYPE;
+	else if (!realpath(path, base->path))
+		result = -errno;
+	if (result != 0)
+		close(base->fd);
+	return result;
+}
+
+/* On a file that only we can open: a lock on the directory could be held by anybody. */
+int base_lock(const struct base *base, int *lock)
+{
+	const struct timespec moment = { .tv_nsec = LOCK_PAUSE_NS };
+	int fd = openat(base->fd, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), result = -EBUSY;
+
+	*lock = fd;
+	if (fd < 0)
+		return errno == EROFS || errno == EACCES ? 0 : -errno;
+	for (unsigned i = 0; i < LOCK_TRIES && result == -EBUSY; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			result = -errno;
+		else
+			nanosleep(&moment, NULL);
+	}
+	close(fd);
+	return result;
+}
+
+bool base_is_unusable(int error)
+{
+	switch (-error) {
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+	case ENOEXEC:
+	case EMEDIUMTYPE:
+		return true;
+	default:
+		return false;
+	}
+}

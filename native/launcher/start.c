@@ -1,0 +1,124 @@
+/*
+ * Becoming Deno. The program is executed by its name in the directory that was checked, through that directory's descriptor: so
+ * it is the one that was checked, and the process is called "flanneld" on every kernel.
+ *
+ * Deno needs a directory for its caches and must not ask anybody for updates; both can be said in the environment only. What is
+ * put there carries marks by which the modules' prelude (tasks/compile_bundle.ts) takes it out again, before any child is
+ * started: DENO_DIR ends in "/cache" below the extraction, DENO_NO_UPDATE_CHECK is "flanneld".
+ */
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int execute(int directory, char **argv, char **environment)
+{
+	syscall(SYS_execveat, directory, PACK_PROGRAM, argv, environment, 0);
+	return -errno;
+}
+
+/* In the child of the trial: "--version" with nothing on standard output. Returns only where that fails. */
+static void try_version(int directory)
+{
+	char *argv[] = { (char[]){ PACK_PROGRAM }, (char[]){ "--version" }, NULL };
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (nothing >= 0) {
+		dup2(nothing, STDIN_FILENO);
+		dup2(nothing, STDOUT_FILENO);
+	}
+	execute(directory, argv, environ);
+}
+
+int start_trial(int directory, const struct pack *pack)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child < 0)
+		return -errno;
+	if (child == 0) {
+		try_version(directory);
+		_exit(127);
+	}
+	while (waitpid(child, &status, 0) < 0) {
+		/* Whoever ignores SIGCHLD gets no status. */
+		if (errno != EINTR)
+			return errno == ECHILD ? 0 : -errno;
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	complain("start \"%s\": the program does not run on this system; it needs %s", pack->name, pack->needs);
+	return -ECANCELED;
+}
+
+/* "NAME=" and the value in memory of its own; NULL where there is none left. */
+static char *variable(const char *name, const char *value, const char *below)
+{
+	char *text = NULL;
+
+	return asprintf(&text, "%s=%s%s", name, value, below) < 0 ? NULL : text;
+}
+
+/* The caller's environment with ours in front. NULL where memory is short. */
+static char **compose_environment(const char *path, const char *self_path)
+{
+	size_t count = 0, used = 0;
+	char **list;
+
+	while (environ[count])
+		count++;
+	list = calloc(count + 4, sizeof(*list));
+	if (!list)
+		return NULL;
+	if (!getenv("DENO_DIR"))
+		list[used++] = variable("DENO_DIR", path, "/cache");
+	if (!getenv("DENO_NO_UPDATE_CHECK"))
+		list[used++] = variable("DENO_NO_UPDATE_CHECK", PACK_PROGRAM, "");
+	if (self_path)
+		list[used++] = variable("DENIM_BINARY", self_path, "");
+	for (size_t i = 0; i < used; i++)
+		if (!list[i])
+			return NULL;
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(environ[i], "DENIM_BINARY=", strlen("DENIM_BINARY=")) != 0)
+			list[used++] = environ[i];
+	return list;
+}
+
+/* Deno's words between argv[0] and the caller's. NULL where memory is short. */
+static char **compose_arguments(const char *path, char **argv)
+{
+	static char words[][16] = { "run", "-A", "--quiet", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-code-cache" };
+	enum { WORDS = sizeof(words) / sizeof(words[0]) };
+	size_t count = 0;
+	char *main_module = NULL, **list;
+
+	while (argv[count])
+		count++;
+	list = calloc(count + WORDS + 3, sizeof(*list));
+	if (!list || asprintf(&main_module, "%s/%s", path, PACK_MAIN) < 0)
+		return NULL;
+	list[0] = count > 0 ? argv[0] : (char[]){ PACK_PROGRAM };
+	for (size_t i = 0; i < WORDS; i++)
+		list[i + 1] = words[i];
+	list[WORDS + 1] = main_module;
+	for (size_t i = 1; i < count; i++)
+		list[WORDS + 1 + i] = argv[i];
+	return list;
+}
+
+int start(int directory, const char *path, const char *self_path, char **argv)
+{
+	char **environment = compose_environment(path, self_path), **arguments = compose_arguments(path, argv);
+
+	if (!environment || !arguments)
+		return -ENOMEM;
+	return execute(directory, arguments, environment);
+}

@@ -1,0 +1,35 @@
+/**
+ * dist/flanneld by `deno compile`. Its base, denort, is what DENORT_BIN names or comes from Deno's own site. A plain deno as the
+ * base gives a file that looks right and ignores its payload; the smoke test that follows every build notices.
+ *
+ * It is compiled in a copy of the sources, where dist/ holds the library for the target.
+ */
+import type { Built } from "./compile_launcher.ts";
+import { buildLibrary } from "./compile_native.ts";
+import type { Target } from "./compile_target.ts";
+import { capture, deno, top } from "./run.ts";
+
+/** What main.ts is made of. */
+const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "ffi"];
+
+/** @throws Error where a step fails, in one line */
+export async function buildWithDenort(target: Target, output: string, scratch: string): Promise<Built> {
+  const tree = `${scratch}/tree`;
+  await Deno.mkdir(`${tree}/dist`, { recursive: true });
+  const library = await buildLibrary(target, scratch);
+  await Deno.writeFile(`${tree}/dist/libdenim.so`, library);
+  const copied = await capture(["cp", "-a", ...SOURCES.map((name) => `${top}/${name}`), tree]);
+  if (copied.code !== 0) throw new Error(`copy the sources: ${copied.output.trim()}`);
+  const places = ["--config", `${tree}/deno.json`, "--include", `${tree}/dist/libdenim.so`];
+  const options = ["--quiet", "-A", "--no-check", ...places, "--target", target.triple, "--output", output];
+  const made = await capture([deno, "compile", ...options, `${tree}/main.ts`]);
+  if (made.code !== 0) throw new Error(`deno compile: ${reason(made.output)}`);
+  return { library, parts: [["libdenim.so", library]] };
+}
+
+function reason(output: string): string {
+  const url = /https:\/\/\S*denort\S*/.exec(output)?.[0];
+  if (url !== undefined) return `could not download "${url}"`;
+  const lines = output.trim().split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  return lines.find((line) => /^error/i.test(line)) ?? lines.at(-1) ?? "no reason given";
+}
