@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct names {
@@ -35,8 +34,11 @@ static int open_private(int parent, const char *name, int *directory)
 static int verify_file(int directory, const struct pack_file *file)
 {
 	uint8_t digest[SHA256_SIZE];
-	int fd = openat(directory, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), result;
+	struct stat status;
+	int fd = -1, result;
 
+	if (file_fits(directory, file, &status))
+		fd = openat(directory, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -EBADMSG;
 	result = archive_hash(fd, 0, file->size, -1, digest);

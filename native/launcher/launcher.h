@@ -15,6 +15,7 @@
 #include "pack.h"
 
 #include <limits.h>
+#include <sys/stat.h>
 
 /* A directory that holds extractions. */
 struct base {
@@ -34,6 +35,8 @@ int archive_hash(int fd, uint64_t offset, uint64_t size, int copy, uint8_t diges
 
 /* -- stamp.c: how the files of an extraction looked when they were last known to be right */
 
+/* Whether it is a file of the caller's, with the mode and size that it has to have; its contents are another matter. */
+bool file_fits(int directory, const struct pack_file *file, struct stat *status);
 /* -EBADMSG where the stamp doesn't hold, or a file is not as it has to be. */
 int stamp_check(int directory, const struct pack *pack);
 int stamp_write(int directory, const struct pack *pack);

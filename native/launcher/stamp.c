@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LINE = 256, STAMP_MAX = (PACK_FILES_MAX + 1) * LINE };
@@ -23,19 +22,22 @@ struct text {
 	size_t length;
 };
 
+bool file_fits(int directory, const struct pack_file *file, struct stat *status)
+{
+	return fstatat(directory, file->name, status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status->st_mode) &&
+	       status->st_uid == geteuid() && (status->st_mode & 07777) == file->mode && status->st_nlink == 1 &&
+	       (uint64_t)status->st_size == file->size;
+}
+
 static int add_file(struct text *text, int directory, const struct pack_file *file)
 {
 	struct stat s;
-	char *to = text->bytes + text->length;
 
-	if (fstatat(directory, file->name, &s, AT_SYMLINK_NOFOLLOW) != 0)
+	if (!file_fits(directory, file, &s))
 		return -EBADMSG;
-	if (!S_ISREG(s.st_mode) || s.st_uid != geteuid() || (s.st_mode & 07777) != file->mode || s.st_nlink != 1 ||
-	    (uint64_t)s.st_size != file->size)
-		return -EBADMSG;
-	text->length += (size_t)snprintf(to, LINE, "%s %llu %lld.%09ld %lld.%09ld\n", file->name, (unsigned long long)s.st_ino,
-					 (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (long long)s.st_ctim.tv_sec,
-					 s.st_ctim.tv_nsec);
+	text->length += (size_t)snprintf(text->bytes + text->length, LINE, "%s %llu %lld.%09ld %lld.%09ld\n", file->name,
+					 (unsigned long long)s.st_ino, (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec,
+					 (long long)s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
 	return 0;
 }
 
