@@ -97,12 +97,13 @@ for (const [name, script] of Object.entries(damages)) {
     const started = await bench.start([binary]);
     assertEquals([started.code, started.stderr], [STARTED, ""]);
     assertEquals(extraction(bench), directory);
-    const verified = await bench.start([binary, "--verify"]);
-    assertEquals([verified.code, verified.stderr], [0, ""]);
     const text = Deno.readTextFileSync(`${directory}/main.js`);
     assertEquals(text, "// the modules\n".repeat(1000));
     assertEquals(Deno.statSync(`${directory}/main.js`).uid, 0);
     assertEquals(Deno.readFileSync(`${directory}/flanneld`), bench.program);
+    assertEquals(Deno.statSync(directory).mode! & 0o7777, 0o700);
+    const verified = await bench.start([binary, "--verify"]);
+    assertEquals([verified.code, verified.stderr], [0, ""]);
   });
 }
 
