@@ -2,8 +2,9 @@
  * The rounds: read back what stands, compare it with what should, apply the difference.
  *
  * A round starts when something asks for one (a lease changed, the kernel told of a change, a period ended, a retry is due)
- * and, but for the first one, gathers what else comes within 50 ms. What fails is tried again with back-off and never keeps anything else from
- * being done. A device that was made is read back at once, because others (udev) may have a hand in it.
+ * and gathers what else comes within 5 ms. Between rounds there is a pause of 50 ms, or as long as the round took: a lone
+ * change is acted on at once, a storm of changes costs few rounds and never more than half of the time. What fails is tried
+ * again with back-off and never keeps anything else from being done. A device that was made is read back at once, because others (udev) may have a hand in it.
  */
 import type { Kernel, Owner, Scope } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
@@ -54,7 +55,10 @@ export interface Round {
 /** Read, planned and applied each by itself: what keeps one from being read must not keep the other from being mended. */
 const parts = ["network", "firewall"] as const;
 type Part = (typeof parts)[number];
-const GATHER_MS = 50;
+/** What belongs together comes together: events of one change, leases of one batch. */
+const GATHER_MS = 5;
+/** The least pause between rounds. */
+const PAUSE_MS = 50;
 /** Rounds in a row for devices that need another look. */
 const MOST_REPEATS = 3;
 
@@ -84,15 +88,23 @@ export class Reconciler {
   /** Runs rounds until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
-    // What starts us is a whole snapshot: nothing else comes within milliseconds.
+    let next = clock.boot();
+    // What starts us is a whole snapshot: nothing that belongs to it is still to come.
     for (let gather = 0; !signal.aborted; gather = GATHER_MS) {
       await this.#trigger.wait(signal);
-      if (gather > 0) await clock.sleep(gather, signal);
+      const wait = Math.max(gather, next - clock.boot());
+      if (wait > 0) await clock.sleep(wait, signal);
       this.#trigger.still();
-      const asked = parts.filter((part) => this.#asked.has(part));
-      this.#asked.clear();
-      for (const part of asked) await this.#settle(part, signal);
+      const began = clock.boot();
+      await this.#settleAll(signal);
+      next = clock.boot() + Math.max(PAUSE_MS, clock.boot() - began);
     }
+  }
+
+  async #settleAll(signal: AbortSignal): Promise<void> {
+    const asked = parts.filter((part) => this.#asked.has(part));
+    this.#asked.clear();
+    for (const part of asked) await this.#settle(part, signal);
   }
 
   async #settle(part: Part, signal: AbortSignal): Promise<void> {
