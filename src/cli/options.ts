@@ -50,7 +50,7 @@ export interface DaemonOptions {
   readonly ipMasq: boolean;
   readonly ipMasqFullyRandomDisable: boolean;
   readonly iptablesForwardRules: boolean;
-  /** Seconds; 0 or less is never. */
+  /** Seconds; less than 1 counts as 1. */
   readonly iptablesResync: number;
   readonly iptablesVariant: "auto" | "nft" | "legacy";
   readonly ipBlackholeRoute: boolean;
