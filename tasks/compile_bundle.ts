@@ -2,8 +2,9 @@
  * main.ts and everything it imports as a few plain modules: what Deno runs on a node that has no package cache.
  *
  * One module would do, but then every start would read the etcd client; so what is imported dynamically stays a module of its
- * own. Two things are changed in the result, and each has to be found exactly once: etcd3's protocol is put in place of the
- * file it would read, and the entry module begins with a prelude.
+ * own. Three things are changed in the result: etcd3's protocol is put in place of the file it would read, the entry module begins
+ * with a prelude, and what the place of the package cache has left in comments, keys and names of modules is taken out, so that
+ * the same sources give the same bytes everywhere.
  */
 import { capture, deno, top } from "./run.ts";
 import type { PackFile } from "./compile_pack.ts";
@@ -16,15 +17,9 @@ const MAIN = "main.js";
  * stays, as a property that src/cli/self_command.ts reads.
  */
 const PRELUDE = `{
-  const take = (name, ours = () => true) => {
-    const value = Deno.env.get(name);
-    if (value === undefined || !ours(value)) return undefined;
-    Deno.env.delete(name);
-    return value;
-  };
-  take("DENO_DIR", (value) => value === import.meta.dirname + "/cache");
-  take("DENO_NO_UPDATE_CHECK", (value) => value === "flanneld");
-  globalThis[Symbol.for("denim.binary")] = take("DENIM_BINARY");
+  globalThis[Symbol.for("denim.binary")] = Deno.env.get("DENIM_BINARY");
+  const set = Deno.env.get("DENIM_SET") ?? "";
+  for (const name of [...set.split(",").filter((name) => name !== ""), "DENIM_SET"]) Deno.env.delete(name);
 }
 `;
 
@@ -37,11 +32,32 @@ export async function bundle(directory: string): Promise<PackFile[]> {
   const proto = await succeed("read etcd3's protocol", [deno, "run", "-A", "tasks/compile_proto.ts"]);
   const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
   const texts = names.map((name) => Deno.readTextFileSync(`${directory}/${name}`));
-  const patched = embedProto(texts, proto.trim());
-  return names.map((name, i) => {
-    const text = name === MAIN ? PRELUDE + patched[i]! : patched[i]!;
-    return { name, mode: 0o400, bytes: new TextEncoder().encode(text) };
-  });
+  const embedded = embedProto(texts, proto.trim());
+  const modules = withoutPlaces(new Map(names.map((name, i) => [name, embedded[i]!])));
+  modules.set(MAIN, PRELUDE + modules.get(MAIN)!);
+  return [...modules].map(([name, text]) => ({ name, mode: 0o400, bytes: new TextEncoder().encode(text) }));
+}
+
+/** Where a module of the package cache is, in a comment or in a key: up to the package's name. */
+const CACHED = /^(\s*(?:\/\/ |"))[^\s"]*\/npm\/[^\s"/]+\//gm;
+const IMPORTED = /"\.\/([\w.-]+\.js)"/g;
+
+/** Modules named by the order in which they are met from the entry on; their own names are hashes of texts with paths in them. */
+export function withoutPlaces(modules: ReadonlyMap<string, string>): Map<string, string> {
+  const renamed = new Map([[MAIN, MAIN]]);
+  for (const name of renamed.keys()) {
+    for (const [, imported = ""] of modules.get(name)?.matchAll(IMPORTED) ?? []) {
+      if (renamed.has(imported) || !modules.has(imported)) continue;
+      renamed.set(imported, imported.replace(/-[A-Z0-9]+\.js$/, `-${renamed.size}.js`));
+    }
+  }
+  return new Map([...renamed].map(([name, newName]) => {
+    const text = modules.get(name)!.replace(CACHED, "$1npm:");
+    return [
+      newName,
+      text.replace(IMPORTED, (all, each) => renamed.has(each) ? `"./${renamed.get(each)}"` : all),
+    ];
+  }));
 }
 
 /** @throws Error where etcd3 loads its protocol in another way than it did */

@@ -14,6 +14,7 @@ const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "ffi"];
 
 /** @throws Error where a step fails, in one line */
 export async function buildWithDenort(target: Target, output: string, scratch: string): Promise<Built> {
+  checkBase();
   const tree = `${scratch}/tree`;
   await Deno.mkdir(`${tree}/dist`, { recursive: true });
   const library = await buildLibrary(target, scratch);
@@ -25,6 +26,21 @@ export async function buildWithDenort(target: Target, output: string, scratch: s
   const made = await capture([deno, "compile", ...options, `${tree}/main.ts`]);
   if (made.code !== 0) throw new Error(`deno compile: ${reason(made.output)}`);
   return { library, parts: [["libdenim.so", library]] };
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** Deno doesn't name the variable when its file is missing. */
+function checkBase(): void {
+  const path = Deno.env.get("DENORT_BIN");
+  if (path === undefined || isFile(path)) return;
+  throw new Error(`use DENORT_BIN "${path}": no such file; give a denort ${Deno.version.deno}, or unset it`);
 }
 
 function reason(output: string): string {

@@ -2,9 +2,9 @@
  * Becoming Deno. The program is executed by its name in the directory that was checked, through that directory's descriptor: so
  * it is the one that was checked, and the process is called "flanneld" on every kernel.
  *
- * Deno needs a directory for its caches and must not ask anybody for updates; both can be said in the environment only. What is
- * put there carries marks by which the modules' prelude (tasks/compile_bundle.ts) takes it out again, before any child is
- * started: DENO_DIR ends in "/cache" below the extraction, DENO_NO_UPDATE_CHECK is "flanneld".
+ * Deno needs a directory for its caches, must not ask anybody for updates, and must not put a "node" of its own into PATH; all
+ * that can be said in the environment only. DENIM_SET names what was put there, and the modules' prelude
+ * (tasks/compile_bundle.ts) takes it out again before any child is started. What the caller has set stays.
  */
 #include "launcher.h"
 
@@ -66,28 +66,45 @@ static char *variable(const char *name, const char *value, const char *below)
 	return asprintf(&text, "%s=%s%s", name, value, below) < 0 ? NULL : text;
 }
 
+/* Whether the text is a variable that only the launcher sets; the caller's may come from another start. */
+static bool is_ours(const char *text)
+{
+	return strncmp(text, "DENIM_SET=", 10) == 0 || strncmp(text, "DENIM_BINARY=", 13) == 0;
+}
+
 /* The caller's environment with ours in front. NULL where memory is short. */
 static char **compose_environment(const char *path, const char *self_path)
 {
+	const struct {
+		const char *name, *value, *below;
+	} wanted[] = {
+		{ "DENO_DIR", path, "/cache" },
+		{ "DENO_NO_UPDATE_CHECK", "1", "" },
+		{ "DENO_DISABLE_NODE_SHIM", "1", "" },
+		{ "DENIM_BINARY", self_path, "" },
+	};
+	enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
+	char set[128] = "DENIM_SET=", **list;
 	size_t count = 0, used = 0;
-	char **list;
 
 	while (environ[count])
 		count++;
-	list = calloc(count + 4, sizeof(*list));
+	list = calloc(count + WANTED + 2, sizeof(*list));
 	if (!list)
 		return NULL;
-	if (!getenv("DENO_DIR"))
-		list[used++] = variable("DENO_DIR", path, "/cache");
-	if (!getenv("DENO_NO_UPDATE_CHECK"))
-		list[used++] = variable("DENO_NO_UPDATE_CHECK", PACK_PROGRAM, "");
-	if (self_path)
-		list[used++] = variable("DENIM_BINARY", self_path, "");
-	for (size_t i = 0; i < used; i++)
-		if (!list[i])
+	for (size_t i = 0; i < WANTED; i++) {
+		if (!wanted[i].value || (strncmp(wanted[i].name, "DENO_", 5) == 0 && getenv(wanted[i].name)))
+			continue;
+		list[used] = variable(wanted[i].name, wanted[i].value, wanted[i].below);
+		if (!list[used++])
 			return NULL;
+		strcat(strcat(set, wanted[i].name), ",");
+	}
+	list[used] = strdup(set);
+	if (!list[used++])
+		return NULL;
 	for (size_t i = 0; i < count; i++)
-		if (strncmp(environ[i], "DENIM_BINARY=", strlen("DENIM_BINARY=")) != 0)
+		if (!is_ours(environ[i]))
 			list[used++] = environ[i];
 	return list;
 }

@@ -38,7 +38,12 @@ scenario(
   "the program gets name, arguments, environment and descriptors as if it were the file",
   async (bench) => {
     const binary = bench.binary();
-    const env = { DENIM_EXTRACT_DIR: bench.base, KEPT: "as it is", DENIM_BINARY: "/nonsense" };
+    const env = {
+      DENIM_EXTRACT_DIR: bench.base,
+      KEPT: "as it is",
+      DENIM_BINARY: "/nonsense",
+      DENIM_SET: "PATH",
+    };
     const started = await bench.start([binary, "-ip-masq", "", "--", "a b"], env);
     assertEquals([started.code, started.stderr], [STARTED, ""]);
     const directory = extraction(bench);
@@ -49,16 +54,22 @@ scenario(
     const words = started.all("arg");
     assertEquals(words[0], binary);
     assertEquals(words.slice(words.indexOf(`${directory}/main.js`) + 1), ["-ip-masq", "", "--", "a b"]);
-    assertEquals(started.all("env").sort(), [
-      `DENIM_BINARY=${binary}`,
-      `DENIM_EXTRACT_DIR=${bench.base}`,
-      `DENO_DIR=${directory}/cache`,
-      "DENO_NO_UPDATE_CHECK=flanneld",
-      "KEPT=as it is",
-    ]);
-    const own = { DENIM_EXTRACT_DIR: bench.base, DENO_DIR: "/mine", DENO_NO_UPDATE_CHECK: "1" };
+    assertEquals(
+      started.all("env").sort(),
+      [
+        `DENIM_BINARY=${binary}`,
+        `DENIM_EXTRACT_DIR=${bench.base}`,
+        "DENIM_SET=DENO_DIR,DENO_NO_UPDATE_CHECK,DENO_DISABLE_NODE_SHIM,DENIM_BINARY,",
+        `DENO_DIR=${directory}/cache`,
+        "DENO_DISABLE_NODE_SHIM=1",
+        "DENO_NO_UPDATE_CHECK=1",
+        "KEPT=as it is",
+      ].sort(),
+    );
+    const own = { DENIM_EXTRACT_DIR: bench.base, DENO_DIR: "/mine", DENO_NO_UPDATE_CHECK: "0" };
     const others = (await bench.start([binary], own)).all("env");
-    assert(others.includes("DENO_DIR=/mine") && others.includes("DENO_NO_UPDATE_CHECK=1"), others.join(" "));
+    assert(others.includes("DENIM_SET=DENO_DISABLE_NODE_SHIM,DENIM_BINARY,"), others.join(" "));
+    assert(others.includes("DENO_DIR=/mine") && others.includes("DENO_NO_UPDATE_CHECK=0"), others.join(" "));
   },
 );
 

@@ -1,0 +1,26 @@
+/** dist/flanneld for tests: built from this tree into a directory of its own, and root directories that hold nothing else. */
+import { type CommandOptions, type Output, output, run } from "./process.ts";
+
+const top = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+
+/** Runs `deno task compile` with these words. */
+export function compile(args: readonly string[], options: CommandOptions = {}, tree = top): Promise<Output> {
+  const command = [Deno.execPath(), "run", "-A", "--config", `${tree}/deno.json`, `${tree}/tasks/compile.ts`];
+  return output([...command, ...args], { deadline: 120_000, ...options });
+}
+
+/** @returns the path of a binary of the launcher kind. @throws Error where it can't be built */
+export async function buildBinary(directory: string): Promise<string> {
+  const built = await compile(["--kind=launcher", `--directory=${directory}`]);
+  if (built.code !== 0) throw new Error(`build dist/flanneld: ${built.stdout}${built.stderr}`);
+  return `${directory}/flanneld`;
+}
+
+/** Fills a root directory: the binary, the libraries that Deno is linked with, and nothing else. */
+export async function fillRoot(root: string, binary: string): Promise<void> {
+  const linked = await run(["ldd", Deno.execPath()]);
+  const libraries = [...linked.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map((match) => match[1]!);
+  await run(["mkdir", "-p", ...["proc", "sys", "dev", "run"].map((name) => `${root}/${name}`)]);
+  await run(["cp", binary, `${root}/flanneld`]);
+  for (const library of libraries) await run(["install", "-D", library, root + library]);
+}
