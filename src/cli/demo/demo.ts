@@ -5,6 +5,7 @@
 import { parseArgs } from "@std/cli";
 import type { Clock } from "../../model/clock.ts";
 import { Failure, UsageError } from "../../model/errors.ts";
+import { ROUTE_PROTOCOL } from "../../model/objects.ts";
 import { systemClock } from "../../system/clock.ts";
 import type { VerbIo } from "../verb.ts";
 import { type DemoDaemon, startDaemons } from "./daemons.ts";
@@ -12,6 +13,8 @@ import { goInside, isInside, outerPid, settleInside } from "./inside.ts";
 import { type DemoHost, inside, makeContainer, makeHosts, mustInside } from "./lab.ts";
 import { type Container, pingMatrix, throughput } from "./traffic.ts";
 
+/** How long hosts may take to find each other. */
+const PATIENCE_MS = 10_000;
 const DIRECTORY = "/run/denim-demo";
 type Out = (text: string) => void;
 
@@ -61,7 +64,8 @@ async function show(options: DemoOptions, out: Out, clock: Clock): Promise<void>
   const hosts = await makeHosts(options.hosts);
   const daemons = await startDaemons(hosts, options.backend, DIRECTORY, clock);
   showLeases(daemons, out);
-  out("\nRoutes of host 1\n" + indent(await mustInside(hosts[0]!, "ip", "route", "show", "proto", "85")));
+  const [routes] = await Promise.all(hosts.map((host) => routesOf(host, hosts.length - 1, clock)));
+  out("\nRoutes of host 1\n" + indent(routes!));
   const containers = await Promise.all(daemons.map(containerOf));
   out("\nPing, container to container\n" + indent(await pingMatrix(containers)));
   const gbits = await throughput(containers[0]!, containers[1]!, clock);
@@ -72,6 +76,16 @@ async function show(options: DemoOptions, out: Out, clock: Clock): Promise<void>
   out(
     `\nCleanup\n  namespaces, devices, processes and files are gone with the demo, ${seconds} s after its start\n`,
   );
+}
+
+/** The host's routes to the others, once there are as many: a host is ready before the last one has joined. */
+async function routesOf(host: DemoHost, count: number, clock: Clock): Promise<string> {
+  for (let waited = 0;; waited += 20) {
+    const routes = (await mustInside(host, "ip", "route", "show", "proto", String(ROUTE_PROTOCOL))).trim();
+    if (routes !== "" && routes.split("\n").length >= count) return routes;
+    if (waited > PATIENCE_MS) throw new Failure(`demo: ${host.name} has not found the others:\n${routes}`);
+    await clock.sleep(20);
+  }
 }
 
 function showLeases(daemons: readonly DemoDaemon[], out: Out): void {
