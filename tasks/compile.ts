@@ -11,10 +11,11 @@ import project from "../deno.json" with { type: "json" };
 import { version } from "../src/cli/version.ts";
 import { buildWithLauncher, type Built } from "./compile_launcher.ts";
 import { buildWithDenort } from "./compile_denort.ts";
+import { runnerFor } from "./compile_emulate.ts";
 import { hex, sha256 } from "./compile_pack.ts";
 import { sbom } from "./compile_sbom.ts";
 import { smokeTest } from "./compile_smoke.ts";
-import { fileNameOf, isNative, type Target, targetOf, triples } from "./compile_target.ts";
+import { fileNameOf, type Target, targetOf, triples } from "./compile_target.ts";
 import { say, top } from "./run.ts";
 
 const kinds = ["compiled", "launcher"] as const;
@@ -24,15 +25,19 @@ interface Request {
   readonly target: Target;
   readonly kind: Kind | undefined;
   readonly directory: string;
+  /** A Deno for the target, where npm has none; of the version that runs this task. */
+  readonly deno: string | undefined;
 }
 
 /** @throws Error for words that this task doesn't know */
 function readRequest(args: readonly string[]): Request {
   const { _: words, ...given } = parseArgs(args, {
-    string: ["kind", "target", "directory", "_"],
+    string: ["kind", "target", "directory", "deno", "_"],
     unknown: (word) => {
       throw new Error(
-        `"${word}": give --kind=${kinds.join("|")}, --target=${triples.join("|")}, --directory=DIR`,
+        `"${word}": give --kind=${kinds.join("|")}, --target=${
+          triples.join("|")
+        }, --directory=DIR, --deno=FILE`,
       );
     },
   });
@@ -44,7 +49,7 @@ function readRequest(args: readonly string[]): Request {
   if (given.kind !== undefined && kind === undefined) {
     throw new Error(`kind "${given.kind}": the kinds are ${kinds.join(" and ")}`);
   }
-  return { target, kind, directory: given.directory ?? `${top}/dist` };
+  return { target, kind, directory: given.directory ?? `${top}/dist`, deno: given.deno };
 }
 
 /** Denort where it is named or can be had, else the launcher. */
@@ -63,7 +68,7 @@ async function build(
       say(`compile: no denort (${error.message}); building with our own launcher instead`);
     }
   }
-  return { kind: "launcher", ...await buildWithLauncher(target, draft, scratch) };
+  return { kind: "launcher", ...await buildWithLauncher(target, draft, scratch, request.deno) };
 }
 
 async function compile(request: Request): Promise<void> {
@@ -74,11 +79,12 @@ async function compile(request: Request): Promise<void> {
   const scratch = await Deno.makeTempDir({ prefix: "denim-compile-" });
   try {
     const built = await build(request, draft, scratch);
-    const problem = isNative(target) ? await smokeTest(draft) : null;
+    const runner = await runnerFor(target);
+    const problem = runner === null ? null : await smokeTest(draft, runner);
     if (problem !== null) throw new Error(problem);
     const binary = Deno.readFileSync(draft);
     Deno.renameSync(draft, `${directory}/${name}`);
-    describe(`${directory}/${name}`, built, binary, target);
+    describe(`${directory}/${name}`, { ...built, tried: runner !== null }, binary, target);
     writeSbom(`${directory}/${name}.cdx.json`, name, built, binary, target);
     writeSums(directory);
   } finally {
@@ -87,10 +93,15 @@ async function compile(request: Request): Promise<void> {
   }
 }
 
-function describe(path: string, built: Built & { kind: Kind }, binary: Uint8Array, target: Target): void {
+interface Made extends Built {
+  readonly kind: Kind;
+  readonly tried: boolean;
+}
+
+function describe(path: string, built: Made, binary: Uint8Array, target: Target): void {
   const short = (bytes: Uint8Array) => `${size(bytes.length).padStart(9)}  sha256 ${hex(sha256(bytes))}`;
   for (const [name, bytes] of built.parts) say(`  ${name.padEnd(14)} ${short(bytes)}`);
-  const tried = isNative(target) ? "tried: version, help, a daemon" : "not tried: this machine is another";
+  const tried = built.tried ? "tried" : `not tried: that needs qemu-user-static here`;
   say(`${path.replace(`${top}/`, "")} ${version} for ${target.triple}, ${built.kind}, ${tried}`);
   say(`  ${"".padEnd(14)} ${short(binary)}`);
 }

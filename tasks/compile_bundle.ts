@@ -67,11 +67,11 @@ export function embedProto(texts: readonly string[], json: string): string[] {
   return texts.map((text) => text.replace(LOADS_PROTO, () => `fromJSON)(${json},`));
 }
 
-/** @returns what it printed. @throws Error with the last line that it printed */
+/** @returns what it printed. @throws Error with the line that says why */
 export async function succeed(what: string, command: readonly string[]): Promise<string> {
   const { code, output } = await capture(command);
   if (code === 0) return output;
   const lines = output.trim().split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  const reason = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? `code ${code}`;
+  const reason = lines.find((line) => /\berror\b(?! code)/i.test(line)) ?? lines.at(-1) ?? `code ${code}`;
   throw new Error(`${what}: ${reason.replaceAll(top + "/", "")}`);
 }

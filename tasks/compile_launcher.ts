@@ -2,7 +2,7 @@
  * dist/flanneld without denort: our launcher, Deno as npm has it, the bundled modules and the C library in one file.
  *
  * Deno for this machine is the very one that runs this task; for another it comes from npm, in the same version, and npm checks
- * its hash.
+ * its hash. Where npm has none, --deno names a file.
  */
 import { version } from "../src/cli/version.ts";
 import { bundle, succeed } from "./compile_bundle.ts";
@@ -18,11 +18,16 @@ export interface Built {
 }
 
 /** @throws Error where a step fails, in one line */
-export async function buildWithLauncher(target: Target, output: string, scratch: string): Promise<Built> {
+export async function buildWithLauncher(
+  target: Target,
+  output: string,
+  scratch: string,
+  denoFile?: string,
+): Promise<Built> {
   const modules = await bundle(`${scratch}/modules`);
   const library = await buildLibrary(target, scratch);
   const launcher = await buildLauncher(target, scratch);
-  const program = await denoFor(target, scratch);
+  const program = denoFile === undefined ? await denoFor(target, scratch) : readDeno(denoFile, target);
   const files: PackFile[] = [
     { name: "flanneld", mode: 0o500, bytes: program },
     { name: "libdenim.so", mode: 0o400, bytes: library },
@@ -32,7 +37,7 @@ export async function buildWithLauncher(target: Target, output: string, scratch:
   const code = joined(modules.map(({ bytes }) => bytes));
   const parts: Built["parts"] = [
     ["launcher", launcher],
-    [`Deno ${Deno.version.deno}`, program],
+    [denoFile === undefined ? `Deno ${Deno.version.deno}` : "Deno, as given", program],
     [`${modules.length} modules`, code],
     ["libdenim.so", library],
   ];
@@ -49,10 +54,29 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
+/** e_machine of an ELF header. */
+const MACHINES = { x86_64: 62, aarch64: 183 };
+
+/** A Deno that somebody has brought. @throws Error where it is none for this target */
+function readDeno(path: string, target: Target): Uint8Array {
+  const bytes = Deno.readFileSync(path);
+  const machine = bytes[18]! | bytes[19]! << 8;
+  const elf = new TextDecoder().decode(bytes.subarray(0, 4)) === "\x7fELF";
+  if (elf && machine === MACHINES[target.arch]) return bytes;
+  throw new Error(`embed "${path}": it is no program for ${target.arch}`);
+}
+
 async function denoFor(target: Target, scratch: string): Promise<Uint8Array> {
   if (isNative(target)) return Deno.readFileSync(Deno.execPath());
   const name = `${target.npmPackage}@${Deno.version.deno}`;
-  await succeed(`fetch "${name}" from npm`, ["npm", "pack", "--silent", "--pack-destination", scratch, name]);
+  await succeed(`fetch "${name}" from npm`, [
+    "npm",
+    "pack",
+    "--loglevel=error",
+    "--pack-destination",
+    scratch,
+    name,
+  ]);
   const archive = [...Deno.readDirSync(scratch)].find((entry) => entry.name.endsWith(".tgz"));
   if (archive === undefined) throw new Error(`fetch "${name}" from npm: it has made no file`);
   await succeed(`unpack "${name}"`, ["tar", "-xzf", `${scratch}/${archive.name}`, "-C", scratch]);

@@ -5,20 +5,22 @@
  */
 import { version } from "../src/cli/version.ts";
 
-/** What is wrong, or null. */
-export async function smokeTest(path: string): Promise<string | null> {
+/** @param runner words to put in front of it. @returns what is wrong, or null */
+export async function smokeTest(path: string, runner: readonly string[]): Promise<string | null> {
   const directory = await Deno.makeTempDir({ prefix: "denim-smoke-" });
   try {
-    return await ask(path, directory);
+    return await ask([...runner, path], directory);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
 }
 
-async function ask(path: string, directory: string): Promise<string | null> {
+async function ask(words: readonly string[], directory: string): Promise<string | null> {
   const env = { DENIM_EXTRACT_DIR: `${directory}/extracted`, PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
-  const run = async (...args: string[]) => {
-    const command = new Deno.Command(path, { args, env, clearEnv: true, cwd: directory, stdin: "null" });
+  const [program = "", ...first] = words;
+  const run = async (...rest: string[]) => {
+    const args = [...first, ...rest];
+    const command = new Deno.Command(program, { args, env, clearEnv: true, cwd: directory, stdin: "null" });
     const { code, stdout, stderr } = await command.output();
     return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
   };

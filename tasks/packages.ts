@@ -34,6 +34,9 @@ const rows: Readonly<Record<Purpose, readonly (readonly [name: string, provides:
     ["procps", "ps"],
     ["tcpdump", "tcpdump"],
     ["ethtool", "ethtool"],
+    ["gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc"],
+    ["libc6-dev-arm64-cross", "/usr/aarch64-linux-gnu/include/stdio.h"],
+    ["qemu-user-static", "qemu-aarch64-static"],
   ],
 };
 

@@ -17,9 +17,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* For emulators, which may know no execveat: by the path that the directory has now. */
+static void execute_by_path(int directory, char **argv, char **environment)
+{
+	char link[32], path[PATH_MAX + sizeof(PACK_PROGRAM)];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", directory);
+	length = readlink(link, path, PATH_MAX - 1);
+	if (length <= 0)
+		return;
+	snprintf(path + length, sizeof(path) - (size_t)length, "/%s", PACK_PROGRAM);
+	execve(path, argv, environment);
+}
+
 static int execute(int directory, char **argv, char **environment)
 {
 	syscall(SYS_execveat, directory, PACK_PROGRAM, argv, environment, 0);
+	if (errno == ENOSYS)
+		execute_by_path(directory, argv, environment);
 	return -errno;
 }
 

@@ -24,15 +24,22 @@ interface Parts {
 }
 
 /** Built once for all tests of a process. */
-let parts: Promise<Parts> | undefined;
+const built = new Map<string, Promise<Parts>>();
 
-async function build(): Promise<Parts> {
+interface BuildOptions {
+  readonly compiler: string;
+  /** Without the sanitizers, which can't be linked statically. */
+  readonly static: boolean;
+}
+
+async function build(options: BuildOptions): Promise<Parts> {
   const scratch = await Deno.makeTempDir({ prefix: "denim-launcher-" });
   const [launcher, program] = [`${scratch}/launcher`, `${scratch}/program`];
+  const sanitizers = options.static ? [] : [`CFLAGS=-O1 -g ${SANITIZERS}`, "LINK="];
+  const variables = [`BUILD=${scratch}`, `CC=${options.compiler}`, ...sanitizers];
   try {
-    const variables = [`BUILD=${scratch}`, `CFLAGS=-O1 -g ${SANITIZERS}`, "LINK="];
     await run(["make", "--silent", "--no-print-directory", "-C", native, ...variables]);
-    await run(["cc", "-D_GNU_SOURCE", "-static", "-o", program, `${native}/test/program.c`]);
+    await run([options.compiler, "-D_GNU_SOURCE", "-static", "-o", program, `${native}/test/program.c`]);
     return { launcher: Deno.readFileSync(launcher), program: Deno.readFileSync(program) };
   } finally {
     await Deno.remove(scratch, { recursive: true });
@@ -51,8 +58,10 @@ export class LauncherBench implements Disposable {
     this.program = program;
   }
 
-  static async create(): Promise<LauncherBench> {
-    const { launcher, program } = await (parts ??= build());
+  static async create(options: BuildOptions = { compiler: "cc", static: false }): Promise<LauncherBench> {
+    const key = JSON.stringify(options);
+    if (!built.has(key)) built.set(key, build(options));
+    const { launcher, program } = await built.get(key)!;
     return new LauncherBench(launcher, program);
   }
 
