@@ -25,7 +25,7 @@ interface Request {
   readonly target: Target;
   readonly kind: Kind | undefined;
   readonly directory: string;
-  /** A Deno for the target, where npm has none; of the version that runs this task. */
+  /** A Deno for the target, where npm has none. */
   readonly deno: string | undefined;
 }
 
@@ -114,7 +114,7 @@ function writeSbom(path: string, name: string, built: Built, binary: Uint8Array,
   const text = sbom({
     lock: JSON.parse(Deno.readTextFileSync(`${top}/deno.lock`)),
     imports: project.imports,
-    deno: Deno.version.deno,
+    deno: built.deno,
     triple: target.triple,
     binary: { name, sha256: hex(sha256(binary)) },
     library: { sha256: hex(sha256(built.library)) },

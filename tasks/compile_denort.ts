@@ -25,7 +25,7 @@ export async function buildWithDenort(target: Target, output: string, scratch: s
   const options = ["--quiet", "-A", "--no-check", ...places, "--target", target.triple, "--output", output];
   const made = await capture([deno, "compile", ...options, `${tree}/main.ts`]);
   if (made.code !== 0) throw new Error(`deno compile: ${reason(made.output)}`);
-  return { library, parts: [["libdenim.so", library]] };
+  return { library, parts: [["libdenim.so", library]], deno: Deno.version.deno };
 }
 
 function isFile(path: string): boolean {

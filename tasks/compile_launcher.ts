@@ -1,18 +1,16 @@
-/**
- * dist/flanneld without denort: our launcher, Deno as npm has it, the bundled modules and the C library in one file.
- *
- * Deno for this machine is the very one that runs this task; for another it comes from npm, in the same version, and npm checks
- * its hash. Where npm has none, --deno names a file.
- */
+/** dist/flanneld without denort: our launcher, Deno as npm has it, the bundled modules and the C library in one file. */
 import { version } from "../src/cli/version.ts";
-import { bundle, succeed } from "./compile_bundle.ts";
+import { bundle } from "./compile_bundle.ts";
+import { denoFor } from "./compile_deno.ts";
 import { buildLauncher, buildLibrary } from "./compile_native.ts";
 import { type PackFile, writePack } from "./compile_pack.ts";
-import { isNative, type Target } from "./compile_target.ts";
+import type { Target } from "./compile_target.ts";
 
 export interface Built {
   /** The C library as it was embedded. */
   readonly library: Uint8Array;
+  /** Its version. */
+  readonly deno: string;
   /** One line a part. */
   readonly parts: readonly (readonly [name: string, bytes: Uint8Array])[];
 }
@@ -27,21 +25,21 @@ export async function buildWithLauncher(
   const modules = await bundle(`${scratch}/modules`);
   const library = await buildLibrary(target, scratch);
   const launcher = await buildLauncher(target, scratch);
-  const program = denoFile === undefined ? await denoFor(target, scratch) : readDeno(denoFile, target);
+  const deno = await denoFor(target, scratch, denoFile);
   const files: PackFile[] = [
-    { name: "flanneld", mode: 0o500, bytes: program },
+    { name: "flanneld", mode: 0o500, bytes: deno.bytes },
     { name: "libdenim.so", mode: 0o400, bytes: library },
     ...modules,
   ];
-  writePack(output, launcher, { version, needs: needsOf(program), files });
+  writePack(output, launcher, { version, needs: needsOf(deno.bytes), files });
   const code = joined(modules.map(({ bytes }) => bytes));
   const parts: Built["parts"] = [
     ["launcher", launcher],
-    [denoFile === undefined ? `Deno ${Deno.version.deno}` : "Deno, as given", program],
+    [`Deno ${deno.version}`, deno.bytes],
     [`${modules.length} modules`, code],
     ["libdenim.so", library],
   ];
-  return { library, parts };
+  return { library, parts, deno: deno.version };
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
@@ -52,35 +50,6 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
     at += piece.length;
   }
   return bytes;
-}
-
-/** e_machine of an ELF header. */
-const MACHINES = { x86_64: 62, aarch64: 183 };
-
-/** A Deno that somebody has brought. @throws Error where it is none for this target */
-function readDeno(path: string, target: Target): Uint8Array {
-  const bytes = Deno.readFileSync(path);
-  const machine = bytes[18]! | bytes[19]! << 8;
-  const elf = new TextDecoder().decode(bytes.subarray(0, 4)) === "\x7fELF";
-  if (elf && machine === MACHINES[target.arch]) return bytes;
-  throw new Error(`embed "${path}": it is no program for ${target.arch}`);
-}
-
-async function denoFor(target: Target, scratch: string): Promise<Uint8Array> {
-  if (isNative(target)) return Deno.readFileSync(Deno.execPath());
-  const name = `${target.npmPackage}@${Deno.version.deno}`;
-  await succeed(`fetch "${name}" from npm`, [
-    "npm",
-    "pack",
-    "--loglevel=error",
-    "--pack-destination",
-    scratch,
-    name,
-  ]);
-  const archive = [...Deno.readDirSync(scratch)].find((entry) => entry.name.endsWith(".tgz"));
-  if (archive === undefined) throw new Error(`fetch "${name}" from npm: it has made no file`);
-  await succeed(`unpack "${name}"`, ["tar", "-xzf", `${scratch}/${archive.name}`, "-C", scratch]);
-  return Deno.readFileSync(`${scratch}/package/deno`);
 }
 
 /** The newest version of glibc that the program names; Deno's binaries need nothing else that isn't everywhere. */
