@@ -5,6 +5,7 @@
 import { say } from "../tests/support/process.ts";
 import { coldStart } from "./cold_start.ts";
 import { enclose, enclosed } from "./enclosure.ts";
+import { footprint } from "./footprint.ts";
 import { idle } from "./idle.ts";
 import { describeMachine, load } from "./machine.ts";
 import { propagation } from "./propagation.ts";
@@ -18,6 +19,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   propagation,
   repair,
   idle,
+  footprint,
   round,
 };
 

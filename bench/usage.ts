@@ -29,3 +29,9 @@ export function memory(pid: number): { readonly now: number; readonly peak: numb
     Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1]) * 1.024e-3;
   return { now: megabytes("VmRSS"), peak: megabytes("VmHWM") };
 }
+
+/** Anonymous and changed pages in MB (10^6 bytes): what no other process shares and no file holds. */
+export function privateMemory(pid: number): number {
+  const rollup = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);
+  return Number(/^Private_Dirty:\s*(\d+)/m.exec(rollup)?.[1]) * 1.024e-3;
+}
