@@ -55,7 +55,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
 /** The newest version of glibc that the program names; Deno's binaries need nothing else that isn't everywhere. */
 export function needsOf(program: Uint8Array): string {
   const text = new TextDecoder("latin1").decode(program.subarray(0, 1 << 20));
-  const minors = [...text.matchAll(/\0GLIBC_2\.(\d+)(?:\.\d+)?\0/g)].map((match) => Number(match[1]));
+  const minors = [...text.matchAll(/\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)/g)].map((match) => Number(match[1]));
   if (minors.length === 0) throw new Error("read Deno's binary: it names no version of glibc");
   return `glibc 2.${Math.max(...minors)} or later, with libgcc_s.so.1`;
 }

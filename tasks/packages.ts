@@ -1,9 +1,11 @@
 /**
- * What the project needs from the machine, by Debian package: a file tells whether it is there. `demo` is what building and the
- * demonstration need, `test` comes on top for the tests.
+ * What the project needs from the machine, by Debian package: a file tells whether it is there. `build` is what `deno task compile`
+ * needs, `demo` what the demonstration needs besides, `test` comes on top for the tests.
  */
 
-export type Purpose = "demo" | "test";
+export const purposes = ["build", "demo", "test"] as const;
+/** Each includes those before it. */
+export type Purpose = (typeof purposes)[number];
 
 export interface Need {
   readonly package: string;
@@ -13,11 +15,13 @@ export interface Need {
 }
 
 const rows: Readonly<Record<Purpose, readonly (readonly [name: string, provides: string])[]>> = {
-  demo: [
+  build: [
     ["gcc", "cc"],
     ["make", "make"],
     ["libc6-dev", "/usr/include/stdio.h"],
     ["linux-libc-dev", "/usr/include/linux/if_link.h"],
+  ],
+  demo: [
     ["util-linux", "nsenter"],
     ["iproute2", "ip"],
     ["iptables", "iptables"],
@@ -46,6 +50,7 @@ export const needs: readonly Need[] = Object.entries(rows).flatMap(([purpose, li
 
 /** The needs for `purpose` that `present` does not find. */
 export function missing(purpose: Purpose, present: (provides: string) => boolean): Need[] {
-  const wanted = purpose === "demo" ? needs.filter((need) => need.purpose === "demo") : needs;
+  const last = purposes.indexOf(purpose);
+  const wanted = needs.filter((need) => purposes.indexOf(need.purpose) <= last);
   return wanted.filter((need) => !present(need.provides));
 }

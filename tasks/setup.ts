@@ -1,10 +1,10 @@
 /**
- * Makes a fresh clone ready: `deno task setup [demo|test]`. Installs missing Debian packages (as root, where apt-get is) or
+ * Makes a fresh clone ready: `deno task setup [build|demo|test]`. Installs missing Debian packages (as root, where apt-get is) or
  * names them, and builds the C library. Says nothing when there is nothing to do.
  *
  * Packages are installed without starting their services: a dockerd or an etcd of the machine's own is not ours to start.
  */
-import { missing, type Need, type Purpose } from "./packages.ts";
+import { missing, type Need, type Purpose, purposes } from "./packages.ts";
 import { capture, say, top } from "./run.ts";
 
 function present(provides: string): boolean {
@@ -78,9 +78,10 @@ export async function setup(purpose: Purpose): Promise<boolean> {
 }
 
 if (import.meta.main) {
-  const purpose = Deno.args[0] ?? "test";
-  if (purpose !== "demo" && purpose !== "test") {
-    say(`setup: prepare "${purpose}": no such purpose; give demo or test`);
+  const given = Deno.args[0] ?? "test";
+  const purpose = purposes.find((each) => each === given);
+  if (purpose === undefined) {
+    say(`setup: prepare "${given}": no such purpose; give ${purposes.join(", ")}`);
     Deno.exit(2);
   }
   Deno.exit(await setup(purpose) ? 0 : 1);

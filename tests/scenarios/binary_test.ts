@@ -5,46 +5,66 @@
  *   chroot: flanneld, libc, /proc …       chroot: the same
  *         192.168.64.11 ─────────────────── 192.168.64.12
  *            └ container 10.1.a.2              └ container 10.1.b.2
- *
- * Where DENORT_BIN is set the compiled kind is held to the same.
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { buildBinary, compile, fillRoot } from "../support/binary.ts";
+import { buildBinary, compile, fillRoot, type Kind } from "../support/binary.ts";
 import { health } from "../support/daemon.ts";
 import { HostEtcd } from "../support/host_etcd.ts";
-import { output, poll, type Process, run } from "../support/process.ts";
+import { output, poll, type Process, run, say } from "../support/process.ts";
 import { type Host, scenario, type Topology } from "../support/topology.ts";
 import { unreachablePairs } from "../support/traffic.ts";
 import { version } from "../../src/cli/version.ts";
 
 const CONFIG = { Network: "10.1.0.0/16", Backend: { Type: "vxlan" } };
 
-scenario("one file in an empty root brings up the overlay with etcd", { hosts: 2 }, async (net) => {
-  const binary = await buildBinary(`${net.directory}/built`);
-  const etcd = await HostEtcd.start(net, [1]);
-  await etcd.ctl("put", "/coreos.com/network/config", JSON.stringify(CONFIG));
-  const daemons = await Promise.all(net.hosts.map((host) => startInRoot(net, host, binary, etcd)));
-  await Promise.all(net.hosts.map(ready));
-  const containers = await Promise.all(net.hosts.map(async (host) => {
-    const text = await Deno.readTextFile(`${rootOf(net, host)}/run/flannel/subnet.env`);
-    const gateway = /^FLANNEL_SUBNET=(.*)$/m.exec(text)![1]!;
-    return await net.addContainer(host, gateway);
-  }));
-  assertEquals(await unreachablePairs(containers), []);
-  for (const daemon of daemons) {
-    assertEquals(Deno.readTextFileSync(`/proc/${daemon.pid}/comm`), "flanneld\n");
-    assertEquals(await daemon.stop("SIGTERM"), 0);
-  }
-  assertEquals(await unreachablePairs(containers), [], "the network stays");
+const kinds: Kind[] = Deno.env.has("DENORT_BIN") ? ["launcher", "compiled"] : ["launcher"];
+
+let built = "";
+/** Of the launcher kind. */
+let binary = "";
+
+Deno.test.beforeAll(async () => {
+  if (kinds.length === 1) say("the compiled kind is not tried: there is no DENORT_BIN");
+  built = await Deno.makeTempDir({ prefix: "denim-binary-" });
+  for (const kind of kinds) await buildBinary(`${built}/${kind}`, kind);
+  binary = `${built}/launcher/flanneld`;
 });
+
+Deno.test.afterAll(async () => {
+  await Deno.remove(built, { recursive: true });
+});
+
+for (const kind of kinds) {
+  scenario(
+    `one file in an empty root brings up the overlay with etcd (${kind})`,
+    { hosts: 2 },
+    async (net) => {
+      const etcd = await HostEtcd.start(net, [1]);
+      await etcd.ctl("put", "/coreos.com/network/config", JSON.stringify(CONFIG));
+      const daemons = await Promise.all(net.hosts.map((host) => startInRoot(net, host, kind, etcd)));
+      await Promise.all(net.hosts.map(ready));
+      const containers = await Promise.all(net.hosts.map(async (host) => {
+        const text = await Deno.readTextFile(`${rootOf(net, host)}/run/flannel/subnet.env`);
+        const gateway = /^FLANNEL_SUBNET=(.*)$/m.exec(text)![1]!;
+        return await net.addContainer(host, gateway);
+      }));
+      assertEquals(await unreachablePairs(containers), []);
+      for (const daemon of daemons) {
+        assertEquals(Deno.readTextFileSync(`/proc/${daemon.pid}/comm`), "flanneld\n");
+        assertEquals(await daemon.stop("SIGTERM"), 0);
+      }
+      assertEquals(await unreachablePairs(containers), [], "the network stays");
+    },
+  );
+}
 
 function rootOf(net: Topology, host: Host): string {
   return `${net.directory}/root-${host.ip}`;
 }
 
-async function startInRoot(net: Topology, host: Host, binary: string, etcd: HostEtcd): Promise<Process> {
+async function startInRoot(net: Topology, host: Host, kind: Kind, etcd: HostEtcd): Promise<Process> {
   const root = rootOf(net, host);
-  await fillRoot(root, binary);
+  await fillRoot(root, `${built}/${kind}/flanneld`);
   const files = { ca: "/run/ca.pem", cert: "/run/client.pem", key: "/run/client.key" };
   await run(["cp", etcd.client.ca, root + files.ca]);
   await run(["cp", etcd.client.cert, root + files.cert]);
@@ -66,75 +86,82 @@ async function ready(host: Host): Promise<void> {
   });
 }
 
-/** A directory with a binary of this kind, for the length of `body`. */
-async function withBinary(body: (binary: string, directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "denim-binary-" });
-  try {
-    await body(await buildBinary(`${directory}/built`), directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
-
 Deno.test("the binary behaves like the program: verbs, exit codes, nothing of ours in the environment", async () => {
-  await withBinary(async (binary, directory) => {
-    const env = { DENIM_EXTRACT_DIR: `${directory}/x`, PATH: `${directory}/bin` };
-    const start = (...args: string[]) => output([binary, ...args], { env, clearEnv: true });
-    assertEquals(await start("version"), { code: 0, stdout: `${version}\n`, stderr: "" });
-    assertEquals(await start("--version"), { code: 0, stdout: "", stderr: `${version}\n` });
-    const wrong = await start("-no-such-flag");
-    assertEquals([wrong.code, wrong.stdout], [2, ""]);
-    assertStringIncludes((await start("help")).stdout, "-etcd-endpoints");
-    const verified = await start("--verify");
-    assertEquals(verified.code, 0);
-    assertMatch(verified.stdout, new RegExp(`^${version}-[0-9a-f]{16}: \\d+ files in ".*" are as built\n$`));
-    // What the daemon starts sees the environment as it was given to the binary.
-    Deno.mkdirSync(`${directory}/bin`);
-    const spy = `#!/bin/sh\n/usr/bin/env > ${directory}/seen\nexit 1\n`;
-    Deno.writeTextFileSync(`${directory}/bin/iptables`, spy, { mode: 0o755 });
-    await start("-ip-masq", "--read-only", "--store", `sqlite:${directory}/none.db`);
-    const seen = Deno.readTextFileSync(`${directory}/seen`).trim().split("\n");
-    const names = seen.map((line) => line.split("=")[0]!).filter((name) => !/^(PWD|SHLVL|_)$/.test(name));
-    assertEquals(names.filter((name) => /^DEN/.test(name)), ["DENIM_EXTRACT_DIR"], seen.join("\n"));
-  });
+  const directory = `${built}/behaves`;
+  const env = { DENIM_EXTRACT_DIR: `${directory}/x`, PATH: `${directory}/bin` };
+  const start = (...args: string[]) => output([binary, ...args], { env, clearEnv: true });
+  assertEquals(await start("version"), { code: 0, stdout: `${version}\n`, stderr: "" });
+  assertEquals(await start("--version"), { code: 0, stdout: "", stderr: `${version}\n` });
+  const wrong = await start("-no-such-flag");
+  assertEquals([wrong.code, wrong.stdout], [2, ""]);
+  assertStringIncludes((await start("help")).stdout, "-etcd-endpoints");
+  const verified = await start("--verify");
+  assertEquals(verified.code, 0);
+  assertMatch(verified.stdout, new RegExp(`^${version}-[0-9a-f]{16}: \\d+ files in ".*" are as built\n$`));
+  // What the daemon starts sees the environment as it was given to the binary.
+  Deno.mkdirSync(`${directory}/bin`);
+  const spy = `#!/bin/sh\n/usr/bin/env > ${directory}/seen\nexit 1\n`;
+  Deno.writeTextFileSync(`${directory}/bin/iptables`, spy, { mode: 0o755 });
+  await start("-ip-masq", "--read-only", "--store", `sqlite:${directory}/none.db`);
+  const seen = Deno.readTextFileSync(`${directory}/seen`).trim().split("\n");
+  assertEquals(seen.filter((line) => !/^(PWD|SHLVL|_)=/.test(line)).sort(), [
+    `DENIM_EXTRACT_DIR=${directory}/x`,
+    `PATH=${directory}/bin`,
+  ]);
+});
+
+Deno.test({
+  name: "a system without Deno's libraries is told what is missing, and gets no files",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const root = `${built}/bare-root`;
+    await fillRoot(root, binary);
+    await run(["find", root, "-name", "libgcc_s.so.1", "-delete"]);
+    const start = () =>
+      output(["/usr/sbin/chroot", root, "/flanneld", "version"], { env: { DENIM_EXTRACT_DIR: "/x" } });
+    const lacking = await start();
+    assertEquals([lacking.code, lacking.stdout], [1, ""]);
+    assertMatch(lacking.stderr, /libgcc_s\.so\.1: cannot open shared object file/);
+    assertMatch(
+      lacking.stderr,
+      /flanneld: start "v.*": .*; it needs glibc 2\.\d+ or later, with libgcc_s\.so\.1\n$/,
+    );
+    assertEquals([...Deno.readDirSync(`${root}/x`)].map(({ name }) => name), [".lock"]);
+    await run(["find", root, "-name", "ld-linux*", "-delete"]);
+    assertMatch((await start()).stderr, /^flanneld: start .* it needs glibc/);
+  },
 });
 
 Deno.test("two builds of one tree, in different places, are the same bytes", async () => {
-  await withBinary(async (binary, directory) => {
-    const tree = `${directory}/elsewhere/tree`;
-    const top = new URL("../..", import.meta.url).pathname;
-    await Deno.mkdir(tree, { recursive: true });
-    const parts = ["main.ts", "deno.json", "deno.lock", "src", "ffi", "native", "tasks"].map((name) =>
-      top + name
-    );
-    await run(["cp", "-a", ...parts, tree]);
-    const again = await compile(["--kind=launcher", `--directory=${directory}/again`], {}, tree);
-    assertEquals(again.code, 0, again.stdout + again.stderr);
-    const sums = ["built", "again"].map((name) => Deno.readTextFileSync(`${directory}/${name}/SHA256SUMS`));
-    assertEquals(sums[0], sums[1]);
-    assertEquals((await output(["cmp", binary, `${directory}/again/flanneld`])).stdout, "");
-    await run(["sh", "-ec", 'cd "$1"; sha256sum --check --quiet SHA256SUMS', "sh", `${directory}/built`]);
-  });
+  const tree = `${built}/elsewhere/tree`;
+  const top = new URL("../..", import.meta.url).pathname;
+  await Deno.mkdir(tree, { recursive: true });
+  const parts = ["main.ts", "deno.json", "deno.lock", "src", "ffi", "native", "tasks"].map((name) =>
+    top + name
+  );
+  await run(["cp", "-a", ...parts, tree]);
+  const again = await compile(["--kind=launcher", `--directory=${built}/again`], {}, tree);
+  assertEquals(again.code, 0, again.stdout + again.stderr);
+  const sums = ["launcher", "again"].map((name) => Deno.readTextFileSync(`${built}/${name}/SHA256SUMS`));
+  assertEquals(sums[0], sums[1]);
+  assertEquals((await output(["cmp", binary, `${built}/again/flanneld`])).stdout, "");
+  await run(["sh", "-ec", 'cd "$1"; sha256sum --check --quiet SHA256SUMS', "sh", `${built}/launcher`]);
 });
 
 Deno.test("a plain deno as DENORT_BIN, a missing compiler, unknown words: one line, no file", async () => {
-  const directory = await Deno.makeTempDir({ prefix: "denim-binary-" });
-  try {
-    const refused = async (says: RegExp, args: readonly string[], env: Record<string, string> = {}) => {
-      const { code, stdout } = await compile([`--directory=${directory}`, ...args], { env });
-      assertEquals(code, 1, stdout);
-      assertMatch(stdout, says);
-      assertEquals(stdout.trim().split("\n").length, 1, stdout);
-      assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name), []);
-    };
-    await refused(/^compile: the result is not our program/, [], { DENORT_BIN: Deno.execPath() });
-    await refused(/^compile: .*DENORT_BIN/, [], { DENORT_BIN: `${directory}/absent` });
-    await refused(/^compile: build the C library: there is no "absent-cc"; on Debian: apt-get install gcc/, [
-      "--kind=launcher",
-    ], { CC: "absent-cc" });
-    await refused(/^compile: for "riscv": the targets are x86_64/, ["--target=riscv"]);
-    await refused(/^compile: "--kin=x": give --kind/, ["--kin=x"]);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  const directory = `${built}/refused`;
+  const refused = async (says: RegExp, args: readonly string[], env: Record<string, string> = {}) => {
+    const { code, stdout } = await compile([`--directory=${directory}`, ...args], { env });
+    assertEquals(code, 1, stdout);
+    assertMatch(stdout, says);
+    assertEquals(stdout.trim().split("\n").length, 1, stdout);
+    assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name), []);
+  };
+  await refused(/^compile: the result is not our program/, [], { DENORT_BIN: Deno.execPath() });
+  await refused(/^compile: .*DENORT_BIN/, [], { DENORT_BIN: `${directory}/absent` });
+  await refused(/^compile: build the C library: there is no "absent-cc"; on Debian: apt-get install gcc/, [
+    "--kind=launcher",
+  ], { CC: "absent-cc" });
+  await refused(/^compile: for "riscv": the targets are x86_64/, ["--target=riscv"]);
+  await refused(/^compile: "--kin=x": give --kind/, ["--kin=x"]);
 });

@@ -3,17 +3,18 @@ import { type CommandOptions, type Output, output, run } from "./process.ts";
 
 const top = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
+export type Kind = "launcher" | "compiled";
+
 /** Runs `deno task compile` with these words. */
 export function compile(args: readonly string[], options: CommandOptions = {}, tree = top): Promise<Output> {
   const command = [Deno.execPath(), "run", "-A", "--config", `${tree}/deno.json`, `${tree}/tasks/compile.ts`];
   return output([...command, ...args], { deadline: 120_000, ...options });
 }
 
-/** @returns the path of a binary of the launcher kind. @throws Error where it can't be built */
-export async function buildBinary(directory: string): Promise<string> {
-  const built = await compile(["--kind=launcher", `--directory=${directory}`]);
+/** Makes `<directory>/flanneld`. @throws Error where it can't be built */
+export async function buildBinary(directory: string, kind: Kind): Promise<void> {
+  const built = await compile([`--kind=${kind}`, `--directory=${directory}`]);
   if (built.code !== 0) throw new Error(`build dist/flanneld: ${built.stdout}${built.stderr}`);
-  return `${directory}/flanneld`;
 }
 
 /** Fills a root directory: the binary, the libraries that Deno is linked with, and nothing else. */
