@@ -19,8 +19,8 @@ const mutations: readonly Mutation[] = [
   {
     name: "what is right is written again",
     file: "src/control/diff.ts",
-    find: "if (differing.length === 0) return null;",
-    replace: "if (object.kind === 'link' && differing.length === 0) return null;",
+    find: "if (fits(object.fields, before.fields)) return null;",
+    replace: "if (object.kind === 'link' && fits(object.fields, before.fields)) return null;",
     test: restart,
     filter: "SIGKILL",
   },
@@ -119,6 +119,39 @@ const mutations: readonly Mutation[] = [
     replace: "if (subnet.length === network.length) {",
     test: badEtcd,
     filter: "malformed",
+  },
+  {
+    name: "IPv6 counts IPv4's overhead",
+    file: "src/backend/vxlan.ts",
+    find: "return (family === 4 ? 20 : 40) + 30;",
+    replace: "return 50;",
+    test: "tests/scenarios/dual_stack_test.ts",
+    filter: "dual stack",
+  },
+  {
+    name: "who leaves takes nothing along",
+    file: "src/control/overlay.ts",
+    find: "if (keep) return [];",
+    replace: "return [];",
+    test: "tests/scenarios/embedding_test.ts",
+    filter: "example",
+  },
+  {
+    name: "read-only is a start like any other",
+    file: "src/cli/daemon.ts",
+    find:
+      "await (options.readOnly ? show(options, machine, log, stop) : serve(options, machine, log, stop));",
+    replace: "await serve(options, machine, log, stop);",
+    test: "tests/scenarios/read_only_test.ts",
+    filter: "plan of a start",
+  },
+  {
+    name: "the demo does not pass on that it was asked to stop",
+    file: "src/cli/demo/inside.ts",
+    find: 'if (init !== "") Deno.kill(Number(init), "SIGTERM");',
+    replace: "",
+    test: "tests/scenarios/demo_test.ts",
+    filter: "SIGTERM",
   },
 ];
 

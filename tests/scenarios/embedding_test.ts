@@ -5,12 +5,15 @@
  *     host 1: flanneld ── 192.168.64.0/24 ── host 2: docs/examples/join.ts
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { launchReady, subnetEnv } from "../support/daemon.ts";
+import { daemonCommand, launchReady, subnetEnv } from "../support/daemon.ts";
 import { sqliteArgs } from "../support/overlay.ts";
 import type { Place } from "../support/netns.ts";
 import { scenario } from "../support/topology.ts";
 
-const example = new URL("../../docs/examples/join.ts", import.meta.url).pathname;
+/** Of the tree that the daemon under test is run from, where it is run from one. */
+const main = daemonCommand().find((word) => word.endsWith("/main.ts"));
+const tree = main === undefined ? import.meta.resolve("../../") : `file://${main}`;
+const example = new URL("./docs/examples/join.ts", tree).pathname;
 
 scenario("the documented example joins, sees its peer and leaves nothing", { hosts: 2 }, async (net) => {
   const [first, second] = [net.host(1), net.host(2)];

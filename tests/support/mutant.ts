@@ -20,7 +20,7 @@ export interface Mutation {
 }
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const PARTS = ["main.ts", "mod.ts", "deno.json", "deno.lock", "src", "ffi", "dist"];
+const PARTS = ["main.ts", "mod.ts", "deno.json", "deno.lock", "src", "ffi", "dist", "docs"];
 /** Milliseconds that a broken scenario may take to find out. */
 const DEADLINE = 5 * 60_000;
 
