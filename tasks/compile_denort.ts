@@ -44,7 +44,7 @@ function checkBase(): void {
 }
 
 function reason(output: string): string {
-  const url = /https:\/\/\S*denort\S*/.exec(output)?.[0];
+  const url = /https:\/\/[^\s)]*denort[^\s)]*/.exec(output)?.[0];
   if (url !== undefined) return `could not download "${url}"`;
   const lines = output.trim().split("\n").map((line) => line.trim()).filter((line) => line !== "");
   return lines.find((line) => /^error/i.test(line)) ?? lines.at(-1) ?? "no reason given";
