@@ -18,7 +18,7 @@ import { cpuSeconds, memory, privateMemory } from "./usage.ts";
 
 const STARTS = 7;
 const PEERS = [0, 5_000];
-const SETTLE_MS = 16_000;
+const SETTLE_MS = 45_000;
 const IDLE_MS = 60_000;
 
 interface Form {
