@@ -162,6 +162,13 @@ Deno.test("a plain deno as DENORT_BIN, a missing compiler, unknown words: one li
   await refused(/^compile: build the C library: there is no "absent-cc"; on Debian: apt-get install gcc/, [
     "--kind=launcher",
   ], { CC: "absent-cc" });
+  const arm64 = ["--kind=launcher", "--target=aarch64-unknown-linux-gnu"];
+  const path = { PATH: `${built}/nowhere` };
+  await refused(
+    /^compile: .* there is no "aarch64-linux-gnu-gcc"; on Debian: apt-get install gcc-aa/,
+    arm64,
+    path,
+  );
   await refused(/^compile: for "riscv": the targets are x86_64/, ["--target=riscv"]);
   await refused(/^compile: "--kin=x": give --kind/, ["--kin=x"]);
 });

@@ -135,6 +135,22 @@ scenario("touched files are hashed and kept; a half-written extraction is made a
   assertEquals(extraction(bench), directory);
 });
 
+scenario("killed at any moment of the first start, the next one makes it whole", async (bench) => {
+  const files = [
+    { name: "flanneld", mode: 0o500, bytes: bench.program },
+    { name: "main.js", mode: 0o400, bytes: new Uint8Array(8_000_000).fill(47) },
+  ];
+  const binary = bench.binary("flanneld", { files });
+  const halfway = new Set<string>();
+  for (let round = 0; round < 12; round++) {
+    await bench.start(["timeout", "--signal=KILL", String(0.01 + round * 0.01), binary]);
+    for (const name of bench.extractions()) halfway.add(name.replace(/^.*\./, "."));
+    assertEquals((await bench.start([binary, "--verify"])).code, 0, `after round ${round}`);
+    Deno.removeSync(bench.base, { recursive: true });
+  }
+  assert(halfway.has(".new"), `seen: ${[...halfway].join(" ")}`);
+});
+
 scenario("two versions side by side; twenty starts at once", async (bench) => {
   const [one, two] = [bench.binary("one"), bench.binary("two", { version: "v2.0.0" })];
   const starts = Array.from({ length: 20 }, (_, i) => bench.start([i % 2 === 0 ? one : two]));

@@ -91,8 +91,10 @@ export class LauncherBench implements Disposable {
   }
 
   /** Directories below the base: one for each build. */
-  extractions(base = this.base): string[] {
-    return [...Deno.readDirSync(base)].filter((entry) => entry.isDirectory).map(({ name }) => name).sort();
+  extractions(): string[] {
+    Deno.mkdirSync(this.base, { recursive: true });
+    return [...Deno.readDirSync(this.base)].filter((entry) => entry.isDirectory).map(({ name }) => name)
+      .sort();
   }
 
   [Symbol.dispose](): void {
