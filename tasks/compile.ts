@@ -118,6 +118,8 @@ function writeSbom(path: string, name: string, built: Built, binary: Uint8Array,
     triple: target.triple,
     binary: { name, sha256: hex(sha256(binary)) },
     library: { sha256: hex(sha256(built.library)) },
+    ...(built.launcher &&
+      { launcher: { sha256: hex(sha256(built.launcher.bytes)), glibc: built.launcher.glibc } }),
   });
   Deno.writeTextFileSync(path, text);
 }

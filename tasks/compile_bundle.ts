@@ -72,6 +72,7 @@ export async function succeed(what: string, command: readonly string[]): Promise
   const { code, output } = await capture(command);
   if (code === 0) return output;
   const lines = output.trim().split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  const reason = lines.find((line) => /\berror\b(?! code)/i.test(line)) ?? lines.at(-1) ?? `code ${code}`;
+  const reason = lines.find((line) => /\berror\b(?! code)|cannot find/i.test(line)) ?? lines.at(-1) ??
+    `code ${code}`;
   throw new Error(`${what}: ${reason.replaceAll(top + "/", "")}`);
 }

@@ -2,7 +2,7 @@
 import { version } from "../src/cli/version.ts";
 import { bundle } from "./compile_bundle.ts";
 import { denoFor } from "./compile_deno.ts";
-import { buildLauncher, buildLibrary } from "./compile_native.ts";
+import { buildLauncher, buildLibrary, type Launcher } from "./compile_native.ts";
 import { type PackFile, writePack } from "./compile_pack.ts";
 import type { Target } from "./compile_target.ts";
 
@@ -11,6 +11,8 @@ export interface Built {
   readonly library: Uint8Array;
   /** Its version. */
   readonly deno: string;
+  /** Of that kind only. */
+  readonly launcher?: Launcher;
   /** One line a part. */
   readonly parts: readonly (readonly [name: string, bytes: Uint8Array])[];
 }
@@ -31,15 +33,15 @@ export async function buildWithLauncher(
     { name: "libdenim.so", mode: 0o400, bytes: library },
     ...modules,
   ];
-  writePack(output, launcher, { version, needs: needsOf(deno.bytes), files });
+  writePack(output, launcher.bytes, { version, needs: needsOf(deno.bytes), files });
   const code = joined(modules.map(({ bytes }) => bytes));
   const parts: Built["parts"] = [
-    ["launcher", launcher],
+    ["launcher", launcher.bytes],
     [`Deno ${deno.version}`, deno.bytes],
     [`${modules.length} modules`, code],
     ["libdenim.so", library],
   ];
-  return { library, parts, deno: deno.version };
+  return { library, parts, deno: deno.version, launcher };
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {

@@ -14,10 +14,26 @@ export async function buildLibrary(target: Target, scratch: string): Promise<Uin
   return Deno.readFileSync(path);
 }
 
+export interface Launcher {
+  readonly bytes: Uint8Array;
+  /** The version of the glibc that is linked into it. */
+  readonly glibc: string;
+}
+
 /** @throws Error where a step fails, in one line */
-export async function buildLauncher(target: Target, scratch: string): Promise<Uint8Array> {
+export async function buildLauncher(target: Target, scratch: string): Promise<Launcher> {
   await make("build the launcher", `${top}/native/launcher`, target, scratch);
-  return Deno.readFileSync(`${scratch}/launcher`);
+  const macros = ["-E", "-dM", "-include", "features.h", "-x", "c", "/dev/null"];
+  const defined = await succeed("ask the compiler for glibc's version", [compilerOf(target), ...macros]);
+  const part = (name: string) => new RegExp(`^#define ${name} (\\d+)$`, "m").exec(defined)?.[1] ?? "?";
+  return {
+    bytes: Deno.readFileSync(`${scratch}/launcher`),
+    glibc: `${part("__GLIBC__")}.${part("__GLIBC_MINOR__")}`,
+  };
+}
+
+function compilerOf(target: Target): string {
+  return isNative(target) ? Deno.env.get("CC") ?? "cc" : `${target.crossPrefix}gcc`;
 }
 
 function prefixOf(target: Target): string {
@@ -25,7 +41,7 @@ function prefixOf(target: Target): string {
 }
 
 async function make(what: string, directory: string, target: Target, scratch: string): Promise<void> {
-  const compiler = isNative(target) ? Deno.env.get("CC") ?? "cc" : `${target.crossPrefix}gcc`;
+  const compiler = compilerOf(target);
   const needed = isNative(target) ? "gcc libc6-dev" : target.crossPackages;
   const found = await succeed(what, [compiler, "--version"]).catch(() => null);
   if (found === null) {

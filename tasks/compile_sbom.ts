@@ -1,5 +1,5 @@
 /**
- * What the binary is made of, as CycloneDX 1.5: Deno, the C library and the npm packages that main.ts reaches, with the hashes that
+ * What the binary is made of, as CycloneDX 1.5: Deno, the C parts and the npm packages that main.ts reaches, with the hashes that
  * deno.lock pins. Without a time or a random serial number: the same sources give the same text.
  */
 import { version } from "../src/cli/version.ts";
@@ -19,6 +19,8 @@ export interface SbomInput {
   readonly triple: string;
   readonly binary: { readonly name: string; readonly sha256: string };
   readonly library: { readonly sha256: string };
+  /** Of the launcher kind only; glibc is linked into it statically. */
+  readonly launcher?: { readonly sha256: string; readonly glibc: string };
 }
 
 /** Imports that only tests have. */
@@ -28,6 +30,7 @@ export function sbom(input: SbomInput): string {
   const components = [
     component("application", "deno", input.deno, { purl: `pkg:npm/deno@${input.deno}` }),
     component("library", "libdenim.so", version, { hashes: [sha256Entry(input.library.sha256)] }),
+    ...launcherComponents(input.launcher),
     ...packages(input).map((key) => npmComponent(key, input.lock)),
   ];
   const document = {
@@ -44,6 +47,14 @@ export function sbom(input: SbomInput): string {
     components,
   };
   return JSON.stringify(document, null, 2) + "\n";
+}
+
+function launcherComponents(launcher: SbomInput["launcher"]): unknown[] {
+  if (launcher === undefined) return [];
+  return [
+    component("application", "launcher", version, { hashes: [sha256Entry(launcher.sha256)] }),
+    component("library", "glibc", launcher.glibc, { scope: "required" }),
+  ];
 }
 
 /** Keys of the lock's packages, sorted: those that the imports name, and all below them. */

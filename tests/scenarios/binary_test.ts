@@ -111,6 +111,17 @@ Deno.test("the binary behaves like the program: verbs, exit codes, nothing of ou
 });
 
 Deno.test({
+  name: "the demo starts its daemons from the one file",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const env = { DENIM_EXTRACT_DIR: `${built}/demo` };
+    const demo = await output([binary, "demo", "--hosts", "2"], { env });
+    assertEquals(demo.code, 0, demo.stdout + demo.stderr);
+    assertStringIncludes(demo.stdout, "gone with the demo");
+  },
+});
+
+Deno.test({
   name: "a system without Deno's libraries is told what is missing, and gets no files",
   ignore: Deno.uid() !== 0,
   fn: async () => {

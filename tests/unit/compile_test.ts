@@ -4,6 +4,7 @@ import { embedProto, withoutPlaces } from "../../tasks/compile_bundle.ts";
 import { needsOf } from "../../tasks/compile_launcher.ts";
 import { composePack, hex, sha256 } from "../../tasks/compile_pack.ts";
 import { type Lock, sbom } from "../../tasks/compile_sbom.ts";
+import { version } from "../../src/cli/version.ts";
 import { targetOf, triples } from "../../tasks/compile_target.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -81,18 +82,21 @@ Deno.test("the list of parts has what main.ts reaches, with the hashes of the lo
     triple: "x86_64-unknown-linux-gnu",
     binary: { name: "flanneld", sha256: "ab" },
     library: { sha256: "cd" },
+    launcher: { sha256: "ef", glibc: "2.36" },
   });
   const document = JSON.parse(text);
   assertEquals([document.bomFormat, document.specVersion], ["CycloneDX", "1.5"]);
   const names = document.components.map((each: { "bom-ref": string }) => each["bom-ref"]);
   assertEquals(names.filter((name: string) => !name.startsWith("libdenim")), [
     "deno@2.9.6",
+    `launcher@${version}`,
+    "glibc@2.36",
     "@a/b@1.2.0",
     "c@3.0.0",
     "d@1.0.0",
   ]);
-  assertEquals(document.components[2].hashes, [{ alg: "SHA-512", content: "000102" }]);
-  assertEquals(document.components[2].purl, "pkg:npm/%40a/b@1.2.0");
+  assertEquals(document.components[4].hashes, [{ alg: "SHA-512", content: "000102" }]);
+  assertEquals(document.components[4].purl, "pkg:npm/%40a/b@1.2.0");
 });
 
 Deno.test("both targets are known by their triples", () => {
