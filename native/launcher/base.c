@@ -5,6 +5,7 @@
  */
 #include "launcher.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -86,12 +87,15 @@ int base_open(struct base *base, const char *path, bool usual)
 	return result;
 }
 
-/* On a file that only we can open: a lock on the directory could be held by anybody. */
+/* On a file that only this user can open: a lock on the directory could be held by anybody. */
 int base_lock(const struct base *base, int *lock)
 {
 	const struct timespec moment = { .tv_nsec = LOCK_PAUSE_NS };
-	int fd = openat(base->fd, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), result = -EBUSY;
+	char name[32];
+	int fd, result = -EBUSY;
 
+	snprintf(name, sizeof(name), ".lock.%u", (unsigned)geteuid());
+	fd = openat(base->fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	*lock = fd;
 	if (fd < 0)
 		return errno == EROFS || errno == EACCES ? 0 : -errno;
@@ -105,6 +109,33 @@ int base_lock(const struct base *base, int *lock)
 	}
 	close(fd);
 	return result;
+}
+
+/* <version>-<16 hexadecimal digits>.new or .old, as extract.c names what isn't in its place. */
+static bool is_leftover(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length < 22 || (strcmp(name + length - 4, ".new") != 0 && strcmp(name + length - 4, ".old") != 0))
+		return false;
+	return name[length - 21] == '-' && strspn(name + length - 20, "0123456789abcdef") == 16;
+}
+
+void base_sweep(const struct base *base)
+{
+	int fd = openat(base->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!list) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(list)) != NULL)
+		if (is_leftover(entry->d_name))
+			tree_remove(base->fd, entry->d_name);
+	closedir(list);
 }
 
 bool base_is_unusable(int error)

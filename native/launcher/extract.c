@@ -110,6 +110,7 @@ static int build(const struct base *base, const struct pack *pack, int self, int
 
 	snprintf(names.draft, sizeof(names.draft), "%s.new", pack->name);
 	snprintf(names.old, sizeof(names.old), "%s.old", pack->name);
+	base_sweep(base);
 	result = tree_remove(base->fd, names.draft);
 	if (result != 0)
 		return result;

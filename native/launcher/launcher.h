@@ -56,6 +56,8 @@ void bases_list(struct bases *bases);
 int base_open(struct base *base, const char *path, bool usual);
 /* Takes the base for writing until *lock is closed; -1 where nothing can be written there. -EBUSY after a minute. */
 int base_lock(const struct base *base, int *lock);
+/* Under the lock: takes away what starts of any version have left that were killed. */
+void base_sweep(const struct base *base);
 /* Whether this error is about the place, so that another may do. */
 bool base_is_unusable(int error);
 

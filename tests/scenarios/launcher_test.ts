@@ -151,6 +151,17 @@ scenario("killed at any moment of the first start, the next one makes it whole",
   assert(halfway.has(".new"), `seen: ${[...halfway].join(" ")}`);
 });
 
+scenario("what a killed start of another version left goes, everything else stays", async (bench) => {
+  const gone = ["v0.9.0-0123456789abcdef.new", "v0.9.0-fedcba9876543210.old"];
+  const kept = ["mine.new", "v0.9.0-0123456789abcde.new", "v0.9.0-0123456789abcdef"];
+  for (const name of [...gone, ...kept]) {
+    Deno.mkdirSync(`${bench.base}/${name}/cache`, { recursive: true });
+    Deno.writeTextFileSync(`${bench.base}/${name}/cache/x`, "");
+  }
+  assertEquals((await bench.start([bench.binary()])).code, STARTED);
+  assertEquals(bench.extractions().filter((name) => !name.startsWith("v1.")), kept.sort());
+});
+
 scenario("two versions side by side; twenty starts at once", async (bench) => {
   const [one, two] = [bench.binary("one"), bench.binary("two", { version: "v2.0.0" })];
   const starts = Array.from({ length: 20 }, (_, i) => bench.start([i % 2 === 0 ? one : two]));
