@@ -12,6 +12,9 @@ import { capture, deno, top } from "./run.ts";
 /** What main.ts is made of. */
 const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "ffi"];
 
+/** MB for new objects, as in the launcher: a burst of leases costs a quarter of its memory less, and no time. */
+const SMALL_NURSERY = "--v8-flags=--max-semi-space-size=4";
+
 /** @throws Error where a step fails, in one line */
 export async function buildWithDenort(target: Target, output: string, scratch: string): Promise<Built> {
   checkBase();
@@ -22,8 +25,8 @@ export async function buildWithDenort(target: Target, output: string, scratch: s
   const copied = await capture(["cp", "-a", ...SOURCES.map((name) => `${top}/${name}`), tree]);
   if (copied.code !== 0) throw new Error(`copy the sources: ${copied.output.trim()}`);
   const places = ["--config", `${tree}/deno.json`, "--include", `${tree}/dist/libdenim.so`];
-  const options = ["--quiet", "-A", "--no-check", ...places, "--target", target.triple, "--output", output];
-  const made = await capture([deno, "compile", ...options, `${tree}/main.ts`]);
+  const options = ["--quiet", "-A", "--no-check", SMALL_NURSERY, ...places, "--target", target.triple];
+  const made = await capture([deno, "compile", ...options, "--output", output, `${tree}/main.ts`]);
   if (made.code !== 0) throw new Error(`deno compile: ${reason(made.output)}`);
   return { library, parts: [["libdenim.so", library]], deno: Deno.version.deno };
 }

