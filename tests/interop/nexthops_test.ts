@@ -7,46 +7,27 @@
  */
 import { assertEquals } from "@std/assert";
 import { launchReady } from "../support/daemon.ts";
-import { EtcdCluster } from "../support/etcd.ts";
+import type { EtcdCluster } from "../support/etcd.ts";
 import { containerOn } from "../support/overlay.ts";
-import { peerBinary, startUpstream } from "../support/peers.ts";
+import { startEtcd, startUpstream, withUpstream } from "../support/peers.ts";
 import { poll, say } from "../support/process.ts";
 import { type Host, Topology } from "../support/topology.ts";
 import { reachable, startPing } from "../support/traffic.ts";
 
 const PEERS = 600;
 const SUBNETS = "/coreos.com/network/subnets";
-const CONFIG = JSON.stringify({
+const CONFIG = {
   Network: "10.0.0.0/8",
   SubnetLen: 24,
   SubnetMin: "10.1.0.0",
   SubnetMax: "10.1.255.0",
   Backend: { Type: "vxlan" },
-});
-const binary = peerBinary();
-
-Deno.test({
-  name: `a host with ${PEERS} peers changes hands and back${
-    binary ? "" : " [needs upstream's flanneld in DENIM_PEERS]"
-  }`,
-  ignore: binary === null || Deno.uid() !== 0,
-  fn: async () => {
-    await using net = await Topology.create({ hosts: 2 });
-    try {
-      await handOver(net, binary!);
-    } catch (error) {
-      net.report();
-      throw error;
-    }
-  },
-});
+};
+withUpstream(`a host with ${PEERS} peers changes hands and back`, handOver);
 
 async function handOver(net: Topology, upstream: string): Promise<void> {
   const [h1, h2] = [net.host(1), net.host(2)];
-  const etcd = net.use(
-    await EtcdCluster.start({ members: [{ ip: h1.ip, ports: [2379, 2380], enter: h1.enter }] }),
-  );
-  await etcd.ctl("put", "/coreos.com/network/config", CONFIG);
+  const etcd = await startEtcd(net, CONFIG);
   await eachPeer(etcd, 0, (key, value) => `put ${key} ${JSON.stringify(value)}`);
   const args = ["-etcd-endpoints", etcd.endpoints, "-ip-masq"];
   const ours = await launchReady(h1, args);

@@ -7,38 +7,18 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { launchReady, subnetEnv } from "../support/daemon.ts";
-import { EtcdCluster } from "../support/etcd.ts";
 import { containerOn, linkOf } from "../support/overlay.ts";
-import { peerBinary, startUpstream } from "../support/peers.ts";
+import { startEtcd, startUpstream, withUpstream } from "../support/peers.ts";
 import { poll, type Process, say } from "../support/process.ts";
 import { type Host, Topology } from "../support/topology.ts";
 import { reachable, startPing } from "../support/traffic.ts";
 
-const CONFIG = JSON.stringify({ Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "vxlan" } });
-const binary = peerBinary();
-
-Deno.test({
-  name: `a mixed cluster, and taking over both ways${
-    binary ? "" : " [needs upstream's flanneld in DENIM_PEERS]"
-  }`,
-  ignore: binary === null || Deno.uid() !== 0,
-  fn: async () => {
-    await using net = await Topology.create({ hosts: 2 });
-    try {
-      await mixed(net, binary!);
-    } catch (error) {
-      net.report();
-      throw error;
-    }
-  },
-});
+const CONFIG = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "vxlan" } };
+withUpstream("a mixed cluster, and taking over both ways", mixed);
 
 async function mixed(net: Topology, upstream: string): Promise<void> {
   const [h1, h2] = [net.host(1), net.host(2)];
-  const etcd = net.use(
-    await EtcdCluster.start({ members: [{ ip: h1.ip, ports: [2379, 2380], enter: h1.enter }] }),
-  );
-  await etcd.ctl("put", "/coreos.com/network/config", CONFIG);
+  const etcd = await startEtcd(net, CONFIG);
   const args = ["-etcd-endpoints", etcd.endpoints, "-ip-masq"];
   const ours = await launchReady(h1, args);
   const theirs = await upstreamReady(net, h2, upstream, args);

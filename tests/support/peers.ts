@@ -3,14 +3,34 @@
  * need one are skipped, and say so, where there is none.
  */
 import { messageOf } from "../../src/model/errors.ts";
+import { EtcdCluster } from "./etcd.ts";
 import type { Place } from "./netns.ts";
 import { type Process, say } from "./process.ts";
+import { inTopology, type Topology } from "./topology.ts";
 
 /** The path of a peer's binary, or null. */
 export function peerBinary(name = "flanneld"): string | null {
   const directories = [Deno.env.get("DENIM_PEERS"), ...(Deno.env.get("PATH") ?? "").split(":")];
   const paths = directories.filter((directory) => directory).map((directory) => `${directory}/${name}`);
   return paths.find(isFile) ?? null;
+}
+
+/** Registers a test on two hosts that needs upstream's daemon. */
+export function withUpstream(name: string, body: (net: Topology, upstream: string) => Promise<void>): void {
+  const upstream = peerBinary();
+  Deno.test({
+    name: upstream === null ? `${name} [needs upstream's flanneld in DENIM_PEERS]` : name,
+    ignore: upstream === null || Deno.uid() !== 0,
+    fn: () => inTopology({ hosts: 2 }, (net) => body(net, upstream!)),
+  });
+}
+
+/** A plain etcd member on host 1, with the network configuration. */
+export async function startEtcd(net: Topology, config: unknown): Promise<EtcdCluster> {
+  const { ip, enter } = net.host(1);
+  const etcd = net.use(await EtcdCluster.start({ members: [{ ip, ports: [2379, 2380], enter }] }));
+  await etcd.ctl("put", "/coreos.com/network/config", JSON.stringify(config));
+  return etcd;
 }
 
 /**

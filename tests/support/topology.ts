@@ -183,7 +183,11 @@ export function scenario(
   Deno.test({ name, ignore: Deno.uid() !== 0, fn: () => inTopology(options, body) });
 }
 
-async function inTopology(options: TopologyOptions, body: (net: Topology) => Promise<void>): Promise<void> {
+/** Runs `body` on a topology; what its processes said is printed where it fails. */
+export async function inTopology(
+  options: TopologyOptions,
+  body: (net: Topology) => Promise<void>,
+): Promise<void> {
   await using net = await Topology.create(options);
   try {
     await body(net);
