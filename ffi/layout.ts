@@ -6,7 +6,7 @@
  */
 
 /** DENIM_ABI_VERSION of the library this code speaks to. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 
 export const HEAD = { size: 8, verb: 0, result: 4 } as const;
 
@@ -90,6 +90,62 @@ export const NEIGHBOUR = {
   address: 28,
 } as const;
 
+export const UDP_SETTINGS = {
+  size: 192,
+  queues: 0,
+  without: 4,
+  port: 8,
+  bindV4: 10,
+  bindV6: 11,
+  hasSourceV4: 12,
+  hasSourceV6: 13,
+  addressV4: 16,
+  addressV6: 32,
+  sourceV4: 48,
+  sourceV6: 64,
+  tun: 80,
+  socketV4: 112,
+  socketV6: 144,
+  name: 176,
+} as const;
+
+export const UDP_PEER = {
+  size: 40,
+  family: 0,
+  length: 1,
+  underlayFamily: 2,
+  port: 4,
+  mtu: 6,
+  subnet: 8,
+  address: 24,
+} as const;
+
+export const UDP_PEER_STATS = {
+  size: 40,
+  sentPackets: 0,
+  sentBytes: 8,
+  receivedPackets: 16,
+  receivedBytes: 24,
+  alone: 32,
+} as const;
+
+export const UDP_STATS = {
+  size: 224,
+  sentPackets: 0,
+  sentBytes: 8,
+  sentMessages: 16,
+  receivedPackets: 24,
+  receivedBytes: 32,
+  receivedMessages: 40,
+  deviceReads: 48,
+  deviceWrites: 56,
+  icmpSent: 64,
+  drops: 72,
+  features: 200,
+  failed: 204,
+  name: 208,
+} as const;
+
 /** Sizes of the fixed text fields, the closing NUL included: IFNAMSIZ, IFNAMSIZ, IFALIASZ. */
 export const NAME_SIZE = 16;
 export const TYPE_SIZE = 16;
@@ -123,6 +179,31 @@ export const EVENT = {
   nexthop: 1 << 7,
 } as const;
 
+/** enum denim_udp_drop. */
+export const UDP_DROP = {
+  malformed: 0,
+  ttl: 1,
+  noPeer: 2,
+  stranger: 3,
+  spoofed: 4,
+  tooBig: 5,
+  offload: 6,
+  send: 7,
+  device: 8,
+} as const;
+
+/** enum denim_udp_feature. */
+export const UDP_FEATURE = {
+  tso: 1 << 0,
+  uso: 1 << 1,
+  csum: 1 << 2,
+  segment: 1 << 3,
+  gro: 1 << 4,
+} as const;
+
+/** DENIM_UDP_QUEUES. */
+export const UDP_QUEUES = 8;
+
 const records = {
   head: HEAD,
   link: LINK,
@@ -130,6 +211,10 @@ const records = {
   route: ROUTE,
   nexthop: NEXTHOP,
   neighbour: NEIGHBOUR,
+  udpSettings: UDP_SETTINGS,
+  udpPeer: UDP_PEER,
+  udpPeerStats: UDP_PEER_STATS,
+  udpStats: UDP_STATS,
 };
 
 /** Every value of the layout with its name, in the library's order. */

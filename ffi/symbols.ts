@@ -89,6 +89,13 @@ export const symbols = {
   denim_monitor_devices: { parameters: ["pointer", "buffer", "u32"], result: "void" },
   denim_monitor_stop: { parameters: ["pointer"], result: "void" },
 
+  denim_udp_start: { parameters: ["buffer", "buffer"], result: "pointer" },
+  denim_udp_peers: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  denim_udp_stats: { parameters: ["pointer", "buffer", "buffer", "u32"], result: "i32" },
+  denim_udp_pipe: { parameters: ["pointer"], result: "i32" },
+  denim_udp_descriptors: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  denim_udp_stop: { parameters: ["pointer", "u32"], result: "void" },
+
   denim_notify: { parameters: ["buffer", "u32", "buffer", "u32"], result: "i32" },
   denim_boot_time: { parameters: [], result: "i64" },
   denim_ignore_inspector_signal: { parameters: [], result: "i32" },

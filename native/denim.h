@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define DENIM_ABI_VERSION 2u
+#define DENIM_ABI_VERSION 3u
 #define DENIM_EXPORT __attribute__((visibility("default")))
 
 enum denim_family { DENIM_NONE = 0, DENIM_V4 = 4, DENIM_V6 = 6 };
@@ -202,6 +202,114 @@ DENIM_EXPORT uint32_t denim_monitor_take(struct denim_monitor *monitor);
 DENIM_EXPORT void denim_monitor_devices(struct denim_monitor *monitor, const uint32_t *indexes, uint32_t count);
 /* Ends and joins the thread, frees everything but the pipe's read end. */
 DENIM_EXPORT void denim_monitor_stop(struct denim_monitor *monitor);
+
+/*
+ * The userspace datapath: a TUN device on one side, UDP sockets on the other, one thread a queue that carries both ways.
+ * On the wire a datagram's payload is one whole inner packet and nothing else, as every peer of that kind sends it; what
+ * the kernel can do in one go (super-packets, UDP_SEGMENT, UDP_GRO) is used where it can and never asked of a peer.
+ */
+enum { DENIM_UDP_QUEUES = 8, DENIM_UDP_DROPS = 16 };
+
+/* Why a packet was dropped: index of denim_udp_stats.drops. */
+enum denim_udp_drop {
+	DENIM_DROP_MALFORMED = 0, /* no IP packet, or lengths that do not fit */
+	DENIM_DROP_TTL = 1, /* its time was over */
+	DENIM_DROP_NO_PEER = 2, /* from the device: no peer has the destination */
+	DENIM_DROP_STRANGER = 3, /* from the wire: no peer has the datagram's source */
+	DENIM_DROP_SPOOFED = 4, /* from the wire: the inner source is not in a subnet of the peer that sent it */
+	DENIM_DROP_TOO_BIG = 5, /* longer than the peer's MTU, and not to be fragmented */
+	DENIM_DROP_OFFLOAD = 6, /* a super-packet whose description does not fit it */
+	DENIM_DROP_SEND = 7, /* the underlay refused it */
+	DENIM_DROP_DEVICE = 8, /* the TUN device refused it */
+};
+
+/* What is in use; on start, as `without`, what shall not be. */
+enum denim_udp_feature {
+	DENIM_UDP_TSO = 1 << 0, /* TCP super-packets, from and to the device */
+	DENIM_UDP_USO = 1 << 1, /* UDP super-packets, likewise (Linux 6.2) */
+	DENIM_UDP_CSUM = 1 << 2, /* checksums that the device leaves to us */
+	DENIM_UDP_SEGMENT = 1 << 3, /* several packets a message sent (Linux 4.18) */
+	DENIM_UDP_GRO = 1 << 4, /* several packets a message received (Linux 5.0) */
+};
+
+struct denim_udp_settings {
+	uint32_t queues; /* 1 to DENIM_UDP_QUEUES: TUN queues, and as many sockets of each family */
+	uint32_t without; /* enum denim_udp_feature */
+	uint16_t port; /* where the sockets are bound */
+	uint8_t bind_v4; /* a socket of that family is wanted */
+	uint8_t bind_v6;
+	uint8_t has_source_v4; /* ICMP errors are sent, from that address */
+	uint8_t has_source_v6;
+	uint8_t pad[2];
+	uint8_t address_v4[16]; /* zero: any */
+	uint8_t address_v6[16];
+	uint8_t source_v4[16];
+	uint8_t source_v6[16];
+	int32_t tun[DENIM_UDP_QUEUES]; /* descriptors handed in, or -1 */
+	int32_t socket_v4[DENIM_UDP_QUEUES];
+	int32_t socket_v6[DENIM_UDP_QUEUES];
+	char name[16]; /* of the TUN device; a pattern such as flannel%d will do */
+};
+
+/* One subnet of a peer. Several records may have the same public address. */
+struct denim_udp_peer {
+	uint8_t family;
+	uint8_t length;
+	uint8_t underlay_family;
+	uint8_t pad;
+	uint16_t port;
+	uint16_t mtu; /* longest inner packet towards it; 0: whatever the underlay takes, in fragments if need be */
+	uint8_t subnet[16];
+	uint8_t address[16];
+};
+
+struct denim_udp_peer_stats {
+	uint64_t sent_packets;
+	uint64_t sent_bytes;
+	uint64_t received_packets;
+	uint64_t received_bytes;
+	uint32_t alone; /* 1: the underlay refused UDP_SEGMENT towards it; until its mtu rises it gets packet by packet */
+	uint32_t pad;
+};
+
+/* Sums over all queues since the start. Bytes are those of inner packets. */
+struct denim_udp_stats {
+	uint64_t sent_packets;
+	uint64_t sent_bytes;
+	uint64_t sent_messages;
+	uint64_t received_packets;
+	uint64_t received_bytes;
+	uint64_t received_messages;
+	uint64_t device_reads;
+	uint64_t device_writes;
+	uint64_t icmp_sent;
+	uint64_t drops[DENIM_UDP_DROPS];
+	uint32_t features; /* enum denim_udp_feature: in use by every queue, for everybody */
+	int32_t failed; /* negative errno of a queue that ended by itself */
+	char name[16];
+};
+
+struct denim_udp;
+/*
+ * Opens what was not handed in and starts the threads, in the network namespace of the caller's thread. NULL and a negative
+ * errno in *error where that fails; descriptors that were handed in stay open and the caller's then, and the tunnel's after
+ * success. The device's addresses, MTU and routes are the caller's business. Needs CAP_NET_ADMIN; CAP_NET_RAW for ICMP.
+ */
+DENIM_EXPORT struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t *error);
+/*
+ * From now on these are the peers, all at once; packets under way are still treated by the former. Counters of a peer that
+ * stays go on. -EINVAL (a record that is none) or -ENOMEM: nothing changed. Of records with one subnet the last counts.
+ */
+DENIM_EXPORT int32_t denim_udp_peers(struct denim_udp *udp, const struct denim_udp_peer *records, uint32_t count);
+/* Fills `stats`, and counters of at most `capacity` peers in the order of the records; returns how many peers there are. */
+DENIM_EXPORT int32_t denim_udp_stats(struct denim_udp *udp, struct denim_udp_stats *stats,
+				     struct denim_udp_peer_stats *peers, uint32_t capacity);
+/* Readable once a queue has ended by itself, with its errno in the statistics. The caller's to close. */
+DENIM_EXPORT int32_t denim_udp_pipe(const struct denim_udp *udp);
+/* For a service manager's store: per queue the TUN descriptor, the IPv4 socket, the IPv6 socket (or -1). Returns how many. */
+DENIM_EXPORT int32_t denim_udp_descriptors(const struct denim_udp *udp, int32_t *out, uint32_t capacity);
+/* Ends and joins the threads, frees everything but the pipe; with `keep` the descriptors above stay open, the caller's now. */
+DENIM_EXPORT void denim_udp_stop(struct denim_udp *udp, uint32_t keep);
 
 /* sd_notify(3): one datagram to a path or, with a leading '@', to an abstract address. */
 DENIM_EXPORT int32_t denim_notify(const char *address, uint32_t address_length, const char *message,

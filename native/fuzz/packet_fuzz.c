@@ -1,10 +1,11 @@
 /*
  * The datapath's readers of foreign bytes: what a TUN device hands out (virtio header and packet: parsed, cut) and what
- * comes over the wire (datagrams with two octets of length each: parsed, counted down, put together).
+ * comes over the wire (datagrams with two octets of length each: parsed, complained about, counted down, put together).
  *
  * The first byte chooses. Each packet is a heap block of its own size. Every super-packet that is made must be one that can
  * be cut again, into as many packets as it was made of.
  */
+#include "../icmp.h"
 #include "../packet.h"
 
 #include "../bytes.h"
@@ -92,6 +93,26 @@ static void seal(uint8_t *bytes, const struct packet *packet)
 	store_u16(check, (uint16_t)~checksum_fold(checksum_add(sum, bytes + packet->transport, rest)));
 }
 
+/* No error is longer than its room, none is about another error. */
+static void complain(const uint8_t *bytes, const struct packet *packet)
+{
+	static const uint8_t us[16] = { 10, 0, 0, 1 };
+	uint8_t *out = malloc(ICMP_ROOM);
+	struct packet error;
+
+	if (!out)
+		abort();
+	for (int kind = ICMP_TIME_OVER; kind <= ICMP_TOO_LONG; kind++) {
+		uint32_t length = icmp_build((enum icmp_kind)kind, bytes, packet, us, 1300, out);
+
+		if (length > 0 && (!packet_parse(out, length, &error) || error.length != length))
+			abort();
+		if (length > 0 && icmp_build(ICMP_NO_WAY, out, &error, us, 0, out) > 0)
+			abort();
+	}
+	free(out);
+}
+
 static void from_wire(const uint8_t *bytes, size_t length, bool whole)
 {
 	static struct coalescer c;
@@ -110,6 +131,7 @@ static void from_wire(const uint8_t *bytes, size_t length, bool whole)
 			continue;
 		if (whole)
 			seal(copies[count - 1], &packet);
+		complain(copies[count - 1], &packet);
 		packet_count_down(copies[count - 1], packet.family);
 		coalesce_add(&c, copies[count - 1], &packet, size);
 	}

@@ -1,0 +1,52 @@
+/*
+ * Who has which subnet, for the files of this library only.
+ *
+ * A table is immutable once built: packet threads read it without a lock, the control thread swaps it in whole. What
+ * changes are a peer's counters, which are atomic and live in an object of their own that goes from table to table. Only
+ * the control thread builds, frees, and counts references.
+ */
+#ifndef DENIM_PEERS_H
+#define DENIM_PEERS_H
+
+#include "denim.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct peer {
+	struct denim_udp_peer record;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} to;
+	socklen_t to_length;
+	uint32_t references; /* tables that it is in */
+	_Atomic uint32_t mtu; /* 0: no limit */
+	_Atomic bool alone; /* no UDP_SEGMENT towards it */
+	_Atomic uint64_t sent_packets, sent_bytes, received_packets, received_bytes;
+};
+
+struct peer_table {
+	struct peer_table *next; /* of those waiting to be freed */
+	uint32_t count;
+	uint32_t mask; /* places - 1 of both hashes */
+	uint32_t *subnets; /* index + 1 of a peer, by family, length and prefix; 0: free */
+	uint32_t *addresses; /* likewise, by public address: some peer that has it */
+	uint8_t lengths[2][129]; /* prefix lengths there are, longest first: IPv4, IPv6 */
+	uint8_t length_count[2];
+	struct peer *peers[];
+};
+
+/* From `before` (may be NULL) come the objects of peers that stay. NULL and a negative errno where that fails. */
+struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before,
+			       int *error);
+void peers_free(struct peer_table *table);
+/* The peer with the longest prefix that holds the address, or NULL. Cost grows with the different lengths only. */
+struct peer *peers_find(const struct peer_table *table, uint8_t family, const uint8_t *address);
+/* Some peer has this public address. */
+bool peers_know(const struct peer_table *table, uint8_t family, const uint8_t *address);
+bool peer_has(const struct peer *peer, uint8_t family, const uint8_t *address);
+
+#endif

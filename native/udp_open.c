@@ -1,0 +1,196 @@
+/*
+ * The descriptors of a queue: a TUN device's and its sockets', opened here or handed in, and what the kernel can do with
+ * them, found out by asking for it, best first.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Headers of kernels from 6.2 on have these. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+static int make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+/* The device's name: the settings' for the first queue, what became of it for the others. */
+static int attach(struct queue *queue)
+{
+	struct denim_udp *udp = queue->udp;
+	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+
+	if (udp->settings.queues > 1)
+		request.ifr_flags |= IFF_MULTI_QUEUE;
+	memcpy(request.ifr_name, udp->name, sizeof(udp->name));
+	queue->tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (queue->tun < 0)
+		return -errno;
+	queue->own_tun = true;
+	if (ioctl(queue->tun, TUNSETIFF, &request) < 0)
+		return -errno;
+	memcpy(udp->name, request.ifr_name, sizeof(udp->name));
+	return 0;
+}
+
+static int adopt(struct queue *queue)
+{
+	struct ifreq request = { 0 };
+
+	if (ioctl(queue->tun, TUNGETIFF, &request) < 0)
+		return -errno;
+	if ((request.ifr_flags & (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR)) != (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR))
+		return -EINVAL;
+	memcpy(queue->udp->name, request.ifr_name, sizeof(queue->udp->name));
+	return make_nonblocking(queue->tun);
+}
+
+static uint32_t probe_device(int fd, uint32_t without)
+{
+	static const struct {
+		unsigned long flags;
+		uint32_t features;
+	} offers[] = {
+		{ TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6,
+		  DENIM_UDP_CSUM | DENIM_UDP_TSO | DENIM_UDP_USO },
+		{ TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN, DENIM_UDP_CSUM | DENIM_UDP_TSO },
+		{ TUN_F_CSUM, DENIM_UDP_CSUM },
+		{ 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
+		if (!(offers[i].features & without) && ioctl(fd, TUNSETOFFLOAD, offers[i].flags) == 0)
+			return offers[i].features;
+	}
+	return 0;
+}
+
+static int open_device(struct queue *queue, int given)
+{
+	int result, header = sizeof(struct virtio_net_hdr), little = 1;
+
+	queue->tun = given;
+	result = given < 0 ? attach(queue) : adopt(queue);
+	if (result < 0)
+		return result;
+	if (ioctl(queue->tun, TUNSETVNETHDRSZ, &header) < 0)
+		return -errno;
+	/* Before Linux 4.1 it cannot be set; the machine's own order is little anyway on what such kernels run on. */
+	if (ioctl(queue->tun, TUNSETVNETLE, &little) < 0 && errno != EINVAL)
+		return -errno;
+	queue->features = probe_device(queue->tun, queue->udp->settings.without);
+	return 0;
+}
+
+static int bind_v4(int fd, const struct denim_udp_settings *settings)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(settings->port) };
+
+	memcpy(&address.sin_addr, settings->address_v4, 4);
+	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+static int bind_v6(int fd, const struct denim_udp_settings *settings)
+{
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(settings->port) };
+	int one = 1;
+
+	memcpy(&address.sin6_addr, settings->address_v6, 16);
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0)
+		return -errno;
+	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+static int bind_socket(int fd, int family, const struct denim_udp_settings *settings)
+{
+	int one = 1;
+
+	if (settings->queues > 1 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0)
+		return -errno;
+	return family == AF_INET ? bind_v4(fd, settings) : bind_v6(fd, settings);
+}
+
+/* The right to force it goes beyond that of the network's administrator in some containers. */
+static void enlarge(int fd)
+{
+	int size = UDP_SOCKET_BUFFER;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+/* What the sockets can do; a feature stays only where each of them has it. */
+static void probe_socket(struct queue *queue, int fd, uint32_t *features)
+{
+	uint32_t without = queue->udp->settings.without;
+	int none = 0, gro = !(without & DENIM_UDP_GRO);
+
+	if (without & DENIM_UDP_SEGMENT || setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof(none)) < 0)
+		*features &= ~(uint32_t)DENIM_UDP_SEGMENT;
+	if (setsockopt(fd, IPPROTO_UDP, UDP_GRO, &gro, sizeof(gro)) < 0 || !gro)
+		*features &= ~(uint32_t)DENIM_UDP_GRO;
+}
+
+static int open_socket(int *fd, bool *own, int given, int family, const struct denim_udp_settings *settings)
+{
+	*fd = given;
+	if (given >= 0)
+		return make_nonblocking(given);
+	*fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
+		return -errno;
+	*own = true;
+	return bind_socket(*fd, family, settings);
+}
+
+static int open_sockets(struct queue *queue, uint32_t index)
+{
+	const struct denim_udp_settings *settings = &queue->udp->settings;
+	uint32_t features = DENIM_UDP_SEGMENT | DENIM_UDP_GRO;
+	int result = 0;
+
+	if (settings->bind_v4)
+		result = open_socket(&queue->v4, &queue->own_v4, settings->socket_v4[index], AF_INET, settings);
+	if (result == 0 && settings->bind_v6)
+		result = open_socket(&queue->v6, &queue->own_v6, settings->socket_v6[index], AF_INET6, settings);
+	for (int of = 0; result == 0 && of < 2; of++) {
+		int fd = of == 0 ? queue->v4 : queue->v6;
+
+		if (fd >= 0) {
+			enlarge(fd);
+			probe_socket(queue, fd, &features);
+		}
+	}
+	queue->features |= features;
+	return result;
+}
+
+int udp_open_queue(struct queue *queue, uint32_t index)
+{
+	int result = open_device(queue, queue->udp->settings.tun[index]);
+
+	return result < 0 ? result : open_sockets(queue, index);
+}
+
+void udp_open_raw(struct denim_udp *udp)
+{
+	/* IPPROTO_RAW: the IP header is ours. */
+	if (udp->settings.has_source_v4)
+		udp->raw_v4 = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
+	if (udp->settings.has_source_v6)
+		udp->raw_v6 = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
+}

@@ -1,0 +1,292 @@
+/**
+ * The userspace UDP datapath between two hosts, each a namespace and a process of its own:
+ *
+ *   10.1.1.1 fd01:1::1 (dnu0)                       10.1.2.1 fd01:2::1 (dnu0)
+ *            host a                                          host b
+ *   10.99.0.1 fd99::1 (eth0) ────── veth ────── (eth0) 10.99.0.2 fd99::2, and 10.99.0.3 of a stranger
+ *
+ * Throughput is printed, not asserted.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { UdpFeature, UdpPeer, UdpStatistics, UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
+import { createNamespace, type Namespace } from "../support/netns.ts";
+import { poll, type Process } from "../support/process.ts";
+
+const PORT = 8285;
+const ALL: readonly UdpFeature[] = ["tso", "uso", "csum", "segment", "gro"];
+const PROGRAM = new URL("../support/udp_host.ts", import.meta.url).pathname;
+
+interface Hosts {
+  readonly a: Namespace;
+  readonly b: Namespace;
+}
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+/** The underlay. */
+function hostsTest(name: string, body: (hosts: Hosts) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: Deno.uid() !== 0,
+    async fn() {
+      const unique = `dnu${Deno.pid}`;
+      await using a = await createNamespace(`${unique}a`);
+      await using b = await createNamespace(`${unique}b`);
+      await a.sh(`
+        ip link add eth0 type veth peer name eth0 netns ${b.pid}
+        ip link set eth0 up
+        ip address add 10.99.0.1/24 dev eth0
+        ip address add fd99::1/64 dev eth0 nodad`);
+      await b.sh(`
+        ip link set eth0 up
+        ip address add 10.99.0.2/24 dev eth0
+        ip address add 10.99.0.3/24 dev eth0
+        ip address add fd99::2/64 dev eth0 nodad`);
+      await body({ a, b });
+    },
+  });
+}
+
+interface Differs {
+  readonly options?: Partial<UdpTunnelOptions>;
+  readonly mtu?: number;
+  /** Address of the peer in the underlay. */
+  readonly peer?: string;
+}
+
+/** Starts host `n`'s end and gives the device its addresses and routes. */
+async function startTunnel(host: Namespace, n: 1 | 2, differs: Differs = {}): Promise<Process> {
+  const other = 3 - n;
+  const common = { address: differs.peer ?? `10.99.0.${other}`, port: PORT, mtu: differs.mtu ?? 0 };
+  const peers: UdpPeer[] = [
+    { ...common, subnet: `10.1.${other}.0/24` },
+    { ...common, subnet: `fd01:${other}::/64` },
+  ];
+  const options: UdpTunnelOptions = {
+    name: "dnu%d",
+    port: PORT,
+    underlay: [`10.99.0.${n}`, `fd99::${n}`],
+    icmpSources: [`10.1.${n}.1`, `fd01:${n}::1`],
+    ...differs.options,
+  };
+  const tunnel = host.start("tunnel", [
+    Deno.execPath(),
+    "run",
+    "-A",
+    PROGRAM,
+    JSON.stringify({ options, peers }),
+  ]);
+  assertMatch(await tunnel.line(/^ready|error/i), /ready dnu0/);
+  await configure(host, n);
+  return tunnel;
+}
+
+async function configure(host: Namespace, n: 1 | 2): Promise<void> {
+  await host.sh(`
+    ip link set dnu0 mtu 1472 up
+    ip address add 10.1.${n}.1/32 dev dnu0
+    ip address add fd01:${n}::1/128 dev dnu0 nodad
+    ip route add 10.1.0.0/16 dev dnu0
+    ip route add fd01::/16 dev dnu0`);
+}
+
+async function statistics(tunnel: Process): Promise<UdpStatistics> {
+  const from = tunnel.lines.length;
+  tunnel.signal("SIGUSR2");
+  return JSON.parse((await tunnel.line(/^statistics /, 5000, from)).slice("statistics ".length));
+}
+
+async function ping(host: Namespace, to: string, ...more: string[]): Promise<void> {
+  await host.run(["ping", "-n", "-q", "-c", "3", "-i", "0.05", "-W", "2", ...more, to]);
+}
+
+/** Sends 40 MB of random bytes over TCP and compares their sums; Gbit/s. */
+async function transfer({ a, b }: Hosts, to: string): Promise<number> {
+  const directory = await Deno.makeTempDir();
+  const listen = to.includes(":") ? `TCP6-LISTEN:5555,bind=[${to}]` : `TCP4-LISTEN:5555,bind=${to}`;
+  const connect = to.includes(":") ? `TCP6:[${to}]:5555` : `TCP4:${to}:5555`;
+  try {
+    await a.sh(`head -c 40000000 /dev/urandom > ${directory}/sent`);
+    const server = b.start("socat", ["socat", "-d", "-d", "-u", listen, `OPEN:${directory}/got,creat`]);
+    await server.line(/listening on/);
+    const start = performance.now();
+    await a.run(["socat", "-b", "262144", "-u", `OPEN:${directory}/sent`, connect]);
+    assertEquals(await server.ended(), 0);
+    const seconds = (performance.now() - start) / 1000;
+    const sums = await a.run(["sha256sum", `${directory}/sent`, `${directory}/got`]);
+    assertEquals(new Set(sums.trim().split("\n").map((line) => line.slice(0, 64))).size, 1, sums);
+    return 40e6 * 8 / seconds / 1e9;
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function throughput({ a, b }: Hosts, ...more: string[]): Promise<string> {
+  const server = b.start("iperf3", ["iperf3", "-s", "-1", "-B", "10.1.2.1", "--forceflush"]);
+  await server.line(/Server listening/);
+  const result = JSON.parse(await a.run(["iperf3", "-c", "10.1.2.1", "-t", "2", "-J", ...more]));
+  const { bits_per_second } = result.end.sum_received ?? result.end.sum;
+  return `${(bits_per_second / 1e9).toFixed(2)} Gbit/s`;
+}
+
+hostsTest(
+  "packets of both families and whole streams go through, in super-packets where the kernel can",
+  async (hosts) => {
+    const tunnels = [await startTunnel(hosts.a, 1), await startTunnel(hosts.b, 2)];
+    await ping(hosts.a, "10.1.2.1");
+    await ping(hosts.b, "fd01:1::1", "-s", "1400");
+    print(`40 MB over TCP: ${(await transfer(hosts, "10.1.2.1")).toFixed(2)} Gbit/s`);
+    print(`40 MB over TCP in IPv6: ${(await transfer(hosts, "fd01:2::1")).toFixed(2)} Gbit/s`);
+    print(`iperf3: ${await throughput(hosts)}`);
+    const [a, b] = [await statistics(tunnels[0]!), await statistics(tunnels[1]!)];
+    print(`a: ${JSON.stringify(a)}`);
+    print(`b: ${JSON.stringify(b)}`);
+    if (a.features.includes("segment")) assert(a.sentPackets > 4 * a.sentMessages, "few packets a message");
+    if (b.features.includes("gro")) assert(b.receivedPackets > 4 * b.deviceWrites, "few packets a write");
+    assertEquals(a.peers.reduce((sum, peer) => sum + peer.sentPackets, 0), a.sentPackets);
+    assertEquals(a.drops.spoofed + a.drops.stranger + a.drops.offload + a.drops.send + a.drops.device, 0);
+  },
+);
+
+hostsTest("without any offload, and over IPv6 underneath, it carries the same", async (hosts) => {
+  await startTunnel(hosts.a, 1, { options: { without: ALL }, peer: "fd99::2" });
+  const b = await startTunnel(hosts.b, 2, { peer: "fd99::1" });
+  await ping(hosts.a, "10.1.2.1");
+  print(
+    `40 MB over TCP, one side packet by packet: ${(await transfer(hosts, "10.1.2.1")).toFixed(2)} Gbit/s`,
+  );
+  print(`40 MB the same in IPv6: ${(await transfer(hosts, "fd01:2::1")).toFixed(2)} Gbit/s`);
+  assertEquals((await statistics(b)).drops.spoofed, 0);
+});
+
+hostsTest("several queues carry it too", async (hosts) => {
+  const a = await startTunnel(hosts.a, 1, { options: { queues: 2 } });
+  await startTunnel(hosts.b, 2, { options: { queues: 2 } });
+  await ping(hosts.a, "10.1.2.1");
+  await transfer(hosts, "10.1.2.1");
+  print(`iperf3, two queues, four streams: ${await throughput(hosts, "-P", "4")}`);
+  assert((await statistics(a)).sentPackets > 0);
+});
+
+hostsTest("a peer that forwards one packet a system call is understood, and understands", async (hosts) => {
+  const a = await startTunnel(hosts.a, 1);
+  const old = hosts.b.start("forwarder", [
+    "socat",
+    "-d",
+    "-d",
+    "-b",
+    "2000",
+    `UDP4-DATAGRAM:10.99.0.1:${PORT},bind=10.99.0.2:${PORT}`,
+    "TUN,tun-name=dnu0,iff-no-pi,tun-type=tun",
+  ]);
+  await old.line(/starting data transfer loop/);
+  await configure(hosts.b, 2);
+  await ping(hosts.a, "10.1.2.1");
+  await ping(hosts.b, "10.1.1.1");
+  await transfer(hosts, "10.1.2.1");
+  const { drops } = await statistics(a);
+  // Its device also tells its link-local neighbours about itself; that is nobody's subnet.
+  assertEquals(drops.stranger + drops.malformed, 0);
+});
+
+/** An IPv4 packet with nothing in it. */
+function packet(source: number[], ttl = 64): string {
+  const bytes = [0x45, 0, 0, 20, 0, 0, 0, 0, ttl, 253, 0, 0, ...source, 10, 1, 1, 1];
+  return bytes.map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+}
+
+hostsTest(
+  "datagrams of strangers, foreign inner sources and damaged packets are counted and dropped",
+  async ({ a, b }) => {
+    const tunnel = await startTunnel(a, 1);
+    const send = (from: string, payload: string) =>
+      b.run(["bash", "-c", `printf '${payload}' | socat -u - UDP4-SENDTO:10.99.0.1:${PORT},bind=${from}`]);
+    const rises = async (
+      counter: "stranger" | "spoofed" | "malformed" | "ttl",
+      cause: () => Promise<unknown>,
+    ) => {
+      const before = (await statistics(tunnel)).drops[counter];
+      await cause();
+      await poll(
+        `a drop of kind ${counter}`,
+        5000,
+        async () => (await statistics(tunnel)).drops[counter] > before,
+      );
+    };
+    const start = await statistics(tunnel);
+    await rises("stranger", () => send("10.99.0.3", packet([10, 1, 2, 1])));
+    await rises("spoofed", () => send("10.99.0.2", packet([10, 1, 1, 7])));
+    await rises("spoofed", () => send("10.99.0.2", packet([192, 0, 2, 1])));
+    await rises("malformed", () => send("10.99.0.2", packet([10, 1, 2, 1]).slice(0, 40)));
+    await rises("ttl", () => send("10.99.0.2", packet([10, 1, 2, 1], 1)));
+    assertEquals((await statistics(tunnel)).receivedPackets, start.receivedPackets);
+    await send("10.99.0.2", packet([10, 1, 2, 1]));
+    await poll(
+      "the good one",
+      5000,
+      async () => (await statistics(tunnel)).receivedPackets === start.receivedPackets + 1,
+    );
+  },
+);
+
+hostsTest("time exceeded, no route and too big are told to the sender", async ({ a, b }) => {
+  const tunnel = await startTunnel(a, 1, { mtu: 1300 });
+  await startTunnel(b, 2);
+  const says = async (command: string[]) => {
+    const { stdout, stderr } = await a.output(command);
+    return stdout + stderr;
+  };
+  const one = ["ping", "-n", "-c", "1", "-W", "2"];
+  assertMatch(await says([...one, "-t", "1", "10.1.2.1"]), /From 10\.1\.1\.1.*Time to live exceeded/);
+  assertMatch(await says([...one, "-t", "2", "10.1.2.1"]), /From 10\.1\.2\.1.*Time to live exceeded/);
+  await ping(a, "10.1.2.1", "-t", "3");
+  assertMatch(await says([...one, "-t", "1", "fd01:2::1"]), /From fd01:1::1.*Time exceeded/);
+  assertMatch(await says([...one, "10.1.77.1"]), /From 10\.1\.1\.1.*Destination Net Unreachable/);
+  assertMatch(await says([...one, "fd01:77::1"]), /From fd01:1::1.*Destination unreachable: No route/);
+  assertMatch(await says([...one, "-M", "do", "-s", "1300", "10.1.2.1"]), /mtu ?= ?1300/);
+  await ping(a, "10.1.2.1", "-M", "dont", "-s", "1300");
+  assertMatch(
+    await says(["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1350", "fd01:2::1"]),
+    /mtu ?= ?1300/,
+  );
+  const { drops, icmpSent } = await statistics(tunnel);
+  assertEquals(icmpSent, 6, JSON.stringify(drops));
+  assertEquals([drops.ttl, drops.tooBig], [2, 2]);
+});
+
+hostsTest("an underlay with a smaller MTU gets packet by packet what it refuses together", async (hosts) => {
+  const tunnel = await startTunnel(hosts.a, 1);
+  await startTunnel(hosts.b, 2);
+  await hosts.a.sh("ip link set eth0 mtu 1400");
+  await transfer(hosts, "10.1.2.1");
+  const { peers, features } = await statistics(tunnel);
+  if (features.includes("segment")) assertEquals(peers[0]?.alone, true);
+});
+
+hostsTest(
+  "the descriptors outlive the threads: a restart keeps the device and its routes",
+  async ({ a, b }) => {
+    const tunnel = await startTunnel(a, 1);
+    await startTunnel(b, 2);
+    tunnel.signal("SIGHUP");
+    await tunnel.line(/^again dnu0/);
+    await ping(a, "10.1.2.1");
+  },
+);
+
+hostsTest("the end leaves no thread, descriptor or device; a deleted device is told", async ({ a, b }) => {
+  const tunnel = await startTunnel(a, 1, { options: { queues: 3 } });
+  const other = await startTunnel(b, 2);
+  await ping(a, "10.1.2.1");
+  assertEquals(await tunnel.stop(), 0);
+  const [, left, before] = /^left (.*) before (\d+)/.exec(await tunnel.line(/^left/)) ?? [];
+  assertEquals(JSON.parse(left ?? ""), { threads: [], descriptors: Number(before) });
+  assertEquals((await a.json<{ ifname: string }[]>("ip", "-j", "link")).map((link) => link.ifname), [
+    "lo",
+    "eth0",
+  ]);
+  await b.run(["ip", "link", "delete", "dnu0"]);
+  assertMatch(await other.line(/^ended/), /carry packets of the device "dnu0"/);
+});

@@ -1,0 +1,59 @@
+/**
+ * One end of a userspace UDP tunnel, as a program: it lives in the network namespace that it is started in.
+ *
+ * Argument: `{ options, peers }` as JSON. It prints `ready NAME`; on SIGUSR2 the statistics, on SIGHUP a restart by way of the
+ * released descriptors; on SIGTERM it stops the tunnel and prints the names of the threads and the descriptors left.
+ */
+import { loadLibrary } from "../../ffi/library.ts";
+import { openUdpTunnel, type UdpPeer, type UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
+
+export interface UdpHost {
+  readonly options: UdpTunnelOptions;
+  readonly peers: readonly UdpPeer[];
+}
+
+function say(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+/** The names of this process's threads that the library started, and what its descriptors of the tunnel's kinds are. */
+function remains(): string {
+  const threads = [...Deno.readDirSync("/proc/self/task")]
+    .map((task) => Deno.readTextFileSync(`/proc/self/task/${task.name}/comm`).trim())
+    .filter((name) => name.startsWith("denim-"));
+  return JSON.stringify({ threads, descriptors: descriptors() });
+}
+
+function descriptors(): number {
+  return [...Deno.readDirSync("/proc/self/fd")].length;
+}
+
+if (import.meta.main) {
+  const { options, peers } = JSON.parse(Deno.args[0] ?? "") as UdpHost;
+  using library = loadLibrary();
+  const keepAlive = setInterval(() => {}, 1000);
+  const nothing = () => {};
+  Deno.addSignalListener("SIGTERM", nothing);
+  // The first tunnel has the runtime open whatever it keeps open from then on.
+  openUdpTunnel(library, { ...options, name: "warm%d" })[Symbol.dispose]();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const before = descriptors();
+  let tunnel = openUdpTunnel(library, options);
+  tunnel.setPeers(peers);
+  tunnel.ended.then((failure) => failure && say(`ended ${failure.message}`));
+  Deno.addSignalListener("SIGUSR2", () => say(`statistics ${JSON.stringify(tunnel.statistics())}`));
+  Deno.addSignalListener("SIGHUP", () => {
+    tunnel = openUdpTunnel(library, { ...options, descriptors: tunnel.release() });
+    tunnel.setPeers(peers);
+    say(`again ${tunnel.name}`);
+  });
+  Deno.addSignalListener("SIGTERM", () => {
+    tunnel[Symbol.dispose]();
+    clearInterval(keepAlive);
+    setTimeout(() => {
+      say(`left ${remains()} before ${before}`);
+      Deno.exit(0);
+    }, 100);
+  });
+  say(`ready ${tunnel.name}`);
+}
