@@ -6,6 +6,7 @@
  */
 import { loadLibrary } from "../../ffi/library.ts";
 import { openUdpTunnel, type UdpPeer, type UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
+import { poll } from "./process.ts";
 
 export interface UdpHost {
   readonly options: UdpTunnelOptions;
@@ -16,7 +17,7 @@ function say(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
-/** The names of this process's threads that the library started, and what its descriptors of the tunnel's kinds are. */
+/** The names of this process's threads that the library started, and how many descriptors are open. */
 function remains(): string {
   const threads = [...Deno.readDirSync("/proc/self/task")]
     .map((task) => Deno.readTextFileSync(`/proc/self/task/${task.name}/comm`).trim())
@@ -34,9 +35,6 @@ if (import.meta.main) {
   const keepAlive = setInterval(() => {}, 1000);
   const nothing = () => {};
   Deno.addSignalListener("SIGTERM", nothing);
-  // The first tunnel has the runtime open whatever it keeps open from then on.
-  openUdpTunnel(library, { ...options, name: "warm%d" })[Symbol.dispose]();
-  await new Promise((resolve) => setTimeout(resolve, 50));
   const before = descriptors();
   let tunnel = openUdpTunnel(library, options);
   tunnel.setPeers(peers);
@@ -50,10 +48,10 @@ if (import.meta.main) {
   Deno.addSignalListener("SIGTERM", () => {
     tunnel[Symbol.dispose]();
     clearInterval(keepAlive);
-    setTimeout(() => {
+    poll("the pipe to be closed", 5000, () => descriptors() <= before).catch(() => {}).then(() => {
       say(`left ${remains()} before ${before}`);
       Deno.exit(0);
-    }, 100);
+    });
   });
   say(`ready ${tunnel.name}`);
 }
