@@ -99,14 +99,6 @@ export class Overlay {
     return this.#keeper.lease;
   }
 
-  get self(): Host {
-    return this.#self;
-  }
-
-  get backend(): Backend {
-    return this.#backend;
-  }
-
   /** The peers that have their objects, oldest lease first. */
   get peers(): readonly Lease[] {
     return this.#desired.peers;
