@@ -11,11 +11,13 @@ import type { UnderlayOptions } from "../../src/control/underlay.ts";
 import { underlayChooser } from "../../src/control/underlay_choice.ts";
 import { FakeKernel } from "../../src/kernel/fake.ts";
 import { messageOf } from "../../src/model/errors.ts";
-import { parseIp } from "../../src/model/ip.ts";
+import { type Ip, parseIp } from "../../src/model/ip.ts";
 import type { Subnets } from "../../src/model/lease.ts";
 import type { Random } from "../../src/model/clock.ts";
 import type { Level, Log } from "../../src/observe/log.ts";
-import { MemoryCluster, type MemoryStore } from "../../src/store/memory.ts";
+import type { InterfaceAddress } from "../../src/kernel/kernel.ts";
+import { MemoryCluster } from "../../src/store/memory.ts";
+import type { Store } from "../../src/store/store.ts";
 import { FakeClock, seededRandom, settle } from "./clock.ts";
 
 export const config = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "vxlan" } };
@@ -43,7 +45,7 @@ export class Cluster implements AsyncDisposable {
     this.random = seededRandom(seed);
   }
 
-  /** A host that is not started yet. `number` gives its address: 192.168.64.`number`. */
+  /** A host that is not started yet. `number` gives its addresses: 192.168.64.`number` and fd00:64::`number`. */
   host(number: number, options: Partial<OverlayOptions> = {}): TestHost {
     const host = new TestHost(this, number, { ...defaults, ...options });
     this.hosts.push(host);
@@ -83,29 +85,23 @@ export class TestHost {
   /** What the run ended with; null while it runs or ended well. */
   failure: string | null = null;
   subnetFile: SubnetFile = noSubnetFile();
-  store: MemoryStore;
+  /** Can be another one before `start`. */
+  store: Store;
   overlay: Overlay | null = null;
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
   constructor(readonly cluster: Cluster, number: number, readonly options: OverlayOptions) {
-    const address = parseIp(`192.168.64.${number}`)!;
+    const [v4, v6] = [parseIp(`192.168.64.${number}`)!, parseIp(`fd00:64::${number}`)!];
     this.kernel = new FakeKernel({
       interfaces: [{
         name: "eth0",
         index: 2,
         mtu: 1500,
         up: true,
-        addresses: [{
-          address,
-          length: 24,
-          scope: "global",
-          deprecated: false,
-          temporary: false,
-          permanent: true,
-        }],
+        addresses: [onInterface(v4, 24), onInterface(v6, 64)],
       }],
-      route: () => ({ device: "eth0", gateway: null, source: address }),
+      route: ({ family }) => ({ device: "eth0", gateway: null, source: family === 4 ? v4 : v6 }),
       defaultDevice: () => "eth0",
     });
     this.store = cluster.store.store({ random: cluster.random });
@@ -159,6 +155,11 @@ export class TestHost {
     const at = (level: Level) => (message: string) => void this.lines.push(`${level}: ${message}`);
     return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
   }
+}
+
+/** A permanent address that tunnels can start from. */
+function onInterface(address: Ip, length: number): InterfaceAddress {
+  return { address, length, scope: "global", deprecated: false, temporary: false, permanent: true };
 }
 
 function remembering(subnets: Subnets): SubnetFile {
