@@ -3,6 +3,7 @@
  * this is a drop-in flanneld.
  */
 import { Failure, LeaseLost } from "./src/model/errors.ts";
+import { readFile } from "./src/cli/config_file.ts";
 import { usage } from "./src/cli/help.ts";
 import type { DaemonOptions } from "./src/cli/options.ts";
 import { CommandLineError } from "./src/cli/parse_args.ts";
@@ -11,6 +12,10 @@ import { type VerbIo, verbNamed, type VerbTable } from "./src/cli/verb.ts";
 import { version } from "./src/cli/version.ts";
 
 const verbs: VerbTable = {
+  config: {
+    summary: "explain, check, print or write the network configuration",
+    load: () => import("./src/cli/config/config.ts"),
+  },
   demo: {
     summary: "hosts, containers and an overlay network on this machine",
     load: () => import("./src/cli/demo/demo.ts"),
@@ -55,11 +60,6 @@ async function daemon(): Promise<number> {
 async function runDaemon(options: DaemonOptions): Promise<number> {
   const module = await import("./src/cli/daemon.ts");
   return await module.runDaemon(options);
-}
-
-function readFile(path: string): { text: string; readableByOthers: boolean } {
-  const text = Deno.readTextFileSync(path);
-  return { text, readableByOthers: ((Deno.statSync(path).mode ?? 0) & 0o044) !== 0 };
 }
 
 /** A user's mistake is its message alone; anything else is ours, and comes with the place. */

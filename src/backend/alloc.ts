@@ -4,6 +4,7 @@ import type { Backend } from "./backend.ts";
 export const alloc: Backend = {
   type: "alloc",
   recordType: "",
+  members: {},
   check: () => null,
   usesUnderlayRoutes: () => false,
   unsuited: () => null,

@@ -8,6 +8,7 @@ import type { Lease, Subnets } from "../model/lease.ts";
 import type { Mac } from "../model/mac.ts";
 import type { BackendConfig, NetworkConfig } from "../model/network_config.ts";
 import type { Obj } from "../model/objects.ts";
+import type { Members } from "./members.ts";
 
 /** The device that carries the tunnels, and what control found out about it. */
 export interface Underlay {
@@ -49,6 +50,8 @@ export interface Backend {
   readonly type: string;
   /** As in a record's `BackendType`; empty for alloc. */
   readonly recordType: string;
+  /** What its section of the configuration may say, beside `Type`. */
+  readonly members: Members;
   /** What is wrong with the `Backend` section, in one sentence naming member, value and rule; null where nothing is. */
   check(config: BackendConfig): string | null;
   /** True where `toward` asks how peers are reached (DirectRouting, host-gw): control then keeps the answers fresh. */

@@ -28,6 +28,7 @@ function unsuited(self: Host, family: Family): string | null {
 export const hostGw: Backend = {
   type: "host-gw",
   recordType: "host-gw",
+  members: {},
   check: () => null,
   usesUnderlayRoutes: () => true,
   unsuited,

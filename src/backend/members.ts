@@ -9,6 +9,8 @@ export interface NumberMember {
   readonly default: number;
   readonly min: number;
   readonly max: number;
+  /** What 0 stands for, where it is not a number like others. */
+  readonly zero?: string;
 }
 export interface BooleanMember {
   readonly type: "boolean";

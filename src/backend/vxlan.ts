@@ -30,8 +30,8 @@ const DEFAULT_PORT = 8472;
 
 const members = {
   VNI: { type: "number", default: 1, min: 0, max: 0xffffff },
-  Port: { type: "number", default: 0, min: 0, max: 65535 },
-  MTU: { type: "number", default: 0, min: 0, max: 65535 },
+  Port: { type: "number", default: 0, min: 0, max: 65535, zero: `Linux's own, ${DEFAULT_PORT}` },
+  MTU: { type: "number", default: 0, min: 0, max: 65535, zero: "the external interface's" },
   GBP: { type: "boolean", default: false },
   Learning: { type: "boolean", default: false },
   DirectRouting: { type: "boolean", default: false },
@@ -130,6 +130,7 @@ function unsuited(self: Host, family: Family): string | null {
 export const vxlan: Backend = {
   type: "vxlan",
   recordType: "vxlan",
+  members,
   check,
   usesUnderlayRoutes: (config) => settings(config).DirectRouting,
   unsuited,

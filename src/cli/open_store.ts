@@ -3,6 +3,8 @@ import type { Clock, Random } from "../model/clock.ts";
 import { UsageError } from "../model/errors.ts";
 import type { Subnets } from "../model/lease.ts";
 import type { Log } from "../observe/log.ts";
+import type { ConfigPlace } from "../store/config_place.ts";
+import type { EtcdFlags } from "../store/etcd3.ts";
 import type { Store } from "../store/store.ts";
 import type { DaemonOptions } from "./options.ts";
 
@@ -29,9 +31,26 @@ export async function openStore(options: DaemonOptions, deps: StoreDeps): Promis
   }
 }
 
+/**
+ * Where etcd keeps the network configuration; other stores keep none.
+ *
+ * @throws Failure where what the flags name cannot be read
+ */
+export async function openConfigPlace(
+  options: DaemonOptions,
+  deps: Omit<StoreDeps, "previous">,
+): Promise<ConfigPlace> {
+  const { openEtcdConfig } = await import("../store/etcd3.ts");
+  return await openEtcdConfig({ ...etcdFlags(options), ...deps });
+}
+
 async function openEtcd(options: DaemonOptions, deps: StoreDeps): Promise<Store> {
   const { openEtcdStore } = await import("../store/etcd3.ts");
-  return await openEtcdStore({
+  return await openEtcdStore({ ...etcdFlags(options), ...deps });
+}
+
+function etcdFlags(options: DaemonOptions): Omit<EtcdFlags, keyof StoreDeps> {
+  return {
     endpoints: options.etcdEndpoints.join(","),
     prefix: options.etcdPrefix,
     keyfile: options.etcdKeyfile,
@@ -39,8 +58,7 @@ async function openEtcd(options: DaemonOptions, deps: StoreDeps): Promise<Store>
     cafile: options.etcdCafile,
     username: options.etcdUsername,
     password: options.etcdPassword,
-    ...deps,
-  });
+  };
 }
 
 async function openSqlite(file: string, options: DaemonOptions, deps: StoreDeps): Promise<Store> {

@@ -56,6 +56,13 @@ const familyMembers: readonly FamilyMembers[] = [
   },
 ];
 
+/** Every member that is read, Backend's own excepted. */
+export const knownMembers: readonly string[] = [
+  ...familyMembers.flatMap(({ enable, network, length, min, max }) => [enable, network, length, min, max]),
+  "EnableNFTables",
+  "Backend",
+];
+
 /**
  * The configuration in `text`. Whether its backend type exists is for the backends to say.
  *
@@ -73,6 +80,26 @@ export function parseNetworkConfig(text: string): NetworkConfig {
     );
   }
   return { v4: v4 ?? null, v6: v6 ?? null, backend, enableNftables };
+}
+
+/** The optional members that `text` leaves to their defaults, in the order of the table; Backend's own are the backend's. */
+export function defaultedMembers(text: string): readonly string[] {
+  const root = readRoot(text);
+  const families = familyMembers.map((names) => readFamily(root, names));
+  const absent = families.flatMap(({ names, enabled, length, min, max }) => [
+    ...(member(root.object, names.enable) === undefined ? [names.enable] : []),
+    ...(enabled && length === null ? [names.length] : []),
+    ...(enabled && min === null ? [names.min] : []),
+    ...(enabled && max === null ? [names.max] : []),
+  ]);
+  const others = ["EnableNFTables", "Backend"].filter((name) => member(root.object, name) === undefined);
+  return [...absent, ...others];
+}
+
+/** Members that `text` has and nobody reads, as written: typing errors, mostly. */
+export function unknownMembers(text: string): readonly string[] {
+  const known = new Set(knownMembers.map((name) => name.toLowerCase()));
+  return Object.keys(readRoot(text).object).filter((name) => !known.has(name.toLowerCase()));
 }
 
 /** How many subnets the network has to give away. */

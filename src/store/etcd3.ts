@@ -7,8 +7,9 @@ import type { Clock, Random } from "../model/clock.ts";
 import { describeSubnets, type Lease, type LeaseRecord, type Subnets } from "../model/lease.ts";
 import type { Log } from "../observe/log.ts";
 import { acquire } from "./acquire.ts";
+import type { ConfigPlace } from "./config_place.ts";
 import { readConfig } from "./config_source.ts";
-import { etcdConfigSource } from "./etcd3_config.ts";
+import { EtcdConfigPlace, etcdConfigSource } from "./etcd3_config.ts";
 import { parseEndpoints, plainTextWarnings } from "./etcd3_endpoints.ts";
 import { type EtcdKeys, etcdKeys, readLease, readListing, subnetsOf } from "./etcd3_keys.ts";
 import type { EtcdRemote, WatchEvent } from "./etcd3_remote.ts";
@@ -38,7 +39,8 @@ export interface EtcdStoreOptions {
   readonly ttlMs?: number;
 }
 
-export interface EtcdStoreFlags extends EtcdStoreOptions, TlsPaths {
+/** How to get to etcd, and what to look at there. */
+export interface EtcdFlags extends Pick<EtcdStoreOptions, "prefix" | "clock" | "random" | "log">, TlsPaths {
   /** `-etcd-endpoints`: separated by commas. */
   readonly endpoints: string;
   /** Empty: no authentication. */
@@ -46,19 +48,34 @@ export interface EtcdStoreFlags extends EtcdStoreOptions, TlsPaths {
   readonly password: string;
 }
 
+export interface EtcdStoreFlags extends EtcdStoreOptions, EtcdFlags {}
+
 /**
  * The store that the flags describe. etcd need not run yet: it is first asked when the store is.
  *
  * @throws UsageError for malformed flags; Failure where a TLS file can't be used
  */
 export async function openEtcdStore(flags: EtcdStoreFlags): Promise<EtcdStore> {
+  return new EtcdStore(await connect(flags), flags);
+}
+
+/**
+ * The configuration's place in the same etcd.
+ *
+ * @throws like `openEtcdStore`
+ */
+export async function openEtcdConfig(flags: EtcdFlags): Promise<ConfigPlace> {
+  return new EtcdConfigPlace(await connect(flags), etcdKeys(flags.prefix));
+}
+
+async function connect(flags: EtcdFlags): Promise<EtcdRemote> {
   const { clock, random, log, username, password } = flags;
   const endpoints = parseEndpoints(flags.endpoints, tlsConfigured(flags));
   const tls = new TlsFiles(flags, log);
   for (const line of plainTextWarnings(endpoints, flags)) log?.warn(line);
   // Only here: the client library takes time and memory to load.
   const { connectEtcd } = await import("./etcd3_client.ts");
-  return new EtcdStore(connectEtcd({ endpoints, tls, username, password, clock, random }), flags);
+  return connectEtcd({ endpoints, tls, username, password, clock, random });
 }
 
 export class EtcdStore implements Store {

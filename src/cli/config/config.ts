@@ -1,0 +1,130 @@
+/**
+ * `flanneld config`: explains, checks, prints and writes the network configuration. It stands in a file or in etcd; nothing is
+ * written but by `set`, and that only where nobody else has written meanwhile.
+ */
+import { Failure, messageOf, UsageError } from "../../model/errors.ts";
+import type { Log } from "../../observe/log.ts";
+import type { ConfigPlace } from "../../store/config_place.ts";
+import { StoreUnavailable } from "../../store/store.ts";
+import { systemClock } from "../../system/clock.ts";
+import { osErrorText } from "../../system/os_error.ts";
+import { systemRandom } from "../../system/random.ts";
+import { readFile } from "../config_file.ts";
+import { openConfigPlace } from "../open_store.ts";
+import type { VerbIo } from "../verb.ts";
+import { explain } from "./explain.ts";
+import { printExplanation, printJson, printSummary } from "./print.ts";
+import { type ConfigWords, help, readWords } from "./words.ts";
+
+/** @throws UsageError; Failure where the configuration cannot be read or written, or is wrong */
+export async function run(io: VerbIo): Promise<number> {
+  const words = readWords({ args: io.args, environment: io.environment, readFile });
+  if (words === null) {
+    io.out(help);
+    return 0;
+  }
+  for (const warning of words.options.warnings) io.err(`${warning}\n`);
+  switch (words.action) {
+    case "explain":
+    case "check":
+      return tell(words, await read(words, io), io);
+    case "get":
+      return get(await read(words, io), io);
+    case "set":
+      return await set(words, await read(words, io), io);
+  }
+}
+
+interface Found {
+  /** File or key. */
+  readonly name: string;
+  readonly text: string;
+}
+
+function tell({ action, json, mtu }: ConfigWords, { name, text }: Found, io: VerbIo): number {
+  const explanation = explain(text, mtu);
+  const { problems, notes } = explanation;
+  if (json) io.out(printJson(explanation, name));
+  else if (action === "explain") io.out(printExplanation(explanation));
+  else if (problems.length === 0) io.out(printSummary(explanation));
+  if (!json) { for (const note of notes) io.err(`note: ${note}\n`); }
+  if (!json) {
+    for (const problem of problems) io.err(`check the network configuration "${name}": ${problem}\n`);
+  }
+  return problems.length === 0 ? 0 : 1;
+}
+
+function get({ text }: Found, io: VerbIo): number {
+  io.out(text.endsWith("\n") ? text : `${text}\n`);
+  return 0;
+}
+
+async function set({ options, force, mtu }: ConfigWords, { name, text }: Found, io: VerbIo): Promise<number> {
+  if (options.store.type !== "etcd") {
+    const file = options.netConfigPath;
+    throw new UsageError(
+      `config set "${name}": this store keeps no configuration, it is read from "${file}"; write that file`,
+    );
+  }
+  const { problems, notes } = explain(text, mtu);
+  for (const note of notes) io.err(`note: ${note}\n`);
+  if (problems.length > 0) {
+    throw new Failure(
+      `check the network configuration "${name}": ${problems.join("; ")}; nothing was written`,
+    );
+  }
+  await using place = await openPlace(options, io);
+  await write(place, text.trim(), force).catch(explained);
+  io.out(`${place.name}: ${printSummary(explain(text, mtu))}`);
+  return 0;
+}
+
+async function write(place: ConfigPlace, text: string, force: boolean): Promise<void> {
+  const before = await place.read();
+  if (before?.text === text) return;
+  if (before !== null && !force) {
+    throw new Failure(
+      `write the network configuration "${place.name}": another one stands there; look at it with ` +
+        "flanneld config get, replace it with --force",
+    );
+  }
+  if (await place.write(text, before)) return;
+  throw new Failure(
+    `write the network configuration "${place.name}": somebody else has written it just now; ` +
+      "look at it with flanneld config get, and try again",
+  );
+}
+
+/** From the file that was named, else from where the daemon would take it. */
+async function read({ file, options }: ConfigWords, io: VerbIo): Promise<Found> {
+  if (file !== null) return await readFound(file);
+  if (options.store.type === "etcd") return await readStored(options, io);
+  const text = options.networkConfigText;
+  return text === undefined ? await readFound(options.netConfigPath) : { name: "[network]", text };
+}
+
+async function readStored(options: ConfigWords["options"], io: VerbIo): Promise<Found> {
+  await using place = await openPlace(options, io);
+  const stored = await place.read().catch(explained);
+  if (stored === null) throw new Failure(place.absent);
+  return { name: place.name, text: stored.text };
+}
+
+function openPlace(options: ConfigWords["options"], io: VerbIo): Promise<ConfigPlace> {
+  const line = (text: string) => io.err(`${text}\n`);
+  const log: Log = { debug: () => {}, info: () => {}, warn: line, error: line };
+  return openConfigPlace(options, { clock: systemClock(), random: systemRandom, log });
+}
+
+async function readFound(path: string): Promise<Found> {
+  try {
+    if (path !== "-") return { name: path, text: await Deno.readTextFile(path) };
+    return { name: "standard input", text: await new Response(Deno.stdin.readable).text() };
+  } catch (error) {
+    throw new Failure(`read the network configuration "${path}": ${osErrorText(error)}; give a file of JSON`);
+  }
+}
+
+function explained(error: unknown): never {
+  throw error instanceof StoreUnavailable ? new Failure(messageOf(error)) : error;
+}

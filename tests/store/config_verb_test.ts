@@ -1,0 +1,64 @@
+/** `flanneld config` on a real etcd: what is stored is printed as it is, and written only with intent. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { run } from "../../src/cli/config/config.ts";
+import { Failure } from "../../src/model/errors.ts";
+import { openEtcdConfig } from "../../src/store/etcd3.ts";
+import { EtcdCluster } from "../support/etcd.ts";
+import { flags } from "./etcd3_harness.ts";
+
+const KEY = "/coreos.com/network/config";
+const one = '{"Network":"10.1.0.0/16","Backend":{"Type":"vxlan"}}';
+const two = '{"Network":"10.2.0.0/16","Backend":{"Type":"host-gw"}}';
+
+Deno.test("config get, set and explain on etcd", async () => {
+  await using etcd = await EtcdCluster.start();
+  const directory = await Deno.makeTempDir();
+  try {
+    const config = (...args: string[]) => call([...args, `-etcd-endpoints=${etcd.endpoints}`]);
+    const file = async (text: string) => {
+      await Deno.writeTextFile(`${directory}/net.json`, `${text}\n`);
+      return `${directory}/net.json`;
+    };
+    await assertRejects(() => config("get"), Failure, `"${KEY}" is absent; create it`);
+    await assertRejects(async () => config("set", await file("{}")), Failure, "nothing was written");
+    await assertRejects(() => config("get"), Failure, "is absent");
+
+    assertEquals(await config("set", await file(one)), `${KEY}: 10.1.0.0/16: 255 subnets of /24, vxlan\n`);
+    assertEquals(await etcd.ctl("get", "--print-value-only", KEY), `${one}\n`);
+    assertEquals(await config("get"), `${one}\n`);
+    assertEquals((await config("explain")).split("\n")[0], "Network 10.1.0.0/16");
+
+    await config("set", await file(one));
+    await assertRejects(async () => config("set", await file(two)), Failure, "another one stands there");
+    assertEquals(await config("get"), `${one}\n`);
+    await config("set", await file(two), "--force");
+    assertEquals(await config("get"), `${two}\n`);
+
+    // A broken one is printed as it is, and can be replaced.
+    await etcd.ctl("put", KEY, "{broken");
+    assertEquals(await config("get"), "{broken\n");
+    await config("set", await file(one), "--force");
+    assertEquals(await config("check"), "10.1.0.0/16: 255 subnets of /24, vxlan\n");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("the configuration is not written over what nobody has looked at", async () => {
+  await using etcd = await EtcdCluster.start();
+  await using place = await openEtcdConfig(flags(etcd.endpoints));
+  assertEquals(await place.write(one, null), true);
+  assertEquals(await place.write(two, null), false);
+  const seen = await place.read();
+  await etcd.ctl("put", place.name, two);
+  assertEquals(await place.write(one, seen), false);
+  assertEquals((await place.read())?.text, two);
+  assertEquals(await place.write(one, await place.read()), true);
+});
+
+async function call(args: string[]): Promise<string> {
+  let out = "";
+  const io = { args, environment: {}, out: (text: string) => void (out += text), err: () => {} };
+  assertEquals(await run(io), 0);
+  return out;
+}
