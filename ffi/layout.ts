@@ -6,7 +6,7 @@
  */
 
 /** DENIM_ABI_VERSION of the library this code speaks to. */
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 
 export const HEAD = { size: 8, verb: 0, result: 4 } as const;
 
@@ -91,23 +91,25 @@ export const NEIGHBOUR = {
 } as const;
 
 export const UDP_SETTINGS = {
-  size: 192,
+  size: 164,
   queues: 0,
   without: 4,
-  port: 8,
-  bindV4: 10,
-  bindV6: 11,
-  hasSourceV4: 12,
-  hasSourceV6: 13,
-  addressV4: 16,
-  addressV6: 32,
-  sourceV4: 48,
-  sourceV6: 64,
-  tun: 80,
-  socketV4: 112,
-  socketV6: 144,
-  name: 176,
+  sources: 8,
+  port: 12,
+  bindV4: 14,
+  bindV6: 15,
+  sender: 16,
+  acceptMoved: 17,
+  plain: 18,
+  addressV4: 20,
+  addressV6: 36,
+  tun: 52,
+  socketV4: 84,
+  socketV6: 116,
+  name: 148,
 } as const;
+
+export const UDP_ICMP = { size: 34, hasV4: 0, hasV6: 1, addressV4: 2, addressV6: 18 } as const;
 
 export const UDP_PEER = {
   size: 40,
@@ -121,16 +123,18 @@ export const UDP_PEER = {
 } as const;
 
 export const UDP_PEER_STATS = {
-  size: 40,
+  size: 56,
   sentPackets: 0,
   sentBytes: 8,
   receivedPackets: 16,
   receivedBytes: 24,
   alone: 32,
+  movedFamily: 36,
+  moved: 40,
 } as const;
 
 export const UDP_STATS = {
-  size: 224,
+  size: 232,
   sentPackets: 0,
   sentBytes: 8,
   sentMessages: 16,
@@ -143,7 +147,20 @@ export const UDP_STATS = {
   drops: 72,
   features: 200,
   failed: 204,
-  name: 208,
+  sender: 208,
+  senderError: 212,
+  name: 216,
+} as const;
+
+export const DESCRIPTOR = {
+  size: 40,
+  kind: 0,
+  family: 1,
+  port: 2,
+  multiQueue: 4,
+  offload: 5,
+  address: 8,
+  name: 24,
 } as const;
 
 /** Sizes of the fixed text fields, the closing NUL included: IFNAMSIZ, IFNAMSIZ, IFALIASZ. */
@@ -190,7 +207,15 @@ export const UDP_DROP = {
   offload: 6,
   send: 7,
   device: 8,
+  busy: 9,
+  noSocket: 10,
 } as const;
+
+/** enum denim_udp_sender. */
+export const UDP_SENDER = { socket: 0, pool: 1, raw: 2 } as const;
+
+/** enum denim_descriptor_kind. */
+export const DESCRIPTOR_KIND = { other: 0, tun: 1, udpSocket: 2 } as const;
 
 /** enum denim_udp_feature. */
 export const UDP_FEATURE = {
@@ -204,6 +229,9 @@ export const UDP_FEATURE = {
 /** DENIM_UDP_QUEUES. */
 export const UDP_QUEUES = 8;
 
+/** DENIM_UDP_SOURCES. */
+export const UDP_SOURCES = 64;
+
 const records = {
   head: HEAD,
   link: LINK,
@@ -212,9 +240,11 @@ const records = {
   nexthop: NEXTHOP,
   neighbour: NEIGHBOUR,
   udpSettings: UDP_SETTINGS,
+  udpIcmp: UDP_ICMP,
   udpPeer: UDP_PEER,
   udpPeerStats: UDP_PEER_STATS,
   udpStats: UDP_STATS,
+  descriptor: DESCRIPTOR,
 };
 
 /** Every value of the layout with its name, in the library's order. */

@@ -14,9 +14,25 @@ const encoder = new TextEncoder();
  * @throws {Failure} where nobody listens there
  */
 export function notify(library: Library, address: string, message: string): void {
+  notifyWithDescriptors(library, address, message, []);
+}
+
+/**
+ * The same with copies of descriptors, for the service manager's store: `FDSTORE=1` and `FDNAME=`. They stay open here.
+ *
+ * @param fds 64 at most; one message names all of them alike
+ * @throws {Failure} where nobody listens there, or one is not open
+ */
+export function notifyWithDescriptors(
+  library: Library,
+  address: string,
+  message: string,
+  fds: readonly number[],
+): void {
   const to = encoder.encode(address);
   const text = encoder.encode(message);
-  const result = library.symbols.denim_notify(to, to.length, text, text.length);
+  const numbers = Int32Array.from(fds);
+  const result = library.symbols.denim_notify(to, to.length, text, text.length, numbers, numbers.length);
   if (result < 0) throw new Failure(`notify the service manager at "${address}": ${describeErrno(result)}`);
 }
 

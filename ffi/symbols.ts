@@ -91,12 +91,16 @@ export const symbols = {
 
   denim_udp_start: { parameters: ["buffer", "buffer"], result: "pointer" },
   denim_udp_peers: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  denim_udp_icmp_sources: { parameters: ["pointer", "buffer"], result: "i32" },
   denim_udp_stats: { parameters: ["pointer", "buffer", "buffer", "u32"], result: "i32" },
   denim_udp_pipe: { parameters: ["pointer"], result: "i32" },
   denim_udp_descriptors: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   denim_udp_stop: { parameters: ["pointer", "u32"], result: "void" },
 
-  denim_notify: { parameters: ["buffer", "u32", "buffer", "u32"], result: "i32" },
+  denim_notify: { parameters: ["buffer", "u32", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  denim_describe: { parameters: ["i32", "buffer"], result: "i32" },
+  denim_close_on_exec: { parameters: ["i32"], result: "i32" },
+  denim_close_descriptor: { parameters: ["i32"], result: "i32" },
   denim_boot_time: { parameters: [], result: "i64" },
   denim_ignore_inspector_signal: { parameters: [], result: "i32" },
   denim_lock: { parameters: ["buffer", "u32"], result: "i32" },

@@ -8,21 +8,28 @@
 import { Socket } from "node:net";
 import { Failure } from "../src/model/errors.ts";
 import { describeErrno } from "./errno.ts";
-import { writeIp } from "./ip_text.ts";
-import {
-  NAME_SIZE,
-  UDP_DROP,
-  UDP_FEATURE,
-  UDP_PEER,
-  UDP_PEER_STATS,
-  UDP_QUEUES,
-  UDP_SETTINGS,
-  UDP_STATS,
-} from "./layout.ts";
+import { type UDP_DROP, type UDP_FEATURE, UDP_PEER_STATS, type UDP_SENDER, UDP_STATS } from "./layout.ts";
 import type { Library } from "./library.ts";
+import {
+  decodeName,
+  decodeStatistics,
+  encodeIcmpSources,
+  encodePeers,
+  encodeSettings,
+  settingsOf,
+} from "./udp_codec.ts";
 
 export type UdpFeature = keyof typeof UDP_FEATURE;
+/** Why a packet was dropped; `enum denim_udp_drop` in native/denim.h says what each means. */
 export type UdpDrop = keyof typeof UDP_DROP;
+/**
+ * How datagrams leave; every receiver understands all three.
+ *
+ * `socket`: over the socket that receives, one source port. `pool`: over several sockets, so that the underlay's ECMP and the
+ * receiver's queues can tell inner flows apart; a flow keeps its port. `raw`: a source port per flow, packet by packet; it
+ * needs CAP_NET_RAW and definite addresses in `underlay`, and falls back to `socket` where it can't be.
+ */
+export type UdpSender = keyof typeof UDP_SENDER;
 
 /** What one queue is made of; as a service manager keeps them. */
 export interface UdpDescriptors {
@@ -39,15 +46,32 @@ export interface UdpTunnelOptions {
   readonly port: number;
   /** Addresses of this host in the underlay: a socket for each; `0.0.0.0` and `::` for any. */
   readonly underlay: readonly string[];
-  /** Where ICMP errors come from, at most one address of each family; none are sent for a family without. */
+  /** As `setIcmpSources`, from the start. */
   readonly icmpSources?: readonly string[];
   /** Threads, each with a queue of the device and sockets of its own; 1 unless told. */
   readonly queues?: number;
   /** What is not to be used even where the kernel has it. */
   readonly without?: readonly UdpFeature[];
+  /** `socket` unless told. */
+  readonly sender?: UdpSender;
+  /** Source ports of the sender `pool`; 16 unless told, 64 at most. */
+  readonly sources?: number;
+  /**
+   * Takes a peer's packets also from another address than its public one: the first that one with an inner source of the
+   * peer's subnet came from, until the peer's record changes. What goes to the peer still goes to its public address.
+   */
+  readonly acceptMoved?: boolean;
+  /**
+   * One packet a system call each way, without any feature of the kernel's: what a simple forwarder does, with all checks.
+   * A device that was opened so cannot be used by a tunnel that was not, nor the other way round.
+   */
+  readonly plain?: boolean;
   /** Descriptors of a former tunnel with the same options, one entry a queue: used instead of opening new ones. */
   readonly descriptors?: readonly UdpDescriptors[];
 }
+
+/** What a tunnel was opened with, nothing left out, its ICMP sources as they are now. */
+export type UdpTunnelSettings = Required<Omit<UdpTunnelOptions, "descriptors">>;
 
 /** One subnet behind a peer. */
 export interface UdpPeer {
@@ -67,6 +91,8 @@ export interface UdpPeerStatistics {
   readonly receivedBytes: number;
   /** The underlay takes only one packet a message towards this peer. */
   readonly alone: boolean;
+  /** The address accepted beside the peer's own (`acceptMoved`); null while there is none. */
+  readonly moved: string | null;
 }
 
 export interface UdpStatistics {
@@ -81,6 +107,10 @@ export interface UdpStatistics {
   readonly icmpSent: number;
   readonly drops: Readonly<Record<UdpDrop, number>>;
   readonly features: readonly UdpFeature[];
+  /** In use. */
+  readonly sender: UdpSender;
+  /** Why it is not the sender that was asked for; null where it is. */
+  readonly senderRefused: string | null;
   /** In the order in which they were set. */
   readonly peers: readonly UdpPeerStatistics[];
 }
@@ -90,6 +120,7 @@ export interface UdpTunnel extends Disposable {
   readonly name: string;
   /** Resolves with what happened once a thread ended by itself (its device was deleted); null after a normal stop. */
   readonly ended: Promise<Failure | null>;
+  readonly settings: UdpTunnelSettings;
   readonly descriptors: () => UdpDescriptors[];
   /**
    * From now on these are the peers, all at once.
@@ -97,6 +128,12 @@ export interface UdpTunnel extends Disposable {
    * @throws {Failure} where one cannot be (the former peers stay then), naming it
    */
   readonly setPeers: (peers: readonly UdpPeer[]) => void;
+  /**
+   * From now on ICMP errors come from these addresses, at most one of each family; none are sent for a family without.
+   *
+   * @throws {Failure} where one is no address (the former stay then)
+   */
+  readonly setIcmpSources: (addresses: readonly string[]) => void;
   readonly statistics: () => UdpStatistics;
   /** Ends the threads but leaves the descriptors open, the caller's from now on: the device stays. */
   readonly release: () => UdpDescriptors[];
@@ -108,12 +145,15 @@ export interface UdpTunnel extends Disposable {
  * @throws {Failure} where the options make no sense or the kernel refuses
  */
 export function openUdpTunnel(library: Library, options: UdpTunnelOptions): UdpTunnel {
+  const settings = settingsOf(options);
+  const icmp = encodeIcmpSources(settings.name, settings.icmpSources);
   const error = new Int32Array(1);
-  const handle = library.symbols.denim_udp_start(encodeSettings(options), error);
+  const handle = library.symbols.denim_udp_start(encodeSettings(settings, options.descriptors), error);
   if (handle === null) {
     throw new Failure(`open the UDP tunnel "${options.name}": ${describeErrno(error[0] ?? 0)}`);
   }
-  return new Running(library, handle, options.queues ?? 1);
+  library.symbols.denim_udp_icmp_sources(handle, icmp);
+  return new Running(library, handle, settings);
 }
 
 class Running implements UdpTunnel {
@@ -124,15 +164,22 @@ class Running implements UdpTunnel {
   #handle: Deno.PointerObject | null;
   #end: (failure: Failure | null) => void = () => {};
 
-  constructor(library: Library, handle: Deno.PointerObject, readonly queues: number) {
+  #settings: UdpTunnelSettings;
+
+  constructor(library: Library, handle: Deno.PointerObject, settings: UdpTunnelSettings) {
     this.#symbols = library.symbols;
     this.#handle = handle;
+    this.#settings = settings;
     const { view } = this.#read(0);
-    this.name = text(view, UDP_STATS.name);
+    this.name = decodeName(view, UDP_STATS.name);
     this.ended = new Promise((resolve) => this.#end = resolve);
     this.#pipe = new Socket({ fd: this.#symbols.denim_udp_pipe(handle), readable: true, writable: false });
     this.#pipe.on("data", () => this.#fail());
     this.#pipe.on("error", () => {});
+  }
+
+  get settings(): UdpTunnelSettings {
+    return this.#settings;
   }
 
   #fail(): void {
@@ -154,10 +201,10 @@ class Running implements UdpTunnel {
   }
 
   descriptors(): UdpDescriptors[] {
-    const numbers = new Int32Array(3 * this.queues);
+    const numbers = new Int32Array(3 * this.#settings.queues);
     this.#symbols.denim_udp_descriptors(this.#running(), numbers, numbers.length);
     const orNull = (fd: number | undefined) => fd === undefined || fd < 0 ? null : fd;
-    return Array.from({ length: this.queues }, (_, i) => ({
+    return Array.from({ length: this.#settings.queues }, (_, i) => ({
       tun: numbers[3 * i] ?? -1,
       socketV4: orNull(numbers[3 * i + 1]),
       socketV6: orNull(numbers[3 * i + 2]),
@@ -167,6 +214,13 @@ class Running implements UdpTunnel {
   setPeers(peers: readonly UdpPeer[]): void {
     const result = this.#symbols.denim_udp_peers(this.#running(), encodePeers(peers), peers.length);
     if (result < 0) throw new Failure(`set the peers of "${this.name}": ${describeErrno(result)}`);
+  }
+
+  setIcmpSources(addresses: readonly string[]): void {
+    const sources = encodeIcmpSources(this.name, addresses);
+    const result = this.#symbols.denim_udp_icmp_sources(this.#running(), sources);
+    if (result < 0) throw new Failure(`set the ICMP sources of "${this.name}": ${describeErrno(result)}`);
+    this.#settings = { ...this.#settings, icmpSources: [...addresses] };
   }
 
   statistics(): UdpStatistics {
@@ -191,124 +245,4 @@ class Running implements UdpTunnel {
     this.#pipe.destroy();
     this.#end(null);
   }
-}
-
-function encodeSettings(options: UdpTunnelOptions): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(UDP_SETTINGS.size);
-  const view = new DataView(bytes.buffer);
-  const queues = options.queues ?? 1;
-  const name = new TextEncoder().encode(options.name);
-  if (name.length >= NAME_SIZE) throw refusal(options, "the name is longer than 15 bytes");
-  if (!isPort(options.port)) throw refusal(options, `${options.port} is no port`);
-  if (!(queues >= 1 && queues <= UDP_QUEUES)) {
-    throw refusal(options, `${queues} queues; 1 to ${UDP_QUEUES} can be`);
-  }
-  view.setUint32(UDP_SETTINGS.queues, queues, true);
-  view.setUint32(UDP_SETTINGS.without, mask(options.without ?? []), true);
-  view.setUint16(UDP_SETTINGS.port, options.port, true);
-  bytes.set(name, UDP_SETTINGS.name);
-  for (const address of options.underlay) {
-    put(options, bytes, address, UDP_SETTINGS.addressV4, UDP_SETTINGS.addressV6, UDP_SETTINGS.bindV4);
-  }
-  for (const address of options.icmpSources ?? []) {
-    put(options, bytes, address, UDP_SETTINGS.sourceV4, UDP_SETTINGS.sourceV6, UDP_SETTINGS.hasSourceV4);
-  }
-  for (let i = 0; i < UDP_QUEUES; i++) {
-    const given = options.descriptors?.[i];
-    view.setInt32(UDP_SETTINGS.tun + 4 * i, given?.tun ?? -1, true);
-    view.setInt32(UDP_SETTINGS.socketV4 + 4 * i, given?.socketV4 ?? -1, true);
-    view.setInt32(UDP_SETTINGS.socketV6 + 4 * i, given?.socketV6 ?? -1, true);
-  }
-  return bytes;
-}
-
-/** An address at the place of its family; the flag of IPv6 stands behind that of IPv4. */
-function put(
-  options: UdpTunnelOptions,
-  bytes: Uint8Array,
-  address: string,
-  v4: number,
-  v6: number,
-  flag: number,
-): void {
-  const scratch = new Uint8Array(16);
-  const family = writeIp(scratch, 0, address);
-  if (family === 0) throw refusal(options, `"${address}" is no IP address`);
-  bytes.set(scratch, family === 4 ? v4 : v6);
-  bytes[family === 4 ? flag : flag + 1] = 1;
-}
-
-function refusal(options: UdpTunnelOptions, why: string): Failure {
-  return new Failure(`open the UDP tunnel "${options.name}": ${why}`);
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 1 && port <= 65535;
-}
-
-function mask(features: readonly UdpFeature[]): number {
-  return features.reduce((all, feature) => all | UDP_FEATURE[feature], 0);
-}
-
-function encodePeers(peers: readonly UdpPeer[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(peers.length * UDP_PEER.size);
-  const view = new DataView(bytes.buffer);
-  peers.forEach((peer, i) => {
-    const at = i * UDP_PEER.size;
-    const [subnet = "", length = ""] = peer.subnet.split("/");
-    const family = writeIp(bytes, at + UDP_PEER.subnet, subnet);
-    const underlay = writeIp(bytes, at + UDP_PEER.address, peer.address);
-    if (family === 0 || !/^\d{1,3}$/.test(length) || Number(length) > (family === 4 ? 32 : 128)) {
-      throw new Failure(`set the peer "${peer.address}": "${peer.subnet}" is no subnet`);
-    }
-    if (underlay === 0 || !isPort(peer.port)) {
-      throw new Failure(
-        `set the peer of "${peer.subnet}": "${peer.address}" port ${peer.port} is no address and port`,
-      );
-    }
-    bytes[at + UDP_PEER.family] = family;
-    bytes[at + UDP_PEER.length] = Number(length);
-    bytes[at + UDP_PEER.underlayFamily] = underlay;
-    view.setUint16(at + UDP_PEER.port, peer.port, true);
-    view.setUint16(at + UDP_PEER.mtu, Math.min(peer.mtu, 65535), true);
-  });
-  return bytes;
-}
-
-function decodeStatistics(view: DataView, peers: DataView, count: number): UdpStatistics {
-  const number = (at: number) => Number(view.getBigUint64(at, true));
-  const features = view.getUint32(UDP_STATS.features, true);
-  return {
-    sentPackets: number(UDP_STATS.sentPackets),
-    sentBytes: number(UDP_STATS.sentBytes),
-    sentMessages: number(UDP_STATS.sentMessages),
-    receivedPackets: number(UDP_STATS.receivedPackets),
-    receivedBytes: number(UDP_STATS.receivedBytes),
-    receivedMessages: number(UDP_STATS.receivedMessages),
-    deviceReads: number(UDP_STATS.deviceReads),
-    deviceWrites: number(UDP_STATS.deviceWrites),
-    icmpSent: number(UDP_STATS.icmpSent),
-    drops: Object.fromEntries(
-      Object.entries(UDP_DROP).map(([reason, i]) => [reason, number(UDP_STATS.drops + 8 * i)]),
-    ) as Record<UdpDrop, number>,
-    features: (Object.keys(UDP_FEATURE) as UdpFeature[]).filter((f) => (features & UDP_FEATURE[f]) !== 0),
-    peers: Array.from({ length: count }, (_, i) => decodePeer(peers, i * UDP_PEER_STATS.size)),
-  };
-}
-
-function decodePeer(view: DataView, at: number): UdpPeerStatistics {
-  const number = (offset: number) => Number(view.getBigUint64(at + offset, true));
-  return {
-    sentPackets: number(UDP_PEER_STATS.sentPackets),
-    sentBytes: number(UDP_PEER_STATS.sentBytes),
-    receivedPackets: number(UDP_PEER_STATS.receivedPackets),
-    receivedBytes: number(UDP_PEER_STATS.receivedBytes),
-    alone: view.getUint32(at + UDP_PEER_STATS.alone, true) !== 0,
-  };
-}
-
-function text(view: DataView, at: number): string {
-  const bytes = new Uint8Array(view.buffer, at, NAME_SIZE);
-  const end = bytes.indexOf(0);
-  return new TextDecoder().decode(bytes.subarray(0, end < 0 ? NAME_SIZE : end));
 }

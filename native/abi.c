@@ -31,23 +31,30 @@ static const uint32_t layout[] = {
 	AT(neighbour, protocol), AT(neighbour, table), AT(neighbour, address_family), AT(neighbour, has_mac),
 	AT(neighbour, mac), AT(neighbour, address),
 
-	sizeof(struct denim_udp_settings), AT(udp_settings, queues), AT(udp_settings, without), AT(udp_settings, port),
-	AT(udp_settings, bind_v4), AT(udp_settings, bind_v6), AT(udp_settings, has_source_v4),
-	AT(udp_settings, has_source_v6), AT(udp_settings, address_v4), AT(udp_settings, address_v6),
-	AT(udp_settings, source_v4), AT(udp_settings, source_v6), AT(udp_settings, tun), AT(udp_settings, socket_v4),
-	AT(udp_settings, socket_v6), AT(udp_settings, name),
+	sizeof(struct denim_udp_settings), AT(udp_settings, queues), AT(udp_settings, without), AT(udp_settings, sources),
+	AT(udp_settings, port), AT(udp_settings, bind_v4), AT(udp_settings, bind_v6), AT(udp_settings, sender),
+	AT(udp_settings, accept_moved), AT(udp_settings, plain), AT(udp_settings, address_v4),
+	AT(udp_settings, address_v6), AT(udp_settings, tun), AT(udp_settings, socket_v4), AT(udp_settings, socket_v6),
+	AT(udp_settings, name),
+
+	sizeof(struct denim_udp_icmp), AT(udp_icmp, has_v4), AT(udp_icmp, has_v6), AT(udp_icmp, address_v4),
+	AT(udp_icmp, address_v6),
 
 	sizeof(struct denim_udp_peer), AT(udp_peer, family), AT(udp_peer, length), AT(udp_peer, underlay_family),
 	AT(udp_peer, port), AT(udp_peer, mtu), AT(udp_peer, subnet), AT(udp_peer, address),
 
 	sizeof(struct denim_udp_peer_stats), AT(udp_peer_stats, sent_packets), AT(udp_peer_stats, sent_bytes),
 	AT(udp_peer_stats, received_packets), AT(udp_peer_stats, received_bytes), AT(udp_peer_stats, alone),
+	AT(udp_peer_stats, moved_family), AT(udp_peer_stats, moved),
 
 	sizeof(struct denim_udp_stats), AT(udp_stats, sent_packets), AT(udp_stats, sent_bytes),
 	AT(udp_stats, sent_messages), AT(udp_stats, received_packets), AT(udp_stats, received_bytes),
 	AT(udp_stats, received_messages), AT(udp_stats, device_reads), AT(udp_stats, device_writes),
 	AT(udp_stats, icmp_sent), AT(udp_stats, drops), AT(udp_stats, features), AT(udp_stats, failed),
-	AT(udp_stats, name),
+	AT(udp_stats, sender), AT(udp_stats, sender_error), AT(udp_stats, name),
+
+	sizeof(struct denim_descriptor), AT(descriptor, kind), AT(descriptor, family), AT(descriptor, port),
+	AT(descriptor, multi_queue), AT(descriptor, offload), AT(descriptor, address), AT(descriptor, name),
 };
 
 uint32_t denim_abi_version(void)

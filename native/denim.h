@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define DENIM_ABI_VERSION 3u
+#define DENIM_ABI_VERSION 4u
 #define DENIM_EXPORT __attribute__((visibility("default")))
 
 enum denim_family { DENIM_NONE = 0, DENIM_V4 = 4, DENIM_V6 = 6 };
@@ -208,19 +208,28 @@ DENIM_EXPORT void denim_monitor_stop(struct denim_monitor *monitor);
  * On the wire a datagram's payload is one whole inner packet and nothing else, as every peer of that kind sends it; what
  * the kernel can do in one go (super-packets, UDP_SEGMENT, UDP_GRO) is used where it can and never asked of a peer.
  */
-enum { DENIM_UDP_QUEUES = 8, DENIM_UDP_DROPS = 16 };
+enum { DENIM_UDP_QUEUES = 8, DENIM_UDP_SOURCES = 64, DENIM_UDP_DROPS = 16 };
 
-/* Why a packet was dropped: index of denim_udp_stats.drops. */
+/* Why a packet was dropped, each for one reason: index of denim_udp_stats.drops. */
 enum denim_udp_drop {
 	DENIM_DROP_MALFORMED = 0, /* no IP packet, or lengths that do not fit */
 	DENIM_DROP_TTL = 1, /* its time was over */
 	DENIM_DROP_NO_PEER = 2, /* from the device: no peer has the destination */
-	DENIM_DROP_STRANGER = 3, /* from the wire: no peer has the datagram's source */
+	DENIM_DROP_STRANGER = 3, /* from the wire: the datagram's source is no peer's, nor may be */
 	DENIM_DROP_SPOOFED = 4, /* from the wire: the inner source is not in a subnet of the peer that sent it */
-	DENIM_DROP_TOO_BIG = 5, /* longer than the peer's MTU, and not to be fragmented */
-	DENIM_DROP_OFFLOAD = 6, /* a super-packet whose description does not fit it */
-	DENIM_DROP_SEND = 7, /* the underlay refused it */
-	DENIM_DROP_DEVICE = 8, /* the TUN device refused it */
+	DENIM_DROP_TOO_BIG = 5, /* longer than the peer's MTU or a datagram can be, and not to be fragmented */
+	DENIM_DROP_OFFLOAD = 6, /* from the device: an offload header that does not fit the packet */
+	DENIM_DROP_SEND = 7, /* the underlay refused it: no route, a firewall, its length */
+	DENIM_DROP_DEVICE = 8, /* the TUN device refused it: it is down, or its queue is full */
+	DENIM_DROP_BUSY = 9, /* the underlay had no room: a full socket buffer or device queue */
+	DENIM_DROP_NO_SOCKET = 10, /* the peer is in an address family of the underlay that this host has no socket of */
+};
+
+/* How datagrams leave. All are the same to who receives them. */
+enum denim_udp_sender {
+	DENIM_UDP_SOCKET = 0, /* over the socket that receives: one source port */
+	DENIM_UDP_POOL = 1, /* over several sockets: an inner flow keeps one of their source ports */
+	DENIM_UDP_RAW = 2, /* over a raw socket: a source port per inner flow, packet by packet. Needs CAP_NET_RAW */
 };
 
 /* What is in use; on start, as `without`, what shall not be. */
@@ -235,20 +244,28 @@ enum denim_udp_feature {
 struct denim_udp_settings {
 	uint32_t queues; /* 1 to DENIM_UDP_QUEUES: TUN queues, and as many sockets of each family */
 	uint32_t without; /* enum denim_udp_feature */
+	uint32_t sources; /* of DENIM_UDP_POOL: source ports, 1 to DENIM_UDP_SOURCES */
 	uint16_t port; /* where the sockets are bound */
 	uint8_t bind_v4; /* a socket of that family is wanted */
 	uint8_t bind_v6;
-	uint8_t has_source_v4; /* ICMP errors are sent, from that address */
-	uint8_t has_source_v6;
-	uint8_t pad[2];
+	uint8_t sender; /* enum denim_udp_sender */
+	uint8_t accept_moved; /* take a peer's packets also from the first other address that one came from */
+	uint8_t plain; /* one packet a system call: no offload header at the device, no feature, no batch */
+	uint8_t pad;
 	uint8_t address_v4[16]; /* zero: any */
 	uint8_t address_v6[16];
-	uint8_t source_v4[16];
-	uint8_t source_v6[16];
 	int32_t tun[DENIM_UDP_QUEUES]; /* descriptors handed in, or -1 */
 	int32_t socket_v4[DENIM_UDP_QUEUES];
 	int32_t socket_v6[DENIM_UDP_QUEUES];
 	char name[16]; /* of the TUN device; a pattern such as flannel%d will do */
+};
+
+/* Where ICMP errors come from; none are sent for a family without. */
+struct denim_udp_icmp {
+	uint8_t has_v4;
+	uint8_t has_v6;
+	uint8_t address_v4[16];
+	uint8_t address_v6[16];
 };
 
 /* One subnet of a peer. Several records may have the same public address. */
@@ -269,7 +286,9 @@ struct denim_udp_peer_stats {
 	uint64_t received_packets;
 	uint64_t received_bytes;
 	uint32_t alone; /* 1: the underlay refused UDP_SEGMENT towards it; until its mtu rises it gets packet by packet */
-	uint32_t pad;
+	uint8_t moved_family; /* of the address that was accepted beside its own; 0: none yet */
+	uint8_t pad[3];
+	uint8_t moved[16];
 };
 
 /* Sums over all queues since the start. Bytes are those of inner packets. */
@@ -286,6 +305,8 @@ struct denim_udp_stats {
 	uint64_t drops[DENIM_UDP_DROPS];
 	uint32_t features; /* enum denim_udp_feature: in use by every queue, for everybody */
 	int32_t failed; /* negative errno of a queue that ended by itself */
+	uint32_t sender; /* enum denim_udp_sender: in use */
+	int32_t sender_error; /* negative errno: why it is not the one that was asked for; 0: it is */
 	char name[16];
 };
 
@@ -301,6 +322,8 @@ DENIM_EXPORT struct denim_udp *denim_udp_start(const struct denim_udp_settings *
  * stays go on. -EINVAL (a record that is none) or -ENOMEM: nothing changed. Of records with one subnet the last counts.
  */
 DENIM_EXPORT int32_t denim_udp_peers(struct denim_udp *udp, const struct denim_udp_peer *records, uint32_t count);
+/* From now on ICMP errors come from there; before the first call none are sent. -ENOMEM: nothing changed. */
+DENIM_EXPORT int32_t denim_udp_icmp_sources(struct denim_udp *udp, const struct denim_udp_icmp *sources);
 /* Fills `stats`, and counters of at most `capacity` peers in the order of the records; returns how many peers there are. */
 DENIM_EXPORT int32_t denim_udp_stats(struct denim_udp *udp, struct denim_udp_stats *stats,
 				     struct denim_udp_peer_stats *peers, uint32_t capacity);
@@ -311,9 +334,31 @@ DENIM_EXPORT int32_t denim_udp_descriptors(const struct denim_udp *udp, int32_t 
 /* Ends and joins the threads, frees everything but the pipe; with `keep` the descriptors above stay open, the caller's now. */
 DENIM_EXPORT void denim_udp_stop(struct denim_udp *udp, uint32_t keep);
 
-/* sd_notify(3): one datagram to a path or, with a leading '@', to an abstract address. */
+/* sd_notify(3): one datagram to a path or, with a leading '@', to an abstract address; copies of `fds` go with it. */
 DENIM_EXPORT int32_t denim_notify(const char *address, uint32_t address_length, const char *message,
-				  uint32_t message_length);
+				  uint32_t message_length, const int32_t *fds, uint32_t fd_count);
+
+enum { DENIM_NOTIFY_FDS = 64 }; /* at most, with one message */
+
+enum denim_descriptor_kind { DENIM_IS_OTHER = 0, DENIM_IS_TUN = 1, DENIM_IS_UDP_SOCKET = 2 };
+
+/* What a descriptor from elsewhere is. */
+struct denim_descriptor {
+	uint8_t kind; /* enum denim_descriptor_kind */
+	uint8_t family; /* of the socket */
+	uint16_t port; /* where it is bound; 0: not yet */
+	uint8_t multi_queue; /* of the TUN device: it may have several queues */
+	uint8_t offload; /* of the TUN device: its packets have an offload header (IFF_VNET_HDR) */
+	uint8_t pad[2];
+	uint8_t address[16];
+	char name[16]; /* of the TUN device */
+};
+
+/* 0, or -EBADF. */
+DENIM_EXPORT int32_t denim_describe(int32_t fd, struct denim_descriptor *out);
+/* The descriptor does not go to other programs that this process starts. */
+DENIM_EXPORT int32_t denim_close_on_exec(int32_t fd);
+DENIM_EXPORT int32_t denim_close_descriptor(int32_t fd);
 
 /* CLOCK_BOOTTIME in nanoseconds: monotonic, suspend included. */
 DENIM_EXPORT int64_t denim_boot_time(void);

@@ -222,9 +222,29 @@ struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t co
 	for (uint32_t i = 0; i < count; i++)
 		set_mtu(table->peers[i], records[i].mtu);
 	gather_lengths(table);
+	if (before)
+		table->icmp = before->icmp;
 	*error = 0;
 out:
 	return table;
+}
+
+struct peer_table *peers_again(const struct peer_table *table, int *error)
+{
+	struct denim_udp_peer *records = calloc(table->count + 1u, sizeof(*records));
+	struct peer_table *again = NULL;
+
+	*error = -ENOMEM;
+	if (!records)
+		goto out;
+	for (uint32_t i = 0; i < table->count; i++) {
+		records[i] = table->peers[i]->record;
+		records[i].mtu = (uint16_t)atomic_load(&table->peers[i]->mtu);
+	}
+	again = peers_build(records, table->count, table, error);
+out:
+	free(records);
+	return again;
 }
 
 void peers_free(struct peer_table *table)

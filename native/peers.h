@@ -36,12 +36,15 @@ struct peer_table {
 	uint32_t *addresses; /* likewise, by public address: some peer that has it */
 	uint8_t lengths[2][129]; /* prefix lengths there are, longest first: IPv4, IPv6 */
 	uint8_t length_count[2];
+	struct denim_udp_icmp icmp; /* what else is swapped in with it */
 	struct peer *peers[];
 };
 
 /* From `before` (may be NULL) come the objects of peers that stay. NULL and a negative errno where that fails. */
 struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before,
 			       int *error);
+/* The same peers once more. */
+struct peer_table *peers_again(const struct peer_table *table, int *error);
 void peers_free(struct peer_table *table);
 /* The peer with the longest prefix that holds the address, or NULL. Cost grows with the different lengths only. */
 struct peer *peers_find(const struct peer_table *table, uint8_t family, const uint8_t *address);

@@ -189,8 +189,6 @@ int udp_open_queue(struct queue *queue, uint32_t index)
 void udp_open_raw(struct denim_udp *udp)
 {
 	/* IPPROTO_RAW: the IP header is ours. */
-	if (udp->settings.has_source_v4)
-		udp->raw_v4 = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
-	if (udp->settings.has_source_v6)
-		udp->raw_v6 = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
+	udp->raw_v4 = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
+	udp->raw_v6 = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
 }

@@ -23,7 +23,7 @@ enum { SEND_PATIENCE = 100 /* ms for a full socket buffer */, DONT_FRAGMENT = 0x
 void udp_send_icmp(struct queue *queue, enum icmp_kind kind, const uint8_t *bytes, const struct packet *packet,
 		   uint32_t mtu)
 {
-	const struct denim_udp_settings *settings = &queue->udp->settings;
+	const struct denim_udp_icmp *sources = &queue->table->icmp;
 	bool v4 = packet->family == DENIM_V4;
 	struct sockaddr_in to_v4 = { .sin_family = AF_INET };
 	struct sockaddr_in6 to_v6 = { .sin6_family = AF_INET6 };
@@ -33,9 +33,9 @@ void udp_send_icmp(struct queue *queue, enum icmp_kind kind, const uint8_t *byte
 	struct timespec now;
 	uint32_t length;
 
-	if (fd < 0)
+	if (fd < 0 || !(v4 ? sources->has_v4 : sources->has_v6))
 		return;
-	length = icmp_build(kind, bytes, packet, v4 ? settings->source_v4 : settings->source_v6, mtu, error);
+	length = icmp_build(kind, bytes, packet, v4 ? sources->address_v4 : sources->address_v6, mtu, error);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (length == 0 || !icmp_allow(&queue->bucket, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec))
 		return;

@@ -185,7 +185,8 @@ static int start_threads(struct denim_udp *udp)
 static bool valid(const struct denim_udp_settings *settings)
 {
 	return settings->queues >= 1 && settings->queues <= DENIM_UDP_QUEUES && (settings->bind_v4 || settings->bind_v6) &&
-	       memchr(settings->name, 0, sizeof(settings->name));
+	       memchr(settings->name, 0, sizeof(settings->name)) && settings->sender == DENIM_UDP_SOCKET && !settings->plain &&
+	       !settings->accept_moved;
 }
 
 struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t *error)
@@ -239,19 +240,36 @@ static void free_unused(struct denim_udp *udp)
 	}
 }
 
+static void swap(struct denim_udp *udp, struct peer_table *before, struct peer_table *table)
+{
+	atomic_store(&udp->current, table);
+	before->next = udp->retired;
+	udp->retired = before;
+	free_unused(udp);
+}
+
 int32_t denim_udp_peers(struct denim_udp *udp, const struct denim_udp_peer *records, uint32_t count)
 {
 	struct peer_table *before = atomic_load(&udp->current), *table;
 	int error;
 
 	table = peers_build(records, count, before, &error);
-	if (!table)
-		return error;
-	atomic_store(&udp->current, table);
-	before->next = udp->retired;
-	udp->retired = before;
-	free_unused(udp);
-	return 0;
+	if (table)
+		swap(udp, before, table);
+	return error;
+}
+
+int32_t denim_udp_icmp_sources(struct denim_udp *udp, const struct denim_udp_icmp *sources)
+{
+	struct peer_table *before = atomic_load(&udp->current), *table;
+	int error;
+
+	table = peers_again(before, &error);
+	if (table) {
+		table->icmp = *sources;
+		swap(udp, before, table);
+	}
+	return error;
 }
 
 static void add_queue_stats(const struct queue *queue, struct denim_udp_stats *stats)

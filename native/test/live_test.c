@@ -77,12 +77,12 @@ static void notifies_an_abstract_socket(void)
 	int length = snprintf(name, sizeof(name), "@denim-live-notify-%d", (int)getpid());
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
-	CHECK(denim_notify(name, (uint32_t)length, "READY=1", 7) == -ECONNREFUSED);
+	CHECK(denim_notify(name, (uint32_t)length, "READY=1", 7, NULL, 0) == -ECONNREFUSED);
 	memcpy(address.sun_path + 1, name + 1, (size_t)length - 1);
 	CHECK(bind(fd, (struct sockaddr *)&address, (socklen_t)(sizeof(address.sun_family) + (size_t)length)) == 0);
-	CHECK(denim_notify(name, (uint32_t)length, "READY=1", 7) == 0);
+	CHECK(denim_notify(name, (uint32_t)length, "READY=1", 7, NULL, 0) == 0);
 	CHECK(recv(fd, got, sizeof(got), 0) == 7 && memcmp(got, "READY=1", 7) == 0);
-	CHECK(denim_notify("relative", 8, "", 0) == -EINVAL);
+	CHECK(denim_notify("relative", 8, "", 0, NULL, 0) == -EINVAL);
 	close(fd);
 }
 

@@ -272,6 +272,14 @@ hostsTest(
     await startTunnel(b, 2);
     tunnel.signal("SIGHUP");
     await tunnel.line(/^again dnu0/);
+    const kept = tunnel.lines.filter((line) => line.startsWith("kept ")).map((line) =>
+      JSON.parse(line.slice(5))
+    );
+    assertEquals(kept, [
+      { kind: "tun", name: "dnu0", multiQueue: false, offload: true },
+      { kind: "udpSocket", family: 4, address: "10.99.0.1", port: PORT },
+      { kind: "udpSocket", family: 6, address: "fd99::1", port: PORT },
+    ]);
     await ping(a, "10.1.2.1");
   },
 );

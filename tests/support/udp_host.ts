@@ -1,11 +1,17 @@
 /**
  * One end of a userspace UDP tunnel, as a program: it lives in the network namespace that it is started in.
  *
- * Argument: `{ options, peers }` as JSON. It prints `ready NAME`; on SIGUSR2 the statistics, on SIGHUP a restart by way of the
- * released descriptors; on SIGTERM it stops the tunnel and prints the names of the threads and the descriptors left.
+ * Argument: `{ options, peers }` as JSON. It prints `ready NAME`; on SIGUSR2 the statistics, on SIGHUP what the descriptors
+ * are and a restart by way of them; on SIGTERM it stops the tunnel and prints the names of the threads and the descriptors left.
  */
+import { describeDescriptor } from "../../ffi/descriptors.ts";
 import { loadLibrary } from "../../ffi/library.ts";
-import { openUdpTunnel, type UdpPeer, type UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
+import {
+  openUdpTunnel,
+  type UdpDescriptors,
+  type UdpPeer,
+  type UdpTunnelOptions,
+} from "../../ffi/udp_tunnel.ts";
 import { poll } from "./process.ts";
 
 export interface UdpHost {
@@ -41,7 +47,12 @@ if (import.meta.main) {
   tunnel.ended.then((failure) => failure && say(`ended ${failure.message}`));
   Deno.addSignalListener("SIGUSR2", () => say(`statistics ${JSON.stringify(tunnel.statistics())}`));
   Deno.addSignalListener("SIGHUP", () => {
-    tunnel = openUdpTunnel(library, { ...options, descriptors: tunnel.release() });
+    const descriptors = tunnel.release();
+    const [{ tun, socketV4, socketV6 }] = descriptors as [UdpDescriptors];
+    for (const fd of [tun, socketV4, socketV6]) {
+      if (fd !== null) say(`kept ${JSON.stringify(describeDescriptor(library, fd))}`);
+    }
+    tunnel = openUdpTunnel(library, { ...options, descriptors });
     tunnel.setPeers(peers);
     say(`again ${tunnel.name}`);
   });
