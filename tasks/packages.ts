@@ -25,6 +25,7 @@ const rows: Readonly<Record<Purpose, readonly (readonly [name: string, provides:
     ["util-linux", "nsenter"],
     ["iproute2", "ip"],
     ["iptables", "iptables"],
+    ["iputils-ping", "ping"],
   ],
   test: [
     ["nftables", "nft"],
