@@ -2,14 +2,23 @@
  * What the firewall must do for the overlay: let its traffic through (`-iptables-forward-rules`) and hide container addresses
  * from the rest of the world (`-ip-masq`).
  *
- * Pure. The rules and their order are upstream's (release 0.28), and their text is exactly what `iptables-save` prints for
- * them, so that what is read back equals what was wanted. They are the same for every backend.
+ * Pure. The rules and their order are upstream's (release 0.28; with the layout `legacy` release 0.11), and their text is
+ * exactly what `iptables-save` prints for them, so that what is read back equals what was wanted. They are the same for every
+ * backend.
  */
-import { forwardChain, masqueradeChain, type TrafficChain } from "../model/firewall.ts";
+import {
+  bareForward,
+  bareMasquerade,
+  type FirewallLayout,
+  forwardChain,
+  masqueradeChain,
+  multicastOf,
+  type TrafficChain,
+} from "../model/firewall.ts";
 import { families, type Family } from "../model/ip.ts";
 import { subnetOf, type Subnets } from "../model/lease.ts";
 import { type NetworkConfig, networkOf } from "../model/network_config.ts";
-import { chain, jump, type Obj } from "../model/objects.ts";
+import { bareRules, chain, jump, type Obj } from "../model/objects.ts";
 import { formatPrefix, type Prefix } from "../model/prefix.ts";
 
 export interface TrafficOptions {
@@ -17,13 +26,14 @@ export interface TrafficOptions {
   /** This host's. A family without a subnet gets no masquerading. */
   readonly subnets: Subnets;
   readonly instance: string;
+  readonly layout: FirewallLayout;
   readonly ipMasq: boolean;
   readonly forwardRules: boolean;
   /** Source ports of masqueraded connections at random (`--random-fully`), where iptables knows how. */
   readonly randomFully: boolean;
 }
 
-/** The chains and jumps of every enabled family; none where neither service is wanted. */
+/** The rules of every enabled family, in chains of their own or bare; none where neither service is wanted. */
 export function trafficObjects(options: TrafficOptions): Obj[] {
   return families.flatMap((family) => [
     ...masquerading(options, family),
@@ -35,13 +45,21 @@ function masquerading(options: TrafficOptions, family: Family): Obj[] {
   const network = networkOf(options.network, family)?.network;
   const subnet = subnetOf(options.subnets, family);
   if (!options.ipMasq || network === undefined || subnet === null) return [];
-  const rules = masqueradeRules(network, subnet, options.randomFully);
-  return chainWithJump(family, masqueradeChain(options.instance), rules, "flanneld masq");
+  const place = masqueradeChain(options.instance);
+  if (options.layout === "legacy") {
+    return [bareRules(family, place.table, place.from, bareMasquerade(network, subnet, options.randomFully))];
+  }
+  return chainWithJump(
+    family,
+    place,
+    masqueradeRules(network, subnet, options.randomFully),
+    "flanneld masq",
+  );
 }
 
 function masqueradeRules(network: Prefix, subnet: Prefix, randomFully: boolean): string[] {
   const [n, s] = [formatPrefix(network), formatPrefix(subnet)];
-  const multicast = network.ip.family === 4 ? "224.0.0.0/4" : "ff00::/8";
+  const multicast = multicastOf(network);
   const comment = '-m comment --comment "flanneld masq"';
   const masquerade = `${comment} -j MASQUERADE${randomFully ? " --random-fully" : ""}`;
   return [
@@ -61,9 +79,13 @@ function masqueradeRules(network: Prefix, subnet: Prefix, randomFully: boolean):
 function forwarding(options: TrafficOptions, family: Family): Obj[] {
   const network = networkOf(options.network, family)?.network;
   if (!options.forwardRules || network === undefined) return [];
+  const place = forwardChain(options.instance);
+  if (options.layout === "legacy") {
+    return [bareRules(family, place.table, place.from, bareForward(network))];
+  }
   const comment = '-m comment --comment "flanneld forward"';
   const rules = ["-s", "-d"].map((side) => `${side} ${formatPrefix(network)} ${comment} -j ACCEPT`);
-  return chainWithJump(family, forwardChain(options.instance), rules, "flanneld forward");
+  return chainWithJump(family, place, rules, "flanneld forward");
 }
 
 function chainWithJump(

@@ -95,6 +95,7 @@ function firewallWishes(options: DaemonOptions): FirewallWishes {
     ipMasq: options.ipMasq,
     forwardRules: options.iptablesForwardRules,
     randomFully: !options.ipMasqFullyRandomDisable,
+    layout: options.iptablesLayout,
     resyncSeconds: options.iptablesResync,
     ...(options.iptablesVariant === "auto" ? {} : { variant: options.iptablesVariant }),
   };

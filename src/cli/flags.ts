@@ -165,6 +165,13 @@ export const flags: readonly Flag[] = [
       since: "denim",
       choices: ["auto", "nft", "legacy"],
     }],
+    [
+      "iptables-layout",
+      "string",
+      "chains",
+      "how the rules stand: in chains of their own as flannel 0.28's, or bare in POSTROUTING and FORWARD as 0.11's (legacy)",
+      { since: "denim", choices: ["chains", "legacy"] },
+    ],
     ["ip-blackhole-route", "bool", false, "keep a blackhole route for this host's own subnet", {
       since: "0.27.1",
       built: false,

@@ -53,6 +53,7 @@ export interface DaemonOptions {
   /** Seconds; less than 1 counts as 1. */
   readonly iptablesResync: number;
   readonly iptablesVariant: "auto" | "nft" | "legacy";
+  readonly iptablesLayout: "chains" | "legacy";
   readonly ipBlackholeRoute: boolean;
 
   readonly kubeSubnetMgr: boolean;

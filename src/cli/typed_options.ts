@@ -155,6 +155,7 @@ function firewall(get: Getter): Pick<Typed, Extract<keyof Typed, `ip${"M" | "B" 
     iptablesForwardRules: get.flag("iptables-forward-rules"),
     iptablesResync: get.number("iptables-resync"),
     iptablesVariant: get.text("iptables-variant") as Typed["iptablesVariant"],
+    iptablesLayout: get.text("iptables-layout") as Typed["iptablesLayout"],
     ipBlackholeRoute: get.flag("ip-blackhole-route"),
   };
 }

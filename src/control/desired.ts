@@ -3,8 +3,9 @@
  * what the backend says of one peer at a time; the older of two peers that want one object differently gets it.
  */
 import { type Backend, type Host, isRefused, type Refused } from "../backend/backend.ts";
+import type { FirewallLayout } from "../model/firewall.ts";
 import { families, type Family } from "../model/ip.ts";
-import { describeSubnets, type Lease } from "../model/lease.ts";
+import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/lease.ts";
 import { networkOf } from "../model/network_config.ts";
 import { type Obj, ObjectIndex } from "../model/objects.ts";
 import type { Owner } from "../kernel/kernel.ts";
@@ -50,15 +51,32 @@ export function baseObjects(self: Host, backend: Backend): Obj[] {
   return enabled(self).flatMap((family) => backend.base(self, family));
 }
 
-/** By what the kernel side recognises our objects. `previous`: networks of an earlier subnet.env. */
-export function ownerOf(self: Host, backend: Backend, previous: readonly Prefix[]): Owner {
+/** What was ours before: in an earlier subnet.env, or before the network or the subnet changed. */
+export interface Former {
+  readonly networks: readonly Prefix[];
+  readonly subnets: readonly Prefix[];
+}
+
+export function formerly(was: { readonly networks: readonly Prefix[]; readonly subnets: Subnets }): Former {
+  return { networks: was.networks, subnets: prefixesOf(was.subnets) };
+}
+
+/** By what the kernel side recognises our objects; `layout` matters to the firewall alone. */
+export function ownerOf(
+  self: Host,
+  backend: Backend,
+  former: Former = { networks: [], subnets: [] },
+  layout: FirewallLayout = "chains",
+): Owner {
   const devices = enabled(self).flatMap((family) => backend.device(self, family) ?? []);
   const networks = enabled(self).flatMap((family) => networkOf(self.network, family)?.network ?? []);
   return {
     instance: self.instance,
     devices: devices.map((device) => device.name),
     vnis: new Map(devices.map((device) => [device.name, device.vni])),
-    networks: [...networks, ...previous],
+    networks: [...networks, ...former.networks],
+    subnets: [...self.subnets === null ? [] : prefixesOf(self.subnets), ...former.subnets],
+    layout,
   };
 }
 

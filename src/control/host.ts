@@ -39,7 +39,7 @@ export function makeHost(
  * are published, so from here on they do not change whatever the address does.
  */
 export async function settleMacs(self: Host, backend: Backend, kernel: Kernel): Promise<Host> {
-  const observed = await kernel.read(ownerOf(self, backend, []), { network: true, firewall: false });
+  const observed = await kernel.read(ownerOf(self, backend), { network: true, firewall: false });
   const standing = new Map<string, Mac>();
   for (const { kind, key, standing: whose, fields } of observed) {
     const keeps = kind === "link" && (whose === "ours" || whose === "adoptable");

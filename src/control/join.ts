@@ -142,7 +142,7 @@ async function openDatabase(options: JoinOptions, { clock }: Machine, log: Log):
 }
 
 function firewallWishes({ ipMasq = false, forwardRules = true }: JoinOptions): FirewallWishes {
-  return { ipMasq, forwardRules, randomFully: true, resyncSeconds: 5 };
+  return { ipMasq, forwardRules, randomFully: true, layout: "chains", resyncSeconds: 5 };
 }
 
 function overlayOptions(options: JoinOptions, machine: Machine): Parameters<typeof Overlay.start>[0] {

@@ -7,11 +7,12 @@ import { openNetlink } from "../../ffi/netlink.ts";
 import { bootTime } from "../../ffi/process.ts";
 import { checkBridgeNetfilter } from "../kernel/firewall/bridge_netfilter.ts";
 import { iptablesDriver } from "../kernel/firewall/iptables.ts";
-import { type FirewallProbe, probeFirewall, resyncPeriod, type Variant } from "../kernel/firewall/tools.ts";
+import { type FirewallProbe, probeFirewall, resyncPeriod } from "../kernel/firewall/tools.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openKernel } from "../kernel/linux.ts";
 import type { Clock } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
+import type { FirewallLayout, Variant } from "../model/firewall.ts";
 import type { Log } from "../observe/log.ts";
 import { systemClock } from "../system/clock.ts";
 import { run } from "../system/exec.ts";
@@ -23,6 +24,7 @@ export interface FirewallWishes {
   readonly randomFully: boolean;
   /** Which iptables; the system's choice unless told. */
   readonly variant?: Variant;
+  readonly layout: FirewallLayout;
   /** Seconds between two full reads where changes are not announced. */
   readonly resyncSeconds: number;
 }
@@ -32,6 +34,7 @@ export interface FirewallMeans {
   readonly ipMasq: boolean;
   readonly forwardRules: boolean;
   readonly randomFully: boolean;
+  readonly layout: FirewallLayout;
   readonly firewallPeriodMs: number;
 }
 
@@ -51,7 +54,8 @@ export async function openMachine(
   const library = loadLibrary(path);
   const probe = await probeFirewall(run, wishes.variant);
   const firewall = firewallMeans(wishes, probe, log);
-  const options = { run, ...(wishes.variant === undefined ? {} : { variant: wishes.variant }) };
+  const other: Variant = probe.variant === "nft" ? "legacy" : "nft";
+  const options = { run, other, ...(wishes.variant === undefined ? {} : { variant: wishes.variant }) };
   const kernel = openKernel({
     netlink: openNetlink(library),
     firewall: probe.available ? [iptablesDriver(options)] : [],
@@ -80,6 +84,7 @@ function firewallMeans(wishes: FirewallWishes, probe: FirewallProbe, log: Log): 
     ipMasq: wishes.ipMasq,
     forwardRules: wishes.forwardRules && probe.available,
     randomFully: wishes.randomFully && probe.randomFully,
+    layout: wishes.layout,
     firewallPeriodMs: resyncPeriod(probe.variant, wishes.resyncSeconds),
   };
 }

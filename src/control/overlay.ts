@@ -10,14 +10,12 @@ import { trafficObjects } from "../backend/traffic_rules.ts";
 import { formatSubnetEnv } from "../files/subnet_env.ts";
 import type { KernelEvent } from "../kernel/kernel.ts";
 import { messageOf } from "../model/errors.ts";
-import { families } from "../model/ip.ts";
-import { describeSubnets, type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
+import { describeSubnets, type Lease, prefixesOf, publicIpOf } from "../model/lease.ts";
 import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
-import type { Obj } from "../model/objects.ts";
-import type { Prefix } from "../model/prefix.ts";
+import { isFirewall, type Obj } from "../model/objects.ts";
 import { judgeConfigChange, networksOf } from "./config_change.ts";
-import { containerMtu, desire, type Desired, enabled, ownerOf } from "./desired.ts";
+import { containerMtu, desire, type Desired, enabled, type Former, formerly, ownerOf } from "./desired.ts";
 import { diff } from "./diff.ts";
 import { recordOf, requireSuited, settleMacs } from "./host.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
@@ -44,9 +42,9 @@ export class Overlay {
   readonly #reconciler: Reconciler;
   readonly #file: SubnetFileWriter;
   readonly #started: Started;
-  readonly #previousNetworks: Prefix[];
-  readonly #ownerOf = remembered((self: Host, backend: Backend, _networks: number) =>
-    ownerOf(self, backend, this.#previousNetworks)
+  #former: Former;
+  readonly #ownerOf = remembered((self: Host, backend: Backend, former: Former) =>
+    ownerOf(self, backend, former, this.#options.layout)
   );
   readonly #desire = (leases: readonly Lease[], self: Host, backend: Backend) =>
     desire(self, backend, leases, this.#traffic());
@@ -71,7 +69,7 @@ export class Overlay {
     this.#started = started;
     this.#self = started.self;
     this.#backend = started.backend;
-    this.#previousNetworks = [...ports.subnetFile.previous.networks];
+    this.#former = formerly(ports.subnetFile.previous);
     this.#keeper = new LeaseKeeper(started.lease, {
       ...ports,
       marginMs: options.renewMarginMs,
@@ -194,7 +192,10 @@ export class Overlay {
     if (change.type === "unfit") this.#ports.log.error(change.text);
     if (change.type !== "fits") return;
     this.#ports.log.info(change.text);
-    this.#previousNetworks.push(...networksOf(this.#self.network));
+    this.#former = {
+      ...this.#former,
+      networks: [...this.#former.networks, ...networksOf(this.#self.network)],
+    };
     try {
       await this.#become({ network: config }, change.backend);
     } catch (error) {
@@ -220,6 +221,7 @@ export class Overlay {
       `our subnet has changed from ${describeSubnets(from.subnets)} to ${describeSubnets(lease.subnets)}; ` +
         `${this.#ports.subnetFile.path} is rewritten, docker has to be restarted to use it`,
     );
+    this.#former = { ...this.#former, subnets: [...this.#former.subnets, ...prefixesOf(from.subnets)] };
     this.#self = { ...this.#self, subnets: lease.subnets };
     this.#reconciler.request({ network: true, firewall: true });
   }
@@ -239,9 +241,7 @@ export class Overlay {
       objects: this.#desired.objects,
       owner: this.#owner(),
       inSync: this.#view.inSync,
-      protectedSubnets: this.#view.unreadable().flatMap(({ subnets }) =>
-        subnets ? families.flatMap((f) => subnetOf(subnets, f) ?? []) : []
-      ),
+      protectedSubnets: this.#view.unreadable().flatMap(({ subnets }) => subnets ? prefixesOf(subnets) : []),
     };
   }
 
@@ -258,7 +258,7 @@ export class Overlay {
 
   /** The very same while nothing about it has changed: then nothing of the kernel's is judged anew. */
   #owner(): Wanted["owner"] {
-    return this.#ownerOf(this.#self, this.#backend, this.#previousNetworks.length);
+    return this.#ownerOf(this.#self, this.#backend, this.#former);
   }
 
   async #secondLook(): Promise<boolean> {
@@ -277,7 +277,9 @@ export class Overlay {
     if (round.scope.network) this.#rounds.network = round;
     if (round.scope.firewall) this.#rounds.firewall = round;
     if (!round.inSync || this.#self.subnets === null) return;
-    const base = this.#desired.objects.filter((o) => ["link", "address", "chain", "jump"].includes(o.kind));
+    const base = this.#desired.objects.filter(({ kind }) =>
+      kind === "link" || kind === "address" || isFirewall(kind)
+    );
     const rounds = [this.#rounds.network, this.#rounds.firewall];
     if (rounds.some((last) => last === null || obstacles(last, base).length > 0)) return;
     this.#file.want(formatSubnetEnv({

@@ -8,17 +8,17 @@ import { trafficObjects } from "../backend/traffic_rules.ts";
 import { chooseSubnets, compatible, conflicting } from "../model/allocate.ts";
 import { Failure } from "../model/errors.ts";
 import { families, sameIp } from "../model/ip.ts";
-import { describeSubnets, publicIpOf, subnetOf, type Subnets } from "../model/lease.ts";
+import { describeSubnets, prefixesOf, publicIpOf, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall } from "../model/objects.ts";
 import type { KindRules, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Listing } from "../store/store.ts";
-import { describeRefusal, desire, ownerOf } from "./desired.ts";
+import { describeRefusal, desire, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeObject } from "./describe.ts";
 import { diff } from "./diff.ts";
 import { makeHost, requireSuited, settleMacs } from "./host.ts";
-import { restoreInputs } from "../kernel/firewall/iptables.ts";
+import { restoreInputs } from "../kernel/firewall/apply.ts";
 import { throughNexthops } from "./nexthops.ts";
 import { protectedBy } from "./protection.ts";
 import type { OverlayOptions, OverlayPorts } from "./start.ts";
@@ -56,10 +56,8 @@ export async function preview(
     leases,
     trafficObjects({ ...options, network: config, subnets, instance: self.instance }),
   );
-  const observed = await ports.kernel.read(ownerOf(self, backend, ports.subnetFile.previous.networks), {
-    network: true,
-    firewall: true,
-  });
+  const owner = ownerOf(self, backend, formerly(ports.subnetFile.previous), options.layout);
+  const observed = await ports.kernel.read(owner, { network: true, firewall: true });
   const shielded = protectedBy(unreadableSubnets(listing), observed);
   const objects = ports.kernel.hasNexthops
     ? throughNexthops(desired.objects, observed, self.instance)
@@ -121,9 +119,7 @@ async function learnRoutes(
 }
 
 function unreadableSubnets(listing: Listing): Prefix[] {
-  return listing.unreadable.flatMap(({ subnets }) =>
-    subnets ? families.flatMap((f) => subnetOf(subnets, f) ?? []) : []
-  );
+  return listing.unreadable.flatMap(({ subnets }) => subnets ? prefixesOf(subnets) : []);
 }
 
 const origins = {

@@ -7,13 +7,14 @@ import type { Backend, Host } from "../backend/backend.ts";
 import type { Kernel, Owner } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
+import type { FirewallLayout } from "../model/firewall.ts";
 import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import type { Observed } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigReading, Store } from "../store/store.ts";
-import { baseObjects, ownerOf } from "./desired.ts";
+import { baseObjects, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeDone } from "./describe.ts";
 import { diff } from "./diff.ts";
 import { type ChosenUnderlay, makeHost, recordOf, requireSuited, settleMacs } from "./host.ts";
@@ -25,6 +26,7 @@ export interface OverlayOptions {
   readonly ipMasq: boolean;
   readonly forwardRules: boolean;
   readonly randomFully: boolean;
+  readonly layout: FirewallLayout;
   /** Milliseconds before its end at which a lease is renewed. */
   readonly renewMarginMs: number;
   readonly onLost: "reacquire" | "exit";
@@ -119,7 +121,7 @@ async function makeDevices(
   { kernel, log, subnetFile }: OverlayPorts,
 ): Promise<void> {
   const links = baseObjects(self, backend).filter((object) => object.kind === "link");
-  const owner = ownerOf(self, backend, subnetFile.previous.networks);
+  const owner = ownerOf(self, backend, formerly(subnetFile.previous));
   const observed = await readOrFail(kernel, owner);
   const plan = diff(links, observed, { rules: kernel.rules, mayDelete: () => false });
   const [blocked] = plan.blocked;

@@ -3,13 +3,13 @@
  *
  * It keeps the rules of the real one that matter to us: making what is there fails, removing what is absent succeeds, what
  * stands on a device goes with it, a VXLAN device goes with its lower device, a device that goes down or gets another MAC
- * loses what the real one loses (`fake_table.ts`). Whose an object is, is decided by the same code as on the real one; chains
- * and jumps alone are simply ours unless `put` says otherwise.
+ * loses what the real one loses (`fake_table.ts`). Whose an object is, is decided by the same code as on the real one; firewall
+ * objects alone are simply ours unless `put` says otherwise.
  *
  * Faults come in through `refuse`, `unreadable` and `pause`; an administrator's hand through `put` and `remove`.
  */
 import type { Family, Ip } from "../model/ip.ts";
-import type { Kind, Obj } from "../model/objects.ts";
+import { isFirewall, type Kind, type Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome, Standing } from "../model/plan.ts";
 import { FakeTable } from "./fake_table.ts";
 import { iptablesDriver } from "./firewall/iptables.ts";
@@ -82,7 +82,7 @@ export class FakeKernel implements Kernel {
     return this.#table.get(kind, key);
   }
 
-  /** An administrator makes or changes something; `standing` for a chain or jump that is not ours. Tells listeners. */
+  /** An administrator makes or changes something; `standing` for a firewall object that is not ours. Tells listeners. */
   put(object: Obj, standing: Standing = "ours"): void {
     this.#foreign.set(`${object.kind} ${object.key}`, standing);
     this.#table.replace(object);
@@ -194,10 +194,6 @@ export class FakeKernel implements Kernel {
         return this.#foreign.get(`${object.kind} ${object.key}`) ?? "ours";
     }
   }
-}
-
-function isFirewall(kind: Kind): boolean {
-  return kind === "chain" || kind === "jump";
 }
 
 /** Gathers what was told since the last turn. */

@@ -3,6 +3,7 @@
  * operations, tells of changes made by anybody, and answers questions about the underlay. It takes no decisions: what to do
  * is the plan's business.
  */
+import type { FirewallLayout } from "../model/firewall.ts";
 import type { Family, Ip } from "../model/ip.ts";
 import type { Kind } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
@@ -15,6 +16,10 @@ export interface Owner {
   readonly devices: readonly string[];
   /** Networks that are or were ours (now, and in the previous subnet.env): routes to subnets of these can be ours. */
   readonly networks: readonly Prefix[];
+  /** Subnets that are or were this host's, likewise: with the networks they give the text of bare firewall rules. */
+  readonly subnets: readonly Prefix[];
+  /** With `legacy` every bare rule of such a text is ours; with `chains` only a whole set of them is. */
+  readonly layout: FirewallLayout;
   /** VNI of each of our devices, for adopting one without an alias. */
   readonly vnis: ReadonlyMap<string, number>;
 }

@@ -44,6 +44,11 @@ export function subnetOf(subnets: Subnets, family: Family): Prefix | null {
   return family === 4 ? subnets.v4 : subnets.v6;
 }
 
+/** Those that are set. */
+export function prefixesOf(subnets: Subnets): Prefix[] {
+  return families.flatMap((family) => subnetOf(subnets, family) ?? []);
+}
+
 export function publicIpOf(record: LeaseRecord, family: Family): Ip | null {
   return family === 4 ? record.publicIp : record.publicIpv6;
 }

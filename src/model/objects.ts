@@ -1,11 +1,12 @@
 /**
- * What can stand on a host: links, addresses, neighbours, FDB entries, nexthop objects, routes, sysctls, firewall chains and jumps.
+ * What can stand on a host: links, addresses, neighbours, FDB entries, nexthop objects, routes, sysctls, firewall chains, jumps and bare rules.
  *
  * An object is plain data. `kind` and `key` identify it (the key is what the kernel tells objects apart by), `fields` say
  * how it is. Of a *desired* object only the fields that are present are compared and set: one left out is not ours to say.
  * An *observed* object has every field that its driver reads. Field values are scalars or lists of strings, so that
  * comparing and printing need to know no kind. What a kind can do is its driver in `src/kernel/`.
  */
+import { firewallTool } from "./firewall.ts";
 import type { Family, Ip } from "./ip.ts";
 import { formatIp } from "./ip.ts";
 import type { Mac } from "./mac.ts";
@@ -33,6 +34,7 @@ export const kinds = [
   "route",
   "chain",
   "jump",
+  "rules",
 ] as const;
 export type Kind = (typeof kinds)[number];
 
@@ -64,7 +66,7 @@ export function inOrder<T extends Obj>(objects: readonly T[]): T[] {
 
 /** True for what iptables holds, false for what netlink and /proc/sys hold. */
 export function isFirewall(kind: string): boolean {
-  return kind === "chain" || kind === "jump";
+  return kind === "chain" || kind === "jump" || kind === "rules";
 }
 
 /** The route protocol number that marks a route as ours (rtm_protocol; unused in iproute2's rt_protos). */
@@ -178,18 +180,19 @@ export function sysctl(name: string, value: string, on?: string): Obj {
 
 /** A firewall chain with all its rules in order; rules as `iptables-save` prints them, without `-A CHAIN`. */
 export function chain(family: Family, table: string, name: string, rules: readonly string[]): Obj {
-  return { kind: "chain", key: `${firewall(family)} ${table} ${name}`, fields: { rules } };
+  return { kind: "chain", key: `${firewallTool(family)} ${table} ${name}`, fields: { rules } };
 }
 
 /** The one rule in a built-in chain that leads to one of ours. `rule` as in `chain`. */
 export function jump(family: Family, table: string, from: string, to: string, rule: string): Obj {
   return {
     kind: "jump",
-    key: `${firewall(family)} ${table} ${from} ${to}`,
+    key: `${firewallTool(family)} ${table} ${from} ${to}`,
     fields: { rule },
   };
 }
 
-function firewall(family: Family): string {
-  return family === 4 ? "iptables" : "ip6tables";
+/** Several rules of ours straight in a built-in chain, in order, wherever in it they stand. `rules` as in `chain`. */
+export function bareRules(family: Family, table: string, within: string, rules: readonly string[]): Obj {
+  return { kind: "rules", key: `${firewallTool(family)} ${table} ${within}`, fields: { rules } };
 }

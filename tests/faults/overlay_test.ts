@@ -4,7 +4,7 @@ import { formatLeaseKey } from "../../src/model/lease_codec.ts";
 import { describeSubnets } from "../../src/model/lease.ts";
 import { route } from "../../src/model/objects.ts";
 import { parseIp } from "../../src/model/ip.ts";
-import { parsePrefix } from "../../src/model/prefix.ts";
+import { formatPrefix, parsePrefix } from "../../src/model/prefix.ts";
 import { Cluster, config, type TestHost } from "../support/cluster.ts";
 
 const key = (host: TestHost) => formatLeaseKey(host.overlay!.lease.subnets);
@@ -186,6 +186,28 @@ Deno.test("our key another's: theirs is left alone, we move and say so", async (
   );
   assertEquals(a.keys("address"), [`flannel.1 ${subnet(a).replace("/24", "")}`]);
   assert(a.overlay!.readiness().ready);
+});
+
+Deno.test("a host that moves knows its bare firewall rules by the subnets of before and of now", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11, { layout: "legacy" });
+  const read = a.kernel.read.bind(a.kernel);
+  const known: string[] = [];
+  a.kernel.read = (owner, scope) => {
+    if (scope.firewall) known.push(`${owner.layout} ${owner.subnets.map(formatPrefix)}`);
+    return read(owner, scope);
+  };
+  const was = subnet(a);
+  cluster.store.put(key(a), '{"PublicIP":"192.168.64.99","BackendType":"vxlan","BackendData":{}}');
+  await cluster.advance(1_000);
+  assertEquals(known.at(-1), `legacy ${subnet(a)},${was}`);
+  assertEquals(a.keys("rules"), ["iptables filter FORWARD", "iptables nat POSTROUTING"]);
+  assertEquals(a.keys("chain"), []);
+  await a.stop();
+  await a.start();
+  await cluster.advance(1_000);
+  // The second time as the subnet file told it.
+  assertEquals(known.at(-1), `legacy ${subnet(a)},${subnet(a)}`);
 });
 
 Deno.test("our key another's, with onLost exit: the run ends with a failure that says why", async () => {

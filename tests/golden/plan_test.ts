@@ -117,6 +117,7 @@ async function planOf({ config, leases, standing = [], ipMasq = false }: Case): 
       ipMasq,
       forwardRules: ipMasq,
       randomFully: true,
+      layout: "chains",
       renewMarginMs: 0,
       onLost: "exit",
       firewallPeriodMs: 5_000,

@@ -135,6 +135,8 @@ driverTest("a second daemon's objects are not ours", async (host) => {
     instance: "second",
     devices: ["flannel.1"],
     networks: [prefix("10.6.0.0/16")],
+    subnets: [],
+    layout: "chains",
     vnis: new Map([["flannel.1", 1]]),
   };
   const seen = await host.read(second);

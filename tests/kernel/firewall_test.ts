@@ -4,81 +4,12 @@
  *   trafficObjects ──► diff ──► apply (iptables-restore) ──► read (iptables-save) ──► diff must be empty
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { trafficObjects, type TrafficOptions } from "../../src/backend/traffic_rules.ts";
-import { diff } from "../../src/control/diff.ts";
-import { iptablesDriver } from "../../src/kernel/firewall/iptables.ts";
-import { firewallTools, probeFirewall, type Variant } from "../../src/kernel/firewall/tools.ts";
-import type { Driver } from "../../src/kernel/driver.ts";
+import { firewallTools, probeFirewall } from "../../src/kernel/firewall/tools.ts";
 import type { Obj } from "../../src/model/objects.ts";
-import type { Observed, Operation, Outcome, Plan } from "../../src/model/plan.ts";
+import type { Operation } from "../../src/model/plan.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
-import { type Run, run } from "../../src/system/exec.ts";
-import { createNamespace, type Namespace } from "../support/netns.ts";
+import { Firewall, firewallTest, wanted } from "../support/firewall.ts";
 import { trafficOptions } from "../support/firewall_wishes.ts";
-
-const owner = {
-  instance: "default",
-  devices: [],
-  networks: [parsePrefix("10.5.0.0/16")!, parsePrefix("fd00:1::/48")!],
-  vnis: new Map(),
-};
-
-/** One host's firewall, and every restore input that it was given. */
-class Firewall {
-  readonly inputs: string[] = [];
-  readonly driver: Driver;
-  readonly run: Run;
-
-  constructor(readonly place: Namespace, readonly variant: Variant, readonly instance = "default") {
-    this.run = (command, args, options) => {
-      if (options?.stdin !== undefined) this.inputs.push(options.stdin);
-      return run(place.enter[0]!, [...place.enter.slice(1), command, ...args], options);
-    };
-    this.driver = iptablesDriver({ run: this.run, variant });
-  }
-
-  read(): Promise<Observed[]> {
-    return this.driver.read({ ...owner, instance: this.instance }, noLinks);
-  }
-
-  async plan(desired: readonly Obj[]): Promise<Plan> {
-    const rules = new Map(this.driver.rules.map((kind) => [kind.kind, kind]));
-    return diff(desired, await this.read(), { rules, mayDelete: () => true });
-  }
-
-  apply(operations: readonly Operation[]): Promise<Outcome[]> {
-    return this.driver.apply(operations, noLinks);
-  }
-
-  /** Plans and applies; every operation must take effect, and nothing may be left to do. Gives what was done. */
-  async settle(desired: readonly Obj[]): Promise<string[]> {
-    const { operations } = await this.plan(desired);
-    const outcomes = await this.apply(operations);
-    assertEquals(outcomes.filter((outcome) => outcome.error !== null), []);
-    assertEquals((await this.plan(desired)).operations, []);
-    return operations.map(({ verb, object }) => `${verb} ${object.kind} ${object.key}`);
-  }
-
-  /** `iptables <words>`; `sh` splits them, so that quotes work as users write them. */
-  iptables(words: string, family: 4 | 6 = 4): Promise<string> {
-    return this.place.sh(`${firewallTools(family, this.variant).main} ${words}`);
-  }
-}
-
-const noLinks = () => Promise.reject(new Error("the firewall has no links"));
-
-function firewallTest(name: string, test: (firewall: Firewall) => Promise<void>): void {
-  for (const variant of ["nft", "legacy"] as const) {
-    Deno.test(`${variant}: ${name}`, async () => {
-      await using place = await createNamespace(`fw-${variant}-${Deno.pid}-${serial++}`);
-      await test(new Firewall(place, variant));
-    });
-  }
-}
-
-let serial = 0;
-
-const wanted = (changes: Partial<TrafficOptions> = {}) => trafficObjects(trafficOptions(changes));
 
 firewallTest("an empty host gets everything in one restore for each family", async (firewall) => {
   assertEquals((await firewall.settle(wanted())).length, 8);
@@ -184,32 +115,12 @@ firewallTest("what is no longer wanted goes: a service, a family, everything", a
 });
 
 firewallTest("two instances leave each other alone", async (blue) => {
-  const green = new Firewall(blue.place, blue.variant, "green");
+  const green = new Firewall(blue.place, { variant: blue.variant, instance: "green" });
   await blue.settle(wanted());
   await green.settle(wanted({ instance: "green", subnets: { v4: parsePrefix("10.5.9.0/24"), v6: null } }));
   assertEquals((await blue.plan(wanted())).operations, []);
   await green.settle([]);
   assertEquals((await blue.plan(wanted())).operations, []);
-});
-
-firewallTest("rules that flannel 0.11 left are taken away, similar ones are not", async (firewall) => {
-  const similar = ["-s 10.5.0.0/16 -j ACCEPT", "! -s 10.6.0.0/16 -d 10.6.0.0/16 -j MASQUERADE"];
-  const bare = [
-    "-s 10.5.0.0/16 -d 10.5.0.0/16 -j RETURN",
-    "-s 10.5.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE --random-fully",
-    "! -s 10.5.0.0/16 -d 10.5.33.0/24 -j RETURN",
-    "! -s 10.5.0.0/16 -d 10.5.0.0/16 -j MASQUERADE --random-fully",
-  ];
-  for (const rule of [similar[0], ...bare, similar[1]]) {
-    await firewall.iptables(`-t nat -A POSTROUTING ${rule}`);
-  }
-  await firewall.settle(wanted());
-  const left = await firewall.iptables("-t nat -S POSTROUTING");
-  assertEquals(left.split("\n").slice(1, 3), similar.map((rule) => `-A POSTROUTING ${rule}`));
-  assert(!left.includes("10.5.33.0/24"));
-  // An incomplete set may be anybody's.
-  for (const rule of bare.slice(0, 3)) await firewall.iptables(`-t nat -A POSTROUTING ${rule}`);
-  assertEquals((await firewall.plan(wanted())).operations, []);
 });
 
 firewallTest("one bad operation does not stop the others, and says why it failed", async (firewall) => {

@@ -27,6 +27,7 @@ const defaults: OverlayOptions = {
   ipMasq: true,
   forwardRules: true,
   randomFully: true,
+  layout: "chains",
   renewMarginMs: 3_600_000,
   onLost: "reacquire",
   firewallPeriodMs: 5_000,

@@ -27,6 +27,7 @@ export function trafficOptions(changes: Partial<TrafficOptions> = {}): TrafficOp
     network: dualStack,
     subnets: { v4: parsePrefix("10.5.72.0/24"), v6: parsePrefix("fd00:1:0:48::/64") },
     instance: "default",
+    layout: "chains",
     ipMasq: true,
     forwardRules: true,
     randomFully: true,

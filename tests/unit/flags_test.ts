@@ -65,6 +65,7 @@ Deno.test("without anything every flag has upstream's default", () => {
     iptablesForwardRules: true,
     iptablesResync: 5,
     iptablesVariant: "auto",
+    iptablesLayout: "chains",
     ipBlackholeRoute: false,
     kubeSubnetMgr: false,
     kubeApiUrl: "",

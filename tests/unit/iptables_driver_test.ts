@@ -2,14 +2,23 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { trafficObjects } from "../../src/backend/traffic_rules.ts";
 import { checkBridgeNetfilter } from "../../src/kernel/firewall/bridge_netfilter.ts";
-import { iptablesDriver, restoreInputs } from "../../src/kernel/firewall/iptables.ts";
+import { restoreInputs } from "../../src/kernel/firewall/apply.ts";
+import { iptablesDriver } from "../../src/kernel/firewall/iptables.ts";
 import { probeFirewall, resyncPeriod } from "../../src/kernel/firewall/tools.ts";
+import type { Owner } from "../../src/kernel/kernel.ts";
 import { Failure } from "../../src/model/errors.ts";
 import type { Operation } from "../../src/model/plan.ts";
 import { MissingProgram, type Run, type RunResult } from "../../src/system/exec.ts";
 import { trafficOptions } from "../support/firewall_wishes.ts";
 
-const owner = { instance: "default", devices: [], networks: [], vnis: new Map() };
+const owner: Owner = {
+  instance: "default",
+  devices: [],
+  networks: [],
+  subnets: [],
+  layout: "chains",
+  vnis: new Map(),
+};
 const noLinks = () => Promise.reject(new Error("the firewall has no links"));
 const operations = trafficObjects(trafficOptions()).map((object): Operation => ({ verb: "create", object }));
 

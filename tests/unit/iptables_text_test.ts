@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { restoreInput } from "../../src/kernel/firewall/restore_text.ts";
 import { normalRule, parseSaved, ruleWords } from "../../src/kernel/firewall/save_text.ts";
-import { chain, jump, type Obj } from "../../src/model/objects.ts";
+import { bareRules, chain, jump, type Obj } from "../../src/model/objects.ts";
 import type { Observed, Operation } from "../../src/model/plan.ts";
 
 const saved = `# Warning: iptables-legacy tables present, use iptables-legacy-save to see them
@@ -81,5 +81,40 @@ COMMIT
 -A FORWARD -j F
 COMMIT
 `,
+  );
+});
+
+Deno.test("bare rules change places in one input, the new ones in before the old ones go", () => {
+  const bare = (...rules: string[]) => bareRules(4, "nat", "POSTROUTING", rules);
+  const chains = [chain(4, "nat", "A", ["-j RETURN"]), jump(4, "nat", "POSTROUTING", "A", "-j A")];
+  const to = (wanted: Obj[], from: Obj[]): Operation[] => [
+    ...wanted.map(make),
+    ...from.map((object): Operation => ({ verb: "delete", object, before: ours(object) })),
+  ];
+  assertEquals(
+    restoreInput(to([bare("-s 10.0.0.0/8 -j RETURN", "-j MASQUERADE")], chains)),
+    `*nat
+-A POSTROUTING -s 10.0.0.0/8 -j RETURN
+-A POSTROUTING -j MASQUERADE
+-D POSTROUTING -j A
+-F A
+-X A
+COMMIT
+`,
+  );
+  assertEquals(
+    restoreInput(to(chains, [bare("-s 10.0.0.0/8 -j RETURN", "-j MASQUERADE")])),
+    `*nat
+:A - [0:0]
+-A A -j RETURN
+-A POSTROUTING -j A
+-D POSTROUTING -s 10.0.0.0/8 -j RETURN
+-D POSTROUTING -j MASQUERADE
+COMMIT
+`,
+  );
+  assertEquals(
+    restoreInput([{ verb: "modify", object: bare("-j X", "-j Y"), before: ours(bare("-j Y")) }]),
+    "*nat\n-D POSTROUTING -j Y\n-A POSTROUTING -j X\n-A POSTROUTING -j Y\nCOMMIT\n",
   );
 });

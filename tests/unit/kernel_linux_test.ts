@@ -2,6 +2,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Change, LinkRecord, NeighbourRecord, Netlink, RouteRecord } from "../../ffi/records.ts";
 import type { Driver } from "../../src/kernel/driver.ts";
+import type { Owner } from "../../src/kernel/kernel.ts";
 import { openKernel } from "../../src/kernel/linux.ts";
 import type { SysctlAccess } from "../../src/kernel/sysctls.ts";
 import { parseIp } from "../../src/model/ip.ts";
@@ -116,10 +117,12 @@ function firewall(calls: string[]): Driver {
 }
 
 const scopes = { all: { network: true, firewall: true }, firewall: { network: false, firewall: true } };
-const owner = {
+const owner: Owner = {
   instance: "default",
   devices: ["flannel.1"],
   networks: [parsePrefix("10.5.0.0/16")!],
+  subnets: [],
+  layout: "chains",
   vnis: new Map([["flannel.1", 1]]),
 };
 

@@ -20,6 +20,8 @@ const owner: Owner = {
   instance: "default",
   devices: ["flannel.1", "flannel-v6.1", "flannel.7"],
   networks: [parsePrefix("10.5.0.0/16")!, parsePrefix("fd00:5::/48")!],
+  subnets: [],
+  layout: "chains",
   vnis: new Map([["flannel.1", 1], ["flannel-v6.1", 1], ["flannel.7", 7]]),
 };
 const devices: DeviceStandings = new Map<string, Standing>([

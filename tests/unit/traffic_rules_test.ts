@@ -60,3 +60,20 @@ Deno.test("a second instance has chains of its own", () => {
     '-m comment --comment "flanneld masq" -j FLANNEL-POSTRTG-blue',
   );
 });
+
+Deno.test("the legacy layout has bare rules in the built-in chains, of flannel 0.11's text", () => {
+  const objects = trafficObjects(trafficOptions({ layout: "legacy", randomFully: false, instance: "blue" }));
+  assertEquals(objects.map((object) => `${object.kind}: ${object.key}`), [
+    "rules: iptables nat POSTROUTING",
+    "rules: iptables filter FORWARD",
+    "rules: ip6tables nat POSTROUTING",
+    "rules: ip6tables filter FORWARD",
+  ]);
+  assertEquals(objects[0]?.fields["rules"], [
+    "-s 10.5.0.0/16 -d 10.5.0.0/16 -j RETURN",
+    "-s 10.5.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE",
+    "! -s 10.5.0.0/16 -d 10.5.72.0/24 -j RETURN",
+    "! -s 10.5.0.0/16 -d 10.5.0.0/16 -j MASQUERADE",
+  ]);
+  assertEquals(objects[1]?.fields["rules"], ["-s 10.5.0.0/16 -j ACCEPT", "-d 10.5.0.0/16 -j ACCEPT"]);
+});

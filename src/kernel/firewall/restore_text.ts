@@ -2,8 +2,8 @@
  * Writing the input of `iptables-restore --noflush`: all operations of one family as one transaction for each table.
  *
  * Naming a chain (`:CHAIN - [0:0]`) makes it where it is absent and empties it where it is not, within the transaction, so
- * that a chain goes from its old rules to the new ones with nothing in between. In the same transaction jumps are put in place
- * before anything is taken away, and a jump is removed before the chain that it leads to.
+ * that a chain goes from its old rules to the new ones with nothing in between. In the same transaction jumps and bare rules
+ * are put in place before anything is taken away, and a jump is removed before the chain that it leads to.
  */
 import { firewallPlace } from "../../model/firewall.ts";
 import type { Obj } from "../../model/objects.ts";
@@ -21,9 +21,11 @@ export function restoreInput(operations: readonly Operation[]): string {
 /** Each takes an operation to its lines in that step; none where it has nothing to do in it. */
 const steps: readonly ((operation: Operation) => string[])[] = [
   (operation) => made(operation, "chain") ? [`:${chainOf(operation.object)} - [0:0]`] : [],
-  (operation) => made(operation, "chain") ? fillChain(operation.object) : [],
+  (operation) => made(operation, "chain") ? ruleLines("-A", operation.object) : [],
   (operation) => made(operation, "jump") ? placeJump(operation) : [],
+  (operation) => made(operation, "rules") ? placeRules(operation) : [],
   (operation) => removed(operation, "jump") ? [ruleLine("-D", operation.object)] : [],
+  (operation) => removed(operation, "rules") ? ruleLines("-D", operation.object) : [],
   (operation) => removed(operation, "chain") ? dropChain(operation.object) : [],
 ];
 
@@ -35,14 +37,14 @@ function removed(operation: Operation, kind: string): boolean {
   return operation.object.kind === kind && operation.verb === "delete";
 }
 
-function fillChain(object: Obj): string[] {
-  const rules = object.fields["rules"];
-  return Array.isArray(rules) ? rules.map((rule) => `-A ${chainOf(object)} ${rule}`) : [];
-}
-
 function placeJump({ object, before }: Operation): string[] {
   const old = before === undefined ? [] : [ruleLine("-D", before)];
   return [...old, ruleLine("-A", object)];
+}
+
+/** All anew, at the end: it is their order that counts, and the transaction shows nobody the gap. */
+function placeRules({ object, before }: Operation): string[] {
+  return [...before === undefined ? [] : ruleLines("-D", before), ...ruleLines("-A", object)];
 }
 
 function dropChain(object: Obj): string[] {
@@ -52,6 +54,16 @@ function dropChain(object: Obj): string[] {
 /** The line that adds or deletes the rule of a jump. */
 export function ruleLine(verb: "-A" | "-D", object: Obj): string {
   return `${verb} ${chainOf(object)} ${object.fields["rule"]}`;
+}
+
+/** The lines that add or delete all rules of a chain, or all bare ones. */
+function ruleLines(verb: "-A" | "-D", object: Obj): string[] {
+  return rulesOf(object).map((rule) => `${verb} ${chainOf(object)} ${rule}`);
+}
+
+/** The rules of a chain, or bare ones. */
+export function rulesOf({ fields: { rules } }: Obj): readonly string[] {
+  return Array.isArray(rules) ? rules : [];
 }
 
 function chainOf(object: Obj): string {

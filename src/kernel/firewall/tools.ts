@@ -5,11 +5,10 @@
  * (ip_tables). Unless told otherwise denim uses plain `iptables-save` and `iptables-restore`, that is the variant that the
  * system was set up with, the one that users list rules with.
  */
-import type { Family } from "../../model/ip.ts";
 import { messageOf } from "../../model/errors.ts";
+import { firewallTool, type Variant } from "../../model/firewall.ts";
+import type { Family } from "../../model/ip.ts";
 import type { Run } from "../../system/exec.ts";
-
-export type Variant = "nft" | "legacy";
 
 export interface FirewallTools {
   readonly main: string;
@@ -19,7 +18,7 @@ export interface FirewallTools {
 
 /** The names of the programs; without a variant those that the system chose. */
 export function firewallTools(family: Family, variant?: Variant): FirewallTools {
-  const main = (family === 4 ? "iptables" : "ip6tables") + (variant === undefined ? "" : `-${variant}`);
+  const main = firewallTool(family) + (variant === undefined ? "" : `-${variant}`);
   return { main, save: `${main}-save`, restore: `${main}-restore` };
 }
 
