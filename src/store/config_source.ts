@@ -8,9 +8,7 @@
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { parseNetworkConfig } from "../model/parse_config.ts";
-import { onDirectoryChange } from "./directory_changes.ts";
 import type { ConfigReading } from "./store.ts";
-import { Waker } from "./waker.ts";
 
 export type ConfigText =
   | { readonly type: "text"; readonly text: string }
@@ -23,8 +21,8 @@ export interface ConfigSource {
   watch(signal: AbortSignal): AsyncIterable<ConfigText>;
 }
 
-/** How often the file is read again when nothing said that it changed. */
-const POLL_MS = 5_000;
+/** How often the file is read again. It is not watched: the store's own files may stand beside it (`sqlite_file.ts`). */
+const POLL_MS = 1_000;
 /** Editors empty a file before they fill it: let them finish. */
 const SETTLE_MS = 50;
 
@@ -72,18 +70,30 @@ function same(a: ConfigReading, b: ConfigReading): boolean {
 }
 
 async function* watchFile(path: string, clock: Clock, signal: AbortSignal): AsyncGenerator<ConfigText> {
-  const waker = new Waker();
-  const directory = path.replace(/[^/]*$/, "") || ".";
-  // Any change in the directory counts: a mounted ConfigMap changes by a rename beside the file.
-  onDirectoryChange(directory, () => waker.wake(), signal);
   let last: ConfigText | null = null;
   while (!signal.aborted) {
-    const found = readText(path);
-    if (JSON.stringify(found) !== JSON.stringify(last)) yield found;
+    const found: ConfigText = last === null ? readText(path) : await readSettled(path, last, clock, signal);
+    if (last === null || !alike(found, last)) yield found;
     last = found;
-    await waker.wait(POLL_MS, clock, signal);
-    await clock.sleep(SETTLE_MS, signal).catch(() => {});
+    await clock.sleep(POLL_MS, signal).catch(() => {});
   }
+}
+
+/** What stands there now; where it has changed, what stands there a moment later. */
+async function readSettled(
+  path: string,
+  last: ConfigText,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ConfigText> {
+  const found = readText(path);
+  if (alike(found, last)) return found;
+  await clock.sleep(SETTLE_MS, signal).catch(() => {});
+  return readText(path);
+}
+
+function alike(a: ConfigText, b: ConfigText): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function readText(path: string): ConfigText {

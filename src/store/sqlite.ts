@@ -4,8 +4,9 @@
  * - Each operation is one transaction. Where another process has the lock it is tried again after a few random milliseconds,
  *   up to 5 seconds, and the event loop runs on meanwhile.
  * - Whoever looks removes what has run out, in the same transaction as the look.
- * - A watch reads the change log. It is woken by writes of its own process, by a change of the -wal file, by the next expiry,
- *   and looks every 250 ms whether another process has written.
+ * - A watch reads the change log. It is woken by writes of its own process and by the next expiry, and looks every 50 ms
+ *   whether another process has written, at a cost of some microseconds. Being told by the kernel is out of the question: see
+ *   `sqlite_file.ts` on what else may touch the files.
  * - Expiry is wall time in the file and the boot clock's outside: a step of the wall clock moves the end of all leases alike.
  * - Opened read-only it lists and watches, and removes nothing: what has run out is left out.
  */
@@ -14,7 +15,6 @@ import { Failure } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
 import type { ChangeFeed, Cursor } from "./change_feed.ts";
 import type { ConfigSource } from "./config_source.ts";
-import { onDirectoryChange } from "./directory_changes.ts";
 import { LEASE_TTL_MS } from "./lease_table.ts";
 import { changeOf, type Row, type Rows, RowTable, snapshotOf, type Transact } from "./row_table.ts";
 import { Busy, SqliteFile } from "./sqlite_file.ts";
@@ -37,7 +37,7 @@ export interface SqliteStoreOptions {
 const PATIENCE_MS = 5_000;
 const PAUSE_MS = 25;
 /** How often a watch looks for writes of other processes. */
-const POLL_MS = 250;
+const POLL_MS = 50;
 /** How many revisions the change log keeps; a watch that is further behind gets a snapshot. */
 const LOG_LENGTH = 10_000;
 const TRIM_EVERY = 256;
@@ -126,10 +126,6 @@ class Database {
     if (signal.aborted) return;
     this.#wakers.add(waker);
     signal.addEventListener("abort", () => this.#wakers.delete(waker), { once: true });
-    const wal = `${this.#file.path.replace(/^.*\//, "")}-wal`;
-    onDirectoryChange(this.#file.directory, (paths) => {
-      if (paths.some((path) => path.endsWith(wal))) waker.wake();
-    }, signal);
   }
 
   /** True where another process has written since, or it can't be told. */

@@ -6,6 +6,9 @@
  * - Transactions are synchronous: nothing else of this process comes between.
  * - A file that was removed or replaced while we run is noticed by its inode and opened anew; `epoch` then grows.
  * - Mode 0600, and SQLite gives its -wal and -shm files the same. Local disks only: WAL needs shared memory.
+ * - Nothing else in this process may open and close any of the three files, not even to look: POSIX locks go with the first
+ *   descriptor that a process closes, whoever opened it (fcntl(2)). Another process would then take the shared memory for
+ *   abandoned and truncate it under us: SIGBUS, or lost writes. `Deno.watchFs` opens what changes in a watched directory.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Failure, messageOf } from "../model/errors.ts";
@@ -98,7 +101,7 @@ export class SqliteFile {
     const inode = inodeOf(this.path);
     if (this.#db !== null && inode === this.#inode) return this.#db;
     this.close();
-    if (!this.readOnly) createFile(this.path, this.directory);
+    if (!this.readOnly && inode === null) createFile(this.path, this.directory);
     const db = this.readOnly ? openToRead(this.path) : openToWrite(this.path);
     try {
       prepareSchema(db, this.path, this.readOnly);

@@ -3,7 +3,8 @@
  *
  * - denim/layers: imports go one way (layers.ts);
  * - denim/outside: time and chance come in from outside; only src/system may ask the machine for them;
- * - denim/pure: src/model and src/backend do no I/O.
+ * - denim/pure: src/model and src/backend do no I/O;
+ * - denim/watch: nothing watches directories.
  */
 import { layerProblem, resolved } from "./layers.ts";
 
@@ -105,5 +106,19 @@ const pure: Deno.lint.Rule = {
   },
 };
 
-const plugin: Deno.lint.Plugin = { name: "denim", rules: { layers, outside, pure } };
+const watch: Deno.lint.Rule = {
+  create(context) {
+    if (!/^(src|ffi|tests)\/|^(main|mod)\.ts/.test(pathOf(context))) return {};
+    const message = "Deno.watchFs opens and closes what changes, which drops SQLite's locks on it";
+    const hint = "Look again from time to time (src/store/sqlite_file.ts says more)";
+    return {
+      MemberExpression(node) {
+        const found = node.property.type === "Identifier" && node.property.name === "watchFs";
+        if (found) context.report({ node, message, hint });
+      },
+    };
+  },
+};
+
+const plugin: Deno.lint.Plugin = { name: "denim", rules: { layers, outside, pure, watch } };
 export default plugin;
