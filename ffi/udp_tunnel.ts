@@ -140,7 +140,7 @@ export interface UdpTunnel extends Disposable {
 }
 
 /**
- * Opens what is needed and starts the threads.
+ * Opens what is needed. Packets wait in the queues of the device and the sockets until the first `setPeers`.
  *
  * @throws {Failure} where the options make no sense or the kernel refuses
  */

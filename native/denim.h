@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define DENIM_ABI_VERSION 4u
+#define DENIM_ABI_VERSION 5u
 #define DENIM_EXPORT __attribute__((visibility("default")))
 
 enum denim_family { DENIM_NONE = 0, DENIM_V4 = 4, DENIM_V6 = 6 };
@@ -312,14 +312,14 @@ struct denim_udp_stats {
 
 struct denim_udp;
 /*
- * Opens what was not handed in and starts the threads, in the network namespace of the caller's thread. NULL and a negative
- * errno in *error where that fails; descriptors that were handed in stay open and the caller's then, and the tunnel's after
- * success. The device's addresses, MTU and routes are the caller's business. Needs CAP_NET_ADMIN; CAP_NET_RAW for ICMP.
+ * Opens what was not handed in, in the network namespace of the caller's thread. NULL and a negative errno in *error where
+ * that fails; descriptors that were handed in stay open and the caller's then, and the tunnel's after success. The device's addresses, MTU and routes are the caller's business. Needs CAP_NET_ADMIN; CAP_NET_RAW for ICMP.
  */
 DENIM_EXPORT struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t *error);
 /*
  * From now on these are the peers, all at once; packets under way are still treated by the former. Counters of a peer that
  * stays go on. -EINVAL (a record that is none) or -ENOMEM: nothing changed. Of records with one subnet the last counts.
+ * The first call starts the threads: until then packets wait in the queues of the device and the sockets.
  */
 DENIM_EXPORT int32_t denim_udp_peers(struct denim_udp *udp, const struct denim_udp_peer *records, uint32_t count);
 /* From now on ICMP errors come from there; before the first call none are sent. -ENOMEM: nothing changed. */

@@ -204,10 +204,7 @@ struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int
 	memcpy(udp->name, settings->name, sizeof(udp->name));
 	udp->stop_fd = udp->read_fd = udp->write_fd = udp->raw_v4 = udp->raw_v6 = -1;
 	result = open_all(udp);
-	if (result == 0)
-		result = start_threads(udp);
 	if (result < 0) {
-		join(udp);
 		close_if(true, udp->read_fd);
 		destroy(udp, false, false);
 		udp = NULL;
@@ -254,9 +251,10 @@ int32_t denim_udp_peers(struct denim_udp *udp, const struct denim_udp_peer *reco
 	int error;
 
 	table = peers_build(records, count, before, &error);
-	if (table)
-		swap(udp, before, table);
-	return error;
+	if (!table)
+		return error;
+	swap(udp, before, table);
+	return udp->queues[0]->running ? 0 : start_threads(udp);
 }
 
 int32_t denim_udp_icmp_sources(struct denim_udp *udp, const struct denim_udp_icmp *sources)

@@ -114,6 +114,31 @@ static void changes_peers_under_way(void)
 	close(fd);
 }
 
+/* What waits in the device's queue for a new tunnel must not be judged before there are peers. */
+static void waits_for_its_first_peers(void)
+{
+	struct shape shape = { .family = DENIM_V4, .protocol = IPPROTO_TCP, .ttl = 64, .flags = ACK_FLAG, .payload = 1000 };
+	struct denim_udp_settings settings = settings_of(1);
+	struct denim_udp_stats stats;
+	uint8_t bytes[2048];
+	int32_t error;
+	struct denim_udp *udp = denim_udp_start(&settings, &error);
+	int fd = sender();
+
+	CHECK(udp != NULL);
+	CHECK(send(fd, bytes, put_packet(bytes, &shape), 0) > 0);
+	CHECK(denim_udp_stats(udp, &stats, NULL, 0) == 0 && stats.received_messages == 0);
+	set_peers(udp, 0);
+	for (int i = 0; i < 5000 && stats.received_messages == 0; i++) {
+		usleep(1000);
+		denim_udp_stats(udp, &stats, NULL, 0);
+	}
+	CHECK(stats.received_messages == 1 && stats.drops[DENIM_DROP_STRANGER] == 0);
+	close(denim_udp_pipe(udp));
+	denim_udp_stop(udp, 0);
+	close(fd);
+}
+
 /* Descriptors go from tunnel to tunnel; the device stays as long as they do. */
 static void hands_its_descriptors_on(void)
 {
@@ -179,6 +204,7 @@ int main(void)
 		return 0;
 	}
 	RUN(changes_peers_under_way);
+	RUN(waits_for_its_first_peers);
 	RUN(hands_its_descriptors_on);
 	RUN(tells_that_the_port_is_taken);
 	return 0;
