@@ -65,6 +65,14 @@ const mutations: readonly Mutation[] = [
     filter: "vxlan",
   },
   {
+    name: "what stands in the other variant of iptables stays",
+    file: "src/control/machine.ts",
+    find: "const options = { run, other,",
+    replace: "const options = { run,",
+    test: "tests/scenarios/firewall_layout_test.ts",
+    filter: "other layouts",
+  },
+  {
     name: "forwarded traffic is not accepted",
     file: "src/backend/traffic_rules.ts",
     find: "if (!options.forwardRules || network === undefined) return [];",
