@@ -5,7 +5,7 @@
 import { messageOf } from "../../src/model/errors.ts";
 import { EtcdCluster } from "./etcd.ts";
 import type { Place } from "./netns.ts";
-import { type Process, say } from "./process.ts";
+import { type CommandOptions, type Process, say } from "./process.ts";
 import { inTopology, type Topology } from "./topology.ts";
 
 /** The path of a peer's binary, or null. */
@@ -15,13 +15,17 @@ export function peerBinary(name = "flanneld"): string | null {
   return paths.find(isFile) ?? null;
 }
 
-/** Registers a test on two hosts that needs upstream's daemon. */
-export function withUpstream(name: string, body: (net: Topology, upstream: string) => Promise<void>): void {
-  const upstream = peerBinary();
+/** Registers a test, on two hosts unless told, that needs upstream's daemon: `flanneld` or a release like `flanneld-0.11`. */
+export function withUpstream(
+  name: string,
+  body: (net: Topology, upstream: string) => Promise<void>,
+  { hosts = 2, peer = "flanneld" }: { hosts?: number; peer?: string } = {},
+): void {
+  const upstream = peerBinary(peer);
   Deno.test({
-    name: upstream === null ? `${name} [needs upstream's flanneld in DENIM_PEERS]` : name,
+    name: upstream === null ? `${name} [needs upstream's ${peer} in DENIM_PEERS]` : name,
     ignore: upstream === null || Deno.uid() !== 0,
-    fn: () => inTopology({ hosts: 2 }, (net) => body(net, upstream!)),
+    fn: () => inTopology({ hosts }, (net) => body(net, upstream!)),
   });
 }
 
@@ -37,10 +41,15 @@ export async function startEtcd(net: Topology, config: unknown): Promise<EtcdClu
  * Starts upstream's daemon on a host. It insists on br_netfilter's settings, which a kernel may not have: it gets a
  * /proc/sys/net of its own in which they exist.
  */
-export function startUpstream(host: Place, binary: string, args: readonly string[]): Process {
+export function startUpstream(
+  host: Place,
+  binary: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Process {
   const settings = "mount -t tmpfs tmpfs /proc/sys/net && mkdir /proc/sys/net/bridge && " +
     'touch /proc/sys/net/bridge/bridge-nf-call-iptables && exec "$@"';
-  return host.start("upstream", ["unshare", "--mount", "sh", "-c", settings, "sh", binary, ...args]);
+  return host.start("upstream", ["unshare", "--mount", "sh", "-c", settings, "sh", binary, ...args], options);
 }
 
 function isFile(path: string): boolean {
