@@ -6,7 +6,7 @@
  */
 
 /** DENIM_ABI_VERSION of the library this code speaks to. */
-export const ABI_VERSION = 4;
+export const ABI_VERSION = 5;
 
 export const HEAD = { size: 8, verb: 0, result: 4 } as const;
 
