@@ -69,6 +69,7 @@ struct split {
 	uint32_t size; /* payload bytes a segment; 0: not a super-packet */
 	uint32_t offset; /* of the next segment's payload */
 	uint32_t index;
+	uint64_t pseudo; /* sum of the pseudo-header without its length */
 };
 
 /* One segment: `header_length` bytes in the caller's slot, followed by the payload where it lies. */

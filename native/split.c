@@ -3,11 +3,16 @@
  *
  * The payload is never copied: a segment is a header in the caller's slot and a pointer. Of TCP's flags CWR is on the first
  * segment only, FIN and PSH on the last; IPv4 identifications count up.
+ *
+ * Checksums cover the addresses that the ends see. A routing header, a source route of IPv4 and a home address option put
+ * other ones into the IP header on the way, so behind options and extension headers nothing is computed from that: the
+ * device's own partial sum, which has the right ones in it, is taken instead.
  */
 #include "packet.h"
 
 #include "bytes.h"
 
+#include <arpa/inet.h>
 #include <endian.h>
 #include <netinet/in.h>
 
@@ -42,6 +47,23 @@ static bool complete_checksum(const struct virtio_net_hdr *header, uint8_t *byte
 	return true;
 }
 
+/* The sum of the pseudo-header but for the length. False where it is not to be known. */
+static bool find_pseudo(struct split *split, const struct virtio_net_hdr *header)
+{
+	const struct packet *packet = &split->packet;
+	uint32_t offset = packet->protocol == IPPROTO_TCP ? 16 : 6, length = packet->length - packet->transport;
+
+	if (packet->plain) {
+		split->pseudo = checksum_pseudo(split->bytes, packet->family, packet->protocol, 0);
+		return true;
+	}
+	if (!(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || le16toh(header->csum_start) != packet->transport ||
+	    le16toh(header->csum_offset) != offset)
+		return false;
+	split->pseudo = load_u16(split->bytes + packet->transport + offset) + (uint64_t)(uint16_t)~checksum_fold(htonl(length));
+	return true;
+}
+
 bool split_begin(struct split *split, const struct virtio_net_hdr *header, uint8_t *bytes, size_t length)
 {
 	struct packet *packet = &split->packet;
@@ -55,7 +77,7 @@ bool split_begin(struct split *split, const struct virtio_net_hdr *header, uint8
 	split->offset = packet->payload;
 	return split->size > 0 && packet->protocol == super_protocol(header->gso_type, packet->family) &&
 	       packet->fragment == PACKET_WHOLE && packet->payload > packet->transport &&
-	       packet->payload <= SPLIT_HEADER_MAX;
+	       packet->payload <= SPLIT_HEADER_MAX && find_pseudo(split, header);
 }
 
 static uint32_t segment_payload(const struct split *split)
@@ -102,6 +124,7 @@ static void cut(const struct split *split, uint8_t *header, const struct segment
 {
 	const struct packet *packet = &split->packet;
 	uint32_t transport_length = packet->payload - packet->transport;
+	uint32_t length = transport_length + segment->payload_length;
 	uint8_t *transport = header + packet->transport, *check;
 	uint64_t sum;
 
@@ -109,8 +132,7 @@ static void cut(const struct split *split, uint8_t *header, const struct segment
 	fix_ip(split, header, segment->header_length + segment->payload_length);
 	check = fix_transport(split, transport, segment->payload_length, last);
 	store_u16(check, 0);
-	sum = checksum_pseudo(header, packet->family, packet->protocol, transport_length + segment->payload_length);
-	sum = checksum_add(sum, transport, transport_length);
+	sum = checksum_add(split->pseudo + htonl(length), transport, transport_length);
 	sum = checksum_add(sum, segment->payload, segment->payload_length);
 	store_u16(check, (uint16_t)~checksum_fold(sum));
 	if (packet->protocol == IPPROTO_UDP && load_u16(check) == 0)

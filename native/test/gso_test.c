@@ -48,7 +48,7 @@ static struct virtio_net_hdr super_header(const struct shape *shape, uint16_t si
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 		.gso_type = tcp ? v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_UDP_L4,
 		.gso_size = htole16(size),
-		.csum_start = htole16(v4 ? 20 : 40),
+		.csum_start = htole16((uint16_t)((v4 ? 20 : 40) + shape->extras)),
 		.csum_offset = htole16(tcp ? 16 : 6),
 	};
 }
@@ -75,12 +75,41 @@ static uint32_t cut_into(struct train *train, const struct virtio_net_hdr *heade
 
 static uint8_t scratch[PACKET_ROOM];
 
+/* As a device hands it out: in the place of the checksum the pseudo-header's sum. */
+static void leave_sum_open(uint8_t *bytes, uint32_t length)
+{
+	uint8_t protocol;
+	uint32_t at = find_transport(bytes, &protocol);
+
+	put_u16(bytes + at + (protocol == IPPROTO_UDP ? 6 : 16), slow_pseudo(bytes, bytes[0] >> 4, protocol, length - at));
+}
+
 static void cut_shape(struct train *train, const struct shape *shape, uint16_t size)
 {
 	struct virtio_net_hdr header = super_header(shape, size);
 	uint32_t length = put_packet(scratch, shape);
 
+	leave_sum_open(scratch, length);
 	cut_into(train, &header, scratch, length);
+}
+
+/* The same as the packets that a sender without super-packets makes of it, each built for itself. */
+static void build_apart(struct train *train, const struct shape *shape, uint16_t size)
+{
+	struct shape part = *shape;
+	uint32_t length;
+
+	for (uint32_t done = 0; done < shape->payload; done += part.payload) {
+		part.payload = shape->payload - done < size ? shape->payload - done : size;
+		part.fill = shape->fill + done;
+		part.flags = shape->flags & (uint8_t)~(done > 0 ? CWR_FLAG : 0);
+		if (done + part.payload < shape->payload)
+			part.flags &= (uint8_t)~(PSH_FLAG | FIN_FLAG);
+		length = put_packet(scratch, &part);
+		memcpy(train_room(train, length), scratch, length);
+		part.sequence += part.payload;
+		part.identification++;
+	}
 }
 
 /* coalesce_write: what the TUN device got, cut again; unchanged headers must stand before every payload. */
@@ -139,8 +168,10 @@ static bool same_packet(uint32_t a, uint32_t b)
 static uint16_t port_of(const struct train *train, uint32_t i)
 {
 	const uint8_t *bytes = train->bytes + train->packets[i].at;
+	uint8_t protocol;
+	uint32_t at = find_transport(bytes, &protocol);
 
-	return get_u16(bytes + (bytes[0] >> 4 == 4 ? 20 : 40));
+	return get_u16(bytes + at);
 }
 
 /* Per port (a flow has its own), the same packets in the same order. */
@@ -199,6 +230,30 @@ static void cuts_every_kind_and_size(void)
 	}
 }
 
+/* What is cut is, byte for byte, what is built packet by packet: with options and extension headers too. */
+static void cuts_into_what_is_built_apart(void)
+{
+	static const uint8_t extras[] = { 0, 8, 24, 40 };
+	struct shape shape = plain4;
+
+	for (uint32_t kind = 0; kind < 32; kind++) {
+		shape.family = kind & 1 ? DENIM_V6 : DENIM_V4;
+		shape.protocol = kind & 2 ? IPPROTO_UDP : IPPROTO_TCP;
+		shape.extras = extras[kind >> 2 & 3];
+		shape.routed = shape.family == DENIM_V6 && kind & 16;
+		shape.flags = ACK_FLAG | PSH_FLAG | FIN_FLAG | CWR_FLAG;
+		if (shape.routed && shape.extras != 24)
+			continue;
+		train_init(&sent);
+		train_init(&got);
+		cut_shape(&sent, &shape, 999);
+		build_apart(&got, &shape, 999);
+		CHECK(sent.count == got.count && sent.count == 15);
+		for (uint32_t i = 0; i < sent.count; i++)
+			CHECK(right(sent.bytes + sent.packets[i].at, sent.packets[i].length) && same_packet(i, i));
+	}
+}
+
 static void completes_checksums(void)
 {
 	struct shape shape = { .family = DENIM_V4, .protocol = IPPROTO_UDP, .ttl = 9, .port = 1, .payload = 2 };
@@ -252,6 +307,23 @@ static void refuses_headers_that_do_not_fit(void)
 	CHECK(!begins(&bad, length, 0));
 	scratch[6] = 0x20;
 	CHECK(!begins(&good, length, 0));
+}
+
+/* The sum of a packet that takes a detour is known to the device alone. */
+static void refuses_a_detour_without_its_sum(void)
+{
+	struct shape shape = { .family = DENIM_V6, .protocol = IPPROTO_TCP, .ttl = 9, .flags = ACK_FLAG, .extras = 24,
+			       .routed = true, .payload = 5000 };
+	struct virtio_net_hdr good = super_header(&shape, 1000), bad;
+	uint32_t length = put_packet(scratch, &shape);
+
+	CHECK(begins(&good, length, 0));
+	bad = good, bad.flags = 0;
+	CHECK(!begins(&bad, length, 0));
+	bad = good, bad.csum_start = htole16(40);
+	CHECK(!begins(&bad, length, 0));
+	bad = good, bad.csum_offset = htole16(6);
+	CHECK(!begins(&bad, length, 0));
 }
 
 static void puts_a_stream_together(void)
@@ -337,12 +409,35 @@ static struct shape random_shape(uint64_t *state, uint32_t *sequences)
 		.payload = 1 + next_random(state) % 9000,
 		.fill = next_random(state),
 		.flags = ACK_FLAG | (next_random(state) % 4 == 0 ? PSH_FLAG : 0) | (next_random(state) % 16 == 0 ? FIN_FLAG : 0),
+		.extras = next_random(state) % 6 == 0 ? 24 : 0,
 	};
+
+	shape.routed = shape.family == DENIM_V6 && shape.extras && next_random(state) % 2;
 
 	shape.sequence = sequences[flow];
 	shape.identification = (uint16_t)(sequences[flow] >> 8);
 	sequences[flow] += next_random(state) % 32 == 0 ? 1 : shape.payload;
 	return shape;
+}
+
+/* Now and then the last packet is damaged, a fragment, or longer than it says. */
+static void spoil(struct train *train, uint64_t *state)
+{
+	uint8_t *bytes = train->bytes + train->packets[train->count - 1].at;
+	uint32_t which = next_random(state) % 24;
+
+	if (which < 3)
+		bytes[60] ^= 4;
+	if (which == 3 && bytes[0] >> 4 == 4 && (bytes[0] & 15) == 5) {
+		bytes[6] = 0x20;
+		packet_seal_ip(bytes);
+	}
+	if (which == 4 && bytes[0] >> 4 == 4) {
+		train_room(train, 4);
+		train->count--;
+		memset(bytes + train->packets[train->count - 1].length, 0x5a, 4);
+		train->packets[train->count - 1].length += 4;
+	}
 }
 
 static void random_trains_come_out_as_they_went_in(void)
@@ -355,15 +450,17 @@ static void random_trains_come_out_as_they_went_in(void)
 		for (int i = 0; i < 30; i++) {
 			struct shape shape = random_shape(&state, sequences);
 
-			cut_shape(&sent, &shape, (uint16_t)(90 + next_random(&state) % 1400));
-			if (next_random(&state) % 8 == 0)
-				sent.bytes[sent.packets[sent.count - 1].at + 60] ^= 4;
+			build_apart(&sent, &shape, (uint16_t)(90 + next_random(&state) % 1400));
+			spoil(&sent, &state);
 		}
 		receive(1 + next_random(&state) % 200);
 		supers += got.supers;
 		for (uint32_t i = 0; i < sent.count; i++) {
 			uint8_t *bytes = sent.bytes + sent.packets[i].at;
 
+			/* What a datagram has beyond its packet is not the packet's. */
+			if (bytes[0] >> 4 == 4)
+				sent.packets[i].length = get_u16(bytes + 2);
 			/* Without its meaning, the identification is not kept. */
 			if (bytes[0] >> 4 == 4 && bytes[6] == 0x40)
 				put_u16(bytes + 4, 0), put_u16(bytes + 10, 0);
@@ -372,7 +469,7 @@ static void random_trains_come_out_as_they_went_in(void)
 			uint8_t *bytes = got.bytes + got.packets[i].at;
 
 			if (bytes[0] >> 4 == 4) {
-				CHECK(slow_sum(0, bytes, 20) == 0xffff);
+				CHECK(slow_sum(0, bytes, (bytes[0] & 15u) * 4) == 0xffff);
 				if (bytes[6] == 0x40)
 					put_u16(bytes + 4, 0), put_u16(bytes + 10, 0);
 			}
@@ -386,8 +483,10 @@ int main(void)
 {
 	RUN(cuts_tcp);
 	RUN(cuts_every_kind_and_size);
+	RUN(cuts_into_what_is_built_apart);
 	RUN(completes_checksums);
 	RUN(refuses_headers_that_do_not_fit);
+	RUN(refuses_a_detour_without_its_sum);
 	RUN(puts_a_stream_together);
 	RUN(keeps_out_what_differs);
 	RUN(never_makes_damage_valid);
