@@ -19,6 +19,7 @@ const known: Readonly<Record<number, readonly [name: string, meaning: string]>> 
   28: ["ENOSPC", "no space left"],
   34: ["ERANGE", "a value is out of range"],
   74: ["EBADMSG", "the kernel's answer was not understood"],
+  89: ["EDESTADDRREQ", "it needs a definite address of this host, not any"],
   90: ["EMSGSIZE", "the message is too long"],
   93: ["EPROTONOSUPPORT", "the kernel lacks this protocol"],
   95: ["EOPNOTSUPP", "the kernel cannot do this, or cannot change it in place"],

@@ -202,6 +202,32 @@ bool packet_verify(const uint8_t *bytes, const struct packet *packet)
 	return checksum_fold(checksum_add(sum, bytes + packet->transport, length)) == 0xffff;
 }
 
+static bool has_ports(const struct packet *packet)
+{
+	return packet->length >= packet->transport + 4u &&
+	       (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP || packet->protocol == IPPROTO_SCTP ||
+		packet->protocol == IPPROTO_DCCP || packet->protocol == IPPROTO_UDPLITE);
+}
+
+uint32_t packet_flow(const uint8_t *bytes, const struct packet *packet)
+{
+	const uint8_t *hosts = packet_source(bytes, packet->family);
+	size_t words = packet->family == DENIM_V4 ? 2 : 8;
+	uint64_t mixed = 0, tail = 0;
+
+	if (packet->fragment == PACKET_WHOLE) {
+		tail = (uint64_t)packet->protocol << 32;
+		if (has_ports(packet))
+			tail |= get_u32(bytes + packet->transport);
+		else if (packet->family == DENIM_V6)
+			tail |= get_u32(bytes) & 0xfffff;
+	}
+	for (size_t i = 0; i < words; i++)
+		mixed = (mixed ^ mixed >> 32 ^ get_u32(hosts + 4 * i)) * 0x9e3779b97f4a7c15u;
+	mixed = (mixed ^ mixed >> 32 ^ tail) * 0xbf58476d1ce4e5b9u;
+	return (uint32_t)(mixed >> 32);
+}
+
 void packet_seal_ip(uint8_t *bytes)
 {
 	store_u16(bytes + 10, 0);

@@ -59,6 +59,8 @@ uint16_t checksum_fold(uint64_t sum);
 uint64_t checksum_pseudo(const uint8_t *bytes, uint8_t family, uint8_t protocol, uint32_t length);
 /* The IPv4 header's (true for IPv6, which has none) and the TCP or UDP checksum hold. A UDP checksum of 0 does not. */
 bool packet_verify(const uint8_t *bytes, const struct packet *packet);
+/* The same number for all packets of a flow: by addresses, protocol, ports or IPv6 flow label; of fragments by addresses only. */
+uint32_t packet_flow(const uint8_t *bytes, const struct packet *packet);
 /* Writes the IPv4 header's checksum anew. */
 void packet_seal_ip(uint8_t *bytes);
 

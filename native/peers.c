@@ -104,6 +104,20 @@ bool peer_has(const struct peer *peer, uint8_t family, const uint8_t *address)
 	return peer->record.underlay_family == family && memcmp(peer->record.address, address, octets(family)) == 0;
 }
 
+bool peer_moved_to(struct peer *peer, uint8_t family, const uint8_t *address)
+{
+	uint32_t state = atomic_load_explicit(&peer->moved, memory_order_acquire);
+
+	if (state == MOVED_NOT && atomic_compare_exchange_strong(&peer->moved, &state, MOVED_SOON)) {
+		peer->moved_to.family = family;
+		memcpy(peer->moved_to.address, address, octets(family));
+		atomic_store_explicit(&peer->moved, MOVED, memory_order_release);
+		return true;
+	}
+	return state == MOVED && peer->moved_to.family == family &&
+	       memcmp(peer->moved_to.address, address, octets(family)) == 0;
+}
+
 static bool valid(const struct denim_udp_peer *record)
 {
 	return (record->family == DENIM_V4 || record->family == DENIM_V6) && record->length <= 8 * octets(record->family) &&
@@ -190,7 +204,7 @@ static void set_mtu(struct peer *peer, uint16_t mtu)
 	uint32_t before = atomic_exchange(&peer->mtu, mtu);
 
 	if (before != 0 && (mtu > before || mtu == 0))
-		atomic_store(&peer->alone, false);
+		atomic_store(&peer->alone_until, 0);
 }
 
 struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before,

@@ -14,6 +14,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* Of the address that a peer's packets are accepted from beside its own. */
+enum moved_state { MOVED_NOT, MOVED_SOON, MOVED };
+
 struct peer {
 	struct denim_udp_peer record;
 	union {
@@ -24,7 +27,11 @@ struct peer {
 	socklen_t to_length;
 	uint32_t references; /* tables that it is in */
 	_Atomic uint32_t mtu; /* 0: no limit */
-	_Atomic bool alone; /* no UDP_SEGMENT towards it */
+	_Atomic uint32_t alone_until; /* s of the monotonic clock: no UDP_SEGMENT towards it before */
+	_Atomic uint32_t moved; /* enum moved_state */
+	struct {
+		uint8_t family, address[16];
+	} moved_to; /* written once, by whoever changed `moved` from MOVED_NOT */
 	_Atomic uint64_t sent_packets, sent_bytes, received_packets, received_bytes;
 };
 
@@ -51,5 +58,7 @@ struct peer *peers_find(const struct peer_table *table, uint8_t family, const ui
 /* Some peer has this public address. */
 bool peers_know(const struct peer_table *table, uint8_t family, const uint8_t *address);
 bool peer_has(const struct peer *peer, uint8_t family, const uint8_t *address);
+/* The address is the first other one that was asked about for this peer. Any thread. */
+bool peer_moved_to(struct peer *peer, uint8_t family, const uint8_t *address);
 
 #endif

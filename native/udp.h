@@ -1,6 +1,7 @@
 /*
  * The parts of the userspace datapath, for the files of this library only: udp_open.c makes descriptors, udp_send.c
- * carries from the device to the wire, udp_receive.c from the wire to the device, udp_tunnel.c runs the threads.
+ * carries from the device to the messages that udp_flush.c sends, by way of a sender (udp_sender*.c), udp_receive.c from
+ * the wire to the device, udp_tunnel.c runs the threads.
  *
  * A queue belongs to its thread alone; other threads touch its atomics only. Nothing is allocated after the start. No error
  * of a single packet ends anything.
@@ -33,6 +34,8 @@ enum {
 	UDP_RECEIVES = 8,
 	UDP_RECEIVE_ROOM = 65536,
 	UDP_SOCKET_BUFFER = 4 * 1024 * 1024,
+	UDP_OUTER_MAX = 48, /* IPv6 and UDP header, where they are made here */
+	UDP_ALONE = 600, /* s until a peer that was refused UDP_SEGMENT is tried again, as paths change */
 };
 
 enum udp_counter {
@@ -49,9 +52,10 @@ enum udp_counter {
 	COUNTERS = DROPS + DENIM_UDP_DROPS
 };
 
-/* Packets of one size to one peer, the last one perhaps shorter. */
+/* Packets of one size to one peer over one socket, the last one perhaps shorter. */
 struct message {
 	struct peer *peer;
+	int fd;
 	uint32_t size, total;
 	uint16_t first, count; /* of the sender's packets */
 	bool closed;
@@ -69,13 +73,16 @@ union gro_control {
 
 struct sender {
 	uint32_t used, packet_count, part_count, message_count;
+	int patience; /* ms that this flush may still wait for room */
 	struct {
 		uint16_t first, count; /* of the parts */
 	} packets[UDP_SLOTS];
-	struct iovec parts[2 * UDP_SLOTS];
+	struct iovec parts[3 * UDP_SLOTS]; /* of a packet: outer headers that are made here, headers of a segment, payload */
 	struct message messages[UDP_MESSAGES];
 	struct mmsghdr heads[UDP_MESSAGES];
 	union segment_control controls[UDP_MESSAGES];
+	uint8_t outers[UDP_MESSAGES][UDP_OUTER_MAX];
+	struct sockaddr_storage receivers[UDP_MESSAGES]; /* without a port, as raw sockets want them */
 	uint8_t headers[UDP_SLOTS][SPLIT_HEADER_MAX];
 	_Alignas(64) uint8_t arena[UDP_ARENA];
 };
@@ -94,6 +101,7 @@ struct queue {
 	pthread_t thread;
 	bool running;
 	int tun, v4, v6; /* -1: none */
+	uint32_t now; /* s of the monotonic clock, at the beginning of this turn */
 	bool own_tun, own_v4, own_v6; /* opened here, closed here where the start fails */
 	const struct peer_table *table; /* what the thread reads in this turn */
 	_Atomic(const struct peer_table *) in_use; /* the same, for who would free it */
@@ -108,6 +116,9 @@ struct queue {
 struct denim_udp {
 	struct denim_udp_settings settings;
 	int stop_fd, read_fd, write_fd, raw_v4, raw_v6;
+	const struct sender_kind *sender;
+	int sender_error; /* why it is not the one that was asked for */
+	int out[2][DENIM_UDP_SOURCES]; /* sockets of the sender, if it has its own: IPv4, IPv6; -1: none */
 	_Atomic bool stopping;
 	_Atomic(struct peer_table *) current;
 	struct peer_table *retired; /* no longer current, perhaps still in use */
@@ -121,6 +132,17 @@ static inline void udp_count(struct queue *queue, uint32_t counter, uint64_t by)
 	uint64_t before = atomic_load_explicit(&queue->counters[counter], memory_order_relaxed);
 
 	atomic_store_explicit(&queue->counters[counter], before + by, memory_order_relaxed);
+}
+
+static inline void udp_drop(struct queue *queue, enum denim_udp_drop reason)
+{
+	udp_count(queue, DROPS + reason, 1);
+}
+
+/* What stands before a packet at the device. */
+static inline size_t udp_device_header(const struct queue *queue)
+{
+	return queue->udp->settings.plain ? 0 : sizeof(struct virtio_net_hdr);
 }
 
 static inline bool udp_has(const struct queue *queue, uint32_t feature)
@@ -137,6 +159,40 @@ static inline void udp_give_up(struct queue *queue, uint32_t feature)
 int udp_open_queue(struct queue *queue, uint32_t index);
 /* For ICMP errors; without the right to open them there are none. */
 void udp_open_raw(struct denim_udp *udp);
+
+/* udp_sender*.c: how datagrams leave. */
+struct sender_kind {
+	enum denim_udp_sender kind;
+	/* Opens what it needs; 0, or a negative errno: it cannot be here. NULL: needs nothing. */
+	int (*open)(struct denim_udp *udp);
+	/* The socket for an inner flow towards the peer; there is one of the peer's family. NULL: that which receives. */
+	int (*choose)(const struct denim_udp *udp, const struct peer *peer, uint32_t flow);
+	/* The outer headers of one packet, where the kernel does not make them: their length. NULL: it does. */
+	uint32_t (*head)(const struct denim_udp *udp, const struct peer *peer, uint32_t flow, const struct iovec *parts,
+			 size_t count, uint8_t out[UDP_OUTER_MAX]);
+};
+
+extern const struct sender_kind udp_sender_pool, udp_sender_raw;
+
+/* The one asked for, or the plain socket and why. */
+void udp_open_sender(struct denim_udp *udp);
+void udp_close_sender(struct denim_udp *udp);
+/* A UDP or raw socket of the underlay: non-blocking, with large buffers. Or a negative errno. */
+int udp_open_out(int family, int type, int protocol);
+/* Binds to the address of this host in the underlay that the settings say. */
+int udp_bind(int fd, uint8_t family, const struct denim_udp_settings *settings, uint16_t port);
+
+/* udp_flush.c: one packet to the peer; its header stands in the next packet's slot already. */
+void udp_gather(struct queue *queue, struct peer *peer, uint32_t flow, const struct segment *segment);
+/* Where the next segment's header goes. */
+uint8_t *udp_slot(struct queue *queue);
+/* Sends what was gathered. */
+void udp_flush(struct queue *queue);
+/* The socket that receives from such peers; -1: none. */
+static inline int udp_socket_for(const struct queue *queue, const struct peer *peer)
+{
+	return peer->record.underlay_family == DENIM_V4 ? queue->v4 : queue->v6;
+}
 
 /* udp_send.c: 1 where there was something, 0 where not, a negative errno where the device is gone. */
 int udp_from_device(struct queue *queue);

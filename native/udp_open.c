@@ -26,14 +26,18 @@ static int make_nonblocking(int fd)
 	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
+static short device_flags(const struct denim_udp_settings *settings)
+{
+	return (short)(IFF_TUN | IFF_NO_PI | (settings->plain ? 0 : IFF_VNET_HDR) |
+		       (settings->queues > 1 ? IFF_MULTI_QUEUE : 0));
+}
+
 /* The device's name: the settings' for the first queue, what became of it for the others. */
 static int attach(struct queue *queue)
 {
 	struct denim_udp *udp = queue->udp;
-	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq request = { .ifr_flags = device_flags(&udp->settings) };
 
-	if (udp->settings.queues > 1)
-		request.ifr_flags |= IFF_MULTI_QUEUE;
 	memcpy(request.ifr_name, udp->name, sizeof(udp->name));
 	queue->tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (queue->tun < 0)
@@ -45,15 +49,19 @@ static int attach(struct queue *queue)
 	return 0;
 }
 
+/* Of another kind, or a queue of another device than the first: not to be used. */
 static int adopt(struct queue *queue)
 {
+	const short kind = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE;
+	struct denim_udp *udp = queue->udp;
 	struct ifreq request = { 0 };
 
 	if (ioctl(queue->tun, TUNGETIFF, &request) < 0)
 		return -errno;
-	if ((request.ifr_flags & (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR)) != (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR))
+	if ((request.ifr_flags & kind) != device_flags(&udp->settings) ||
+	    (queue != udp->queues[0] && strncmp(request.ifr_name, udp->name, sizeof(udp->name)) != 0))
 		return -EINVAL;
-	memcpy(queue->udp->name, request.ifr_name, sizeof(queue->udp->name));
+	memcpy(udp->name, request.ifr_name, sizeof(udp->name));
 	return make_nonblocking(queue->tun);
 }
 
@@ -83,7 +91,7 @@ static int open_device(struct queue *queue, int given)
 
 	queue->tun = given;
 	result = given < 0 ? attach(queue) : adopt(queue);
-	if (result < 0)
+	if (result < 0 || queue->udp->settings.plain)
 		return result;
 	if (ioctl(queue->tun, TUNSETVNETHDRSZ, &header) < 0)
 		return -errno;
@@ -94,32 +102,36 @@ static int open_device(struct queue *queue, int given)
 	return 0;
 }
 
-static int bind_v4(int fd, const struct denim_udp_settings *settings)
+static int bind_v4(int fd, const struct denim_udp_settings *settings, uint16_t port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(settings->port) };
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
 
 	memcpy(&address.sin_addr, settings->address_v4, 4);
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-static int bind_v6(int fd, const struct denim_udp_settings *settings)
+static int bind_v6(int fd, const struct denim_udp_settings *settings, uint16_t port)
 {
-	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(settings->port) };
-	int one = 1;
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 
 	memcpy(&address.sin6_addr, settings->address_v6, 16);
-	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0)
-		return -errno;
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-static int bind_socket(int fd, int family, const struct denim_udp_settings *settings)
+int udp_bind(int fd, uint8_t family, const struct denim_udp_settings *settings, uint16_t port)
+{
+	return family == DENIM_V4 ? bind_v4(fd, settings, port) : bind_v6(fd, settings, port);
+}
+
+static int bind_socket(int fd, uint8_t family, const struct denim_udp_settings *settings)
 {
 	int one = 1;
 
 	if (settings->queues > 1 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0)
 		return -errno;
-	return family == AF_INET ? bind_v4(fd, settings) : bind_v6(fd, settings);
+	if (family == DENIM_V6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0)
+		return -errno;
+	return udp_bind(fd, family, settings, settings->port);
 }
 
 /* The right to force it goes beyond that of the network's administrator in some containers. */
@@ -133,10 +145,20 @@ static void enlarge(int fd)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
+int udp_open_out(int family, int type, int protocol)
+{
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0)
+		return -errno;
+	enlarge(fd);
+	return fd;
+}
+
 /* What the sockets can do; a feature stays only where each of them has it. */
 static void probe_socket(struct queue *queue, int fd, uint32_t *features)
 {
-	uint32_t without = queue->udp->settings.without;
+	uint32_t without = queue->udp->settings.plain ? UINT32_MAX : queue->udp->settings.without;
 	int none = 0, gro = !(without & DENIM_UDP_GRO);
 
 	if (without & DENIM_UDP_SEGMENT || setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof(none)) < 0)
@@ -145,14 +167,26 @@ static void probe_socket(struct queue *queue, int fd, uint32_t *features)
 		*features &= ~(uint32_t)DENIM_UDP_GRO;
 }
 
-static int open_socket(int *fd, bool *own, int given, int family, const struct denim_udp_settings *settings)
+static int adopt_socket(int fd, uint8_t family, const struct denim_udp_settings *settings)
+{
+	struct denim_descriptor is;
+
+	if (denim_describe(fd, &is) < 0 || is.kind != DENIM_IS_UDP_SOCKET || is.family != family ||
+	    is.port != settings->port ||
+	    memcmp(is.address, family == DENIM_V4 ? settings->address_v4 : settings->address_v6, 16) != 0)
+		return -EINVAL;
+	enlarge(fd);
+	return make_nonblocking(fd);
+}
+
+static int open_socket(int *fd, bool *own, int given, uint8_t family, const struct denim_udp_settings *settings)
 {
 	*fd = given;
 	if (given >= 0)
-		return make_nonblocking(given);
-	*fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		return adopt_socket(given, family, settings);
+	*fd = udp_open_out(family == DENIM_V4 ? AF_INET : AF_INET6, SOCK_DGRAM, IPPROTO_UDP);
 	if (*fd < 0)
-		return -errno;
+		return *fd;
 	*own = true;
 	return bind_socket(*fd, family, settings);
 }
@@ -164,16 +198,14 @@ static int open_sockets(struct queue *queue, uint32_t index)
 	int result = 0;
 
 	if (settings->bind_v4)
-		result = open_socket(&queue->v4, &queue->own_v4, settings->socket_v4[index], AF_INET, settings);
+		result = open_socket(&queue->v4, &queue->own_v4, settings->socket_v4[index], DENIM_V4, settings);
 	if (result == 0 && settings->bind_v6)
-		result = open_socket(&queue->v6, &queue->own_v6, settings->socket_v6[index], AF_INET6, settings);
+		result = open_socket(&queue->v6, &queue->own_v6, settings->socket_v6[index], DENIM_V6, settings);
 	for (int of = 0; result == 0 && of < 2; of++) {
 		int fd = of == 0 ? queue->v4 : queue->v6;
 
-		if (fd >= 0) {
-			enlarge(fd);
+		if (fd >= 0)
 			probe_socket(queue, fd, &features);
-		}
 	}
 	queue->features |= features;
 	return result;

@@ -16,7 +16,7 @@ static bool write_apart(struct queue *queue, struct iovec *parts, int count, uin
 	bool any = false;
 
 	for (int i = 2; i < count; i++) {
-		struct iovec one[] = { { &none, sizeof(none) },
+		struct iovec one[] = { { &none, sizeof(none) }, /* only a device with such headers gets super-packets */
 				       { (uint8_t *)parts[i].iov_base - header_length, parts[i].iov_len + header_length } };
 		bool good = writev(queue->tun, one, 2) >= 0;
 
@@ -42,12 +42,16 @@ static void write_device(void *context, struct iovec *parts, int count, uint8_t 
 	struct queue *queue = context;
 	int error;
 
+	if (udp_device_header(queue) == 0) {
+		parts++;
+		count--;
+	}
 	if (writev(queue->tun, parts, count) >= 0) {
 		udp_count(queue, DEVICE_WRITES, 1);
 		return;
 	}
 	error = errno;
-	if (count == 2)
+	if (count <= 2)
 		udp_count(queue, DROPS + DENIM_DROP_DEVICE, 1);
 	else if (write_apart(queue, parts, count, header_length) && error == EINVAL)
 		give_up_super_packets(queue, parts[0].iov_base);
@@ -75,28 +79,41 @@ static uint32_t gro_size(struct msghdr *head)
 	return size > 0 ? (uint32_t)size : 0;
 }
 
-static void drop(struct queue *queue, enum denim_udp_drop reason)
+/* Where a datagram came from. */
+struct origin {
+	const uint8_t *address;
+	uint8_t family;
+	bool known; /* some peer has it */
+};
+
+/*
+ * The peer whose inner source this is may have sent it. From a known address it must be that peer's own: moved peers are
+ * looked for among the others only, lest a peer takes another's place.
+ */
+static bool accepted(const struct queue *queue, struct peer *peer, const struct origin *from)
 {
-	udp_count(queue, DROPS + reason, 1);
+	if (from->known)
+		return peer_has(peer, from->family, from->address);
+	return queue->udp->settings.accept_moved && peer_moved_to(peer, from->family, from->address);
 }
 
-/* One inner packet from the peers at a public address. */
-static void take(struct queue *queue, uint8_t family, const uint8_t *from, uint8_t *bytes, uint32_t length)
+/* One inner packet. */
+static void take(struct queue *queue, const struct origin *from, uint8_t *bytes, uint32_t length)
 {
 	struct packet packet;
 	struct peer *peer;
 
 	if (!packet_parse(bytes, length, &packet)) {
-		drop(queue, DENIM_DROP_MALFORMED);
+		udp_drop(queue, from->known ? DENIM_DROP_MALFORMED : DENIM_DROP_STRANGER);
 		return;
 	}
 	peer = peers_find(queue->table, packet.family, packet_source(bytes, packet.family));
-	if (!peer || !peer_has(peer, family, from)) {
-		drop(queue, DENIM_DROP_SPOOFED);
+	if (!peer || !accepted(queue, peer, from)) {
+		udp_drop(queue, from->known ? DENIM_DROP_SPOOFED : DENIM_DROP_STRANGER);
 		return;
 	}
 	if (!packet_count_down(bytes, packet.family)) {
-		drop(queue, DENIM_DROP_TTL);
+		udp_drop(queue, DENIM_DROP_TTL);
 		udp_send_icmp(queue, ICMP_TIME_OVER, bytes, &packet, 0);
 		return;
 	}
@@ -107,32 +124,39 @@ static void take(struct queue *queue, uint8_t family, const uint8_t *from, uint8
 	coalesce_add(&queue->receiver.coalescer, bytes, &packet, length);
 }
 
+static struct origin origin_of(const struct queue *queue, const struct sockaddr_storage *source)
+{
+	bool v4 = source->ss_family == AF_INET;
+	struct origin from = { .family = v4 ? DENIM_V4 : DENIM_V6 };
+
+	from.address = v4 ? (const uint8_t *)&((const struct sockaddr_in *)source)->sin_addr
+			  : (const uint8_t *)&((const struct sockaddr_in6 *)source)->sin6_addr;
+	from.known = peers_know(queue->table, from.family, from.address);
+	return from;
+}
+
 static void take_message(struct queue *queue, struct mmsghdr *message, uint8_t *bytes)
 {
-	const struct sockaddr_storage *source = message->msg_hdr.msg_name;
-	bool v4 = source->ss_family == AF_INET;
-	const uint8_t *from = v4 ? (const uint8_t *)&((const struct sockaddr_in *)source)->sin_addr
-				 : (const uint8_t *)&((const struct sockaddr_in6 *)source)->sin6_addr;
-	uint8_t family = v4 ? DENIM_V4 : DENIM_V6;
+	struct origin from = origin_of(queue, message->msg_hdr.msg_name);
+	bool maybe = from.known || queue->udp->settings.accept_moved;
 	uint32_t rest = message->msg_len, size = gro_size(&message->msg_hdr), length;
-	bool known = peers_know(queue->table, family, from);
 
 	size = size > 0 ? size : rest;
 	udp_count(queue, RECEIVED_MESSAGES, 1);
 	if (rest == 0)
-		drop(queue, known ? DENIM_DROP_MALFORMED : DENIM_DROP_STRANGER);
+		udp_drop(queue, from.known ? DENIM_DROP_MALFORMED : DENIM_DROP_STRANGER);
 	for (; rest > 0; rest -= length, bytes += length) {
 		length = rest < size ? rest : size;
-		if (known)
-			take(queue, family, from, bytes, length);
+		if (maybe)
+			take(queue, &from, bytes, length);
 		else
-			drop(queue, DENIM_DROP_STRANGER);
+			udp_drop(queue, DENIM_DROP_STRANGER);
 	}
 }
 
-static void prepare(struct receiver *r)
+static void prepare(struct receiver *r, int count)
 {
-	for (int i = 0; i < UDP_RECEIVES; i++) {
+	for (int i = 0; i < count; i++) {
 		r->parts[i] = (struct iovec){ r->buffers[i], UDP_RECEIVE_ROOM };
 		r->heads[i].msg_hdr = (struct msghdr){
 			.msg_name = &r->sources[i],
@@ -153,6 +177,22 @@ static bool passes(int error)
 	       error == ENOMEM || error == EPERM || error == EACCES || error == ENOPROTOOPT || error == EOPNOTSUPP;
 }
 
+/* How many messages there were, or -1. */
+static int receive(struct queue *queue, int fd)
+{
+	struct receiver *r = &queue->receiver;
+	ssize_t length;
+
+	if (!queue->udp->settings.plain) {
+		prepare(r, UDP_RECEIVES);
+		return recvmmsg(fd, r->heads, UDP_RECEIVES, MSG_DONTWAIT, NULL);
+	}
+	prepare(r, 1);
+	length = recvmsg(fd, &r->heads[0].msg_hdr, MSG_DONTWAIT);
+	r->heads[0].msg_len = length < 0 ? 0 : (unsigned int)length;
+	return length < 0 ? -1 : 1;
+}
+
 int udp_from_wire(struct queue *queue, int fd)
 {
 	struct receiver *r = &queue->receiver;
@@ -160,8 +200,7 @@ int udp_from_wire(struct queue *queue, int fd)
 
 	if (fd < 0)
 		return 0;
-	prepare(r);
-	count = recvmmsg(fd, r->heads, UDP_RECEIVES, MSG_DONTWAIT, NULL);
+	count = receive(queue, fd);
 	if (count < 0)
 		return passes(errno) ? 0 : -errno;
 	for (int i = 0; i < count; i++)

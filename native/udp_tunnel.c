@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static void hold_table(struct queue *queue)
@@ -25,6 +26,14 @@ static void hold_table(struct queue *queue)
 		atomic_store(&queue->in_use, table);
 	} while (table != atomic_load(&queue->udp->current));
 	queue->table = table;
+}
+
+static uint32_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint32_t)now.tv_sec;
 }
 
 static void let_table_go(struct queue *queue)
@@ -41,6 +50,7 @@ static int carry(struct queue *queue)
 	while (any && result == 0 && !atomic_load(&queue->udp->stopping)) {
 		any = 0;
 		hold_table(queue);
+		queue->now = seconds();
 		sides[0] = udp_from_device(queue);
 		sides[1] = udp_from_wire(queue, queue->v4);
 		sides[2] = udp_from_wire(queue, queue->v6);
@@ -130,6 +140,7 @@ static void destroy(struct denim_udp *udp, bool all, bool keep)
 	close_if(true, udp->write_fd);
 	close_if(true, udp->raw_v4);
 	close_if(true, udp->raw_v6);
+	udp_close_sender(udp);
 	free(udp);
 }
 
@@ -159,6 +170,7 @@ static int open_all(struct denim_udp *udp)
 	udp->write_fd = ends[1];
 	udp->current = peers_build(NULL, 0, NULL, &result);
 	udp_open_raw(udp);
+	udp_open_sender(udp);
 	while (result == 0 && udp->queue_count < udp->settings.queues)
 		result = add_queue(udp);
 	return result;
@@ -185,8 +197,8 @@ static int start_threads(struct denim_udp *udp)
 static bool valid(const struct denim_udp_settings *settings)
 {
 	return settings->queues >= 1 && settings->queues <= DENIM_UDP_QUEUES && (settings->bind_v4 || settings->bind_v6) &&
-	       memchr(settings->name, 0, sizeof(settings->name)) && settings->sender == DENIM_UDP_SOCKET && !settings->plain &&
-	       !settings->accept_moved;
+	       memchr(settings->name, 0, sizeof(settings->name)) && settings->sender <= DENIM_UDP_RAW &&
+	       settings->sources >= 1 && settings->sources <= DENIM_UDP_SOURCES;
 }
 
 struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t *error)
@@ -202,6 +214,7 @@ struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int
 		goto out;
 	udp->settings = *settings;
 	memcpy(udp->name, settings->name, sizeof(udp->name));
+	memset(udp->out, 0xff, sizeof(udp->out));
 	udp->stop_fd = udp->read_fd = udp->write_fd = udp->raw_v4 = udp->raw_v6 = -1;
 	result = open_all(udp);
 	if (result < 0) {
@@ -287,13 +300,19 @@ static void add_queue_stats(const struct queue *queue, struct denim_udp_stats *s
 
 static struct denim_udp_peer_stats peer_stats(const struct peer *peer)
 {
-	return (struct denim_udp_peer_stats){
+	struct denim_udp_peer_stats stats = {
 		.sent_packets = atomic_load(&peer->sent_packets),
 		.sent_bytes = atomic_load(&peer->sent_bytes),
 		.received_packets = atomic_load(&peer->received_packets),
 		.received_bytes = atomic_load(&peer->received_bytes),
-		.alone = atomic_load(&peer->alone),
+		.alone = seconds() < atomic_load(&peer->alone_until),
 	};
+
+	if (atomic_load_explicit(&peer->moved, memory_order_acquire) == MOVED) {
+		stats.moved_family = peer->moved_to.family;
+		memcpy(stats.moved, peer->moved_to.address, sizeof(stats.moved));
+	}
+	return stats;
 }
 
 int32_t denim_udp_stats(struct denim_udp *udp, struct denim_udp_stats *stats, struct denim_udp_peer_stats *peers,
@@ -305,6 +324,8 @@ int32_t denim_udp_stats(struct denim_udp *udp, struct denim_udp_stats *stats, st
 	stats->features = UINT32_MAX;
 	for (uint32_t i = 0; i < udp->queue_count; i++)
 		add_queue_stats(udp->queues[i], stats);
+	stats->sender = udp->sender->kind;
+	stats->sender_error = udp->sender_error;
 	memcpy(stats->name, udp->name, sizeof(stats->name));
 	for (uint32_t i = 0; i < table->count && i < capacity; i++)
 		peers[i] = peer_stats(table->peers[i]);

@@ -114,16 +114,16 @@ static void goes_on_counting_for_who_stays(void)
 	first = build(records, 2, NULL);
 	first->peers[0]->sent_packets = 7;
 	first->peers[1]->sent_packets = 8;
-	first->peers[0]->alone = true;
+	first->peers[0]->alone_until = 1;
 	records[1].address[3] = 3;
 	second = build(records, 2, first);
 	CHECK(second->peers[0] == first->peers[0] && second->peers[1] != first->peers[1]);
 	peers_free(first);
-	CHECK(second->peers[0]->sent_packets == 7 && second->peers[1]->sent_packets == 0 && second->peers[0]->alone);
+	CHECK(second->peers[0]->sent_packets == 7 && second->peers[1]->sent_packets == 0 && second->peers[0]->alone_until == 1);
 	records[0].mtu = 1450;
 	first = build(records, 2, second);
 	peers_free(second);
-	CHECK(first->peers[0]->mtu == 1450 && !first->peers[0]->alone);
+	CHECK(first->peers[0]->mtu == 1450 && first->peers[0]->alone_until == 0);
 	peers_free(first);
 }
 

@@ -18,7 +18,7 @@ enum { PORT = 8285, ROUNDS = 2000, PEERS = 300 };
 
 static struct denim_udp_settings settings_of(uint32_t queues)
 {
-	struct denim_udp_settings settings = { .queues = queues, .port = PORT, .bind_v4 = 1, .name = "tnl%d" };
+	struct denim_udp_settings settings = { .queues = queues, .sources = 4, .port = PORT, .bind_v4 = 1, .name = "tnl%d" };
 
 	for (int i = 0; i < DENIM_UDP_QUEUES; i++)
 		settings.tun[i] = settings.socket_v4[i] = settings.socket_v6[i] = -1;

@@ -8,9 +8,16 @@
  * Throughput is printed, not asserted.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { UdpFeature, UdpPeer, UdpStatistics, UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
+import type {
+  UdpFeature,
+  UdpPeer,
+  UdpStatistics,
+  UdpTunnelOptions,
+  UdpTunnelSettings,
+} from "../../ffi/udp_tunnel.ts";
 import { createNamespace, type Namespace } from "../support/netns.ts";
 import { poll, type Process } from "../support/process.ts";
+import type { UdpChanges } from "../support/udp_host.ts";
 
 const PORT = 8285;
 const ALL: readonly UdpFeature[] = ["tso", "uso", "csum", "segment", "gro"];
@@ -54,16 +61,35 @@ interface Differs {
   readonly mtu?: number;
   /** Address of the peer in the underlay. */
   readonly peer?: string;
+  /** A capability that the process does not have. */
+  readonly without?: string;
+}
+
+function peersOf(n: 1 | 2, differs: Differs): UdpPeer[] {
+  const other = 3 - n;
+  const common = { address: differs.peer ?? `10.99.0.${other}`, port: PORT, mtu: differs.mtu ?? 0 };
+  return [
+    { ...common, subnet: `10.1.${other}.0/24` },
+    { ...common, subnet: `fd01:${other}::/64` },
+  ];
+}
+
+function changesOf(host: Namespace): string {
+  return `/tmp/denim-udp-changes-${Deno.pid}-${host.pid}`;
+}
+
+/** Changes a running end; returns its settings. */
+async function change(host: Namespace, tunnel: Process, changes: UdpChanges): Promise<UdpTunnelSettings> {
+  await Deno.writeTextFile(changesOf(host), JSON.stringify(changes));
+  const from = tunnel.lines.length;
+  tunnel.signal("SIGWINCH");
+  const line = await tunnel.line(/^changed /, 5000, from);
+  await Deno.remove(changesOf(host));
+  return JSON.parse(line.slice("changed ".length));
 }
 
 /** Starts host `n`'s end and gives the device its addresses and routes. */
 async function startTunnel(host: Namespace, n: 1 | 2, differs: Differs = {}): Promise<Process> {
-  const other = 3 - n;
-  const common = { address: differs.peer ?? `10.99.0.${other}`, port: PORT, mtu: differs.mtu ?? 0 };
-  const peers: UdpPeer[] = [
-    { ...common, subnet: `10.1.${other}.0/24` },
-    { ...common, subnet: `fd01:${other}::/64` },
-  ];
   const options: UdpTunnelOptions = {
     name: "dnu%d",
     port: PORT,
@@ -72,11 +98,12 @@ async function startTunnel(host: Namespace, n: 1 | 2, differs: Differs = {}): Pr
     ...differs.options,
   };
   const tunnel = host.start("tunnel", [
+    ...differs.without ? ["setpriv", `--bounding-set=-${differs.without}`] : [],
     Deno.execPath(),
     "run",
     "-A",
     PROGRAM,
-    JSON.stringify({ options, peers }),
+    JSON.stringify({ options, peers: peersOf(n, differs), changes: changesOf(host) }),
   ]);
   assertMatch(await tunnel.line(/^ready|error/i), /ready dnu0/);
   await configure(host, n);
@@ -102,13 +129,13 @@ async function ping(host: Namespace, to: string, ...more: string[]): Promise<voi
   await host.run(["ping", "-n", "-q", "-c", "3", "-i", "0.05", "-W", "2", ...more, to]);
 }
 
-/** Sends 40 MB of random bytes over TCP and compares their sums; Gbit/s. */
-async function transfer({ a, b }: Hosts, to: string): Promise<number> {
+/** Sends so many MB of random bytes over TCP and compares their sums; Gbit/s. */
+async function transfer({ a, b }: Hosts, to: string, megabytes = 40): Promise<number> {
   const directory = await Deno.makeTempDir();
   const listen = to.includes(":") ? `TCP6-LISTEN:5555,bind=[${to}]` : `TCP4-LISTEN:5555,bind=${to}`;
   const connect = to.includes(":") ? `TCP6:[${to}]:5555` : `TCP4:${to}:5555`;
   try {
-    await a.sh(`head -c 40000000 /dev/urandom > ${directory}/sent`);
+    await a.sh(`head -c ${megabytes * 1_000_000} /dev/urandom > ${directory}/sent`);
     const server = b.start("socat", ["socat", "-d", "-d", "-u", listen, `OPEN:${directory}/got,creat`]);
     await server.line(/listening on/);
     const start = performance.now();
@@ -117,7 +144,7 @@ async function transfer({ a, b }: Hosts, to: string): Promise<number> {
     const seconds = (performance.now() - start) / 1000;
     const sums = await a.run(["sha256sum", `${directory}/sent`, `${directory}/got`]);
     assertEquals(new Set(sums.trim().split("\n").map((line) => line.slice(0, 64))).size, 1, sums);
-    return 40e6 * 8 / seconds / 1e9;
+    return megabytes * 8e6 / seconds / 1e9;
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -256,13 +283,127 @@ hostsTest("time exceeded, no route and too big are told to the sender", async ({
   assertEquals([drops.ttl, drops.tooBig], [2, 2]);
 });
 
-hostsTest("an underlay with a smaller MTU gets packet by packet what it refuses together", async (hosts) => {
-  const tunnel = await startTunnel(hosts.a, 1);
+hostsTest(
+  "an underlay with a smaller MTU gets packet by packet what it refuses together, until the peer's MTU rises",
+  async (hosts) => {
+    const tunnel = await startTunnel(hosts.a, 1, { mtu: 1472 });
+    await startTunnel(hosts.b, 2);
+    await hosts.a.sh("ip link set eth0 mtu 1400");
+    await transfer(hosts, "10.1.2.1");
+    const { peers, features } = await statistics(tunnel);
+    if (features.includes("segment")) assertEquals(peers[0]?.alone, true);
+    await hosts.a.sh("ip link set eth0 mtu 1500");
+    await change(hosts.a, tunnel, { peers: peersOf(1, { mtu: 1400 }) });
+    if (features.includes("segment")) assertEquals((await statistics(tunnel)).peers[0]?.alone, true);
+    await change(hosts.a, tunnel, { peers: peersOf(1, { mtu: 1472 }) });
+    const before = await statistics(tunnel);
+    await transfer(hosts, "10.1.2.1");
+    const after = await statistics(tunnel);
+    assertEquals(after.peers[0]?.alone, false);
+    const messages = after.sentMessages - before.sentMessages;
+    if (features.includes("segment")) assert(after.sentPackets - before.sentPackets > 4 * messages);
+  },
+);
+
+for (const sender of ["pool", "raw"] as const) {
+  hostsTest(`with the sender "${sender}", flows have source ports of their own`, async (hosts) => {
+    const a = await startTunnel(hosts.a, 1, { options: { sender } });
+    await startTunnel(hosts.b, 2);
+    const watch = hosts.b.start("tcpdump", [
+      "tcpdump",
+      "-l",
+      "-n",
+      "-p",
+      "-i",
+      "eth0",
+      `udp dst port ${PORT}`,
+    ]);
+    await watch.line(/listening on/);
+    print(`40 MB over TCP, ${sender}: ${(await transfer(hosts, "10.1.2.1")).toFixed(2)} Gbit/s`);
+    await ping(hosts.a, "fd01:2::1", "-s", "1400");
+    await hosts.a.run(["bash", "-c", "for i in {4001..4020}; do echo > /dev/udp/10.1.2.1/$i; done"]);
+    const ports = () => new Set([...watch.text.matchAll(/10\.99\.0\.1\.(\d+) > /g)].map((found) => found[1]));
+    await poll("several source ports", 5000, () => ports().size > 5);
+    assert(!ports().has(String(PORT)), [...ports()].join());
+    const { sender: used, senderRefused, drops } = await statistics(a);
+    assertEquals([used, senderRefused, drops.send], [sender, null, 0]);
+  });
+}
+
+hostsTest(
+  "the raw sender reaches peers over IPv6 too, and what is too long for it goes in fragments",
+  async (hosts) => {
+    const a = await startTunnel(hosts.a, 1, { options: { sender: "raw" }, peer: "fd99::2" });
+    await startTunnel(hosts.b, 2, { peer: "fd99::1" });
+    await transfer(hosts, "fd01:2::1");
+    await ping(hosts.a, "10.1.2.1", "-s", "1400");
+    await ping(hosts.a, "10.1.2.1", "-s", "1444", "-M", "do");
+    const { sender, drops } = await statistics(a);
+    assertEquals([sender, drops.send, drops.busy], ["raw", 0, 0]);
+  },
+);
+
+hostsTest("without CAP_NET_RAW the raw sender is the socket, and says why", async (hosts) => {
+  const a = await startTunnel(hosts.a, 1, { options: { sender: "raw" }, without: "net_raw" });
   await startTunnel(hosts.b, 2);
-  await hosts.a.sh("ip link set eth0 mtu 1400");
-  await transfer(hosts, "10.1.2.1");
-  const { peers, features } = await statistics(tunnel);
-  if (features.includes("segment")) assertEquals(peers[0]?.alone, true);
+  await ping(hosts.a, "10.1.2.1");
+  const { sender, senderRefused } = await statistics(a);
+  assertEquals(sender, "socket");
+  assertMatch(senderRefused ?? "", /EPERM/);
+});
+
+hostsTest(
+  "plain, it carries one packet a system call each way, from and to the other kind",
+  async (hosts) => {
+    const a = await startTunnel(hosts.a, 1, { options: { plain: true } });
+    const b = await startTunnel(hosts.b, 2);
+    await ping(hosts.a, "10.1.2.1");
+    await transfer(hosts, "10.1.2.1");
+    await transfer({ a: hosts.b, b: hosts.a }, "10.1.1.1", 1);
+    const statsOfA = await statistics(a);
+    assertEquals(statsOfA.features, []);
+    assertEquals(statsOfA.sentMessages, statsOfA.sentPackets);
+    assertEquals(statsOfA.receivedMessages, statsOfA.receivedPackets);
+    assertEquals((await statistics(b)).drops.malformed, 0);
+    a.signal("SIGHUP");
+    await a.line(/^kept .*"offload":false/);
+    await a.line(/^again dnu0/);
+    await ping(hosts.a, "10.1.2.1");
+  },
+);
+
+hostsTest(
+  "a peer that sends from another address is a stranger, unless moved peers are accepted",
+  async ({ a, b }) => {
+    const moved = { options: { underlay: ["10.99.0.3"] } };
+    const sees = async (acceptMoved: boolean) => {
+      const tunnel = await startTunnel(a, 1, { options: { acceptMoved } });
+      const other = await startTunnel(b, 2, moved);
+      await b.output(["ping", "-n", "-q", "-c", "2", "-i", "0.05", "-W", "1", "10.1.1.1"]);
+      await poll("datagrams from the other address", 5000, async () => {
+        const { receivedPackets, drops } = await statistics(tunnel);
+        return receivedPackets + drops.stranger > 0;
+      });
+      const { receivedPackets, drops, peers } = await statistics(tunnel);
+      await tunnel.stop();
+      await other.stop();
+      return { accepted: receivedPackets > 0, strange: drops.stranger > 0, moved: peers[0]?.moved };
+    };
+    assertEquals(await sees(false), { accepted: false, strange: true, moved: null });
+    const accepting = await sees(true);
+    assertEquals([accepting.accepted, accepting.moved], [true, "10.99.0.3"]);
+  },
+);
+
+hostsTest("where ICMP errors come from can change at run time", async ({ a }) => {
+  const tunnel = await startTunnel(a, 1, { options: { icmpSources: [] } });
+  const says = async () => (await a.output(["ping", "-n", "-c", "1", "-W", "1", "10.1.77.1"])).stdout;
+  assert(!/From/.test(await says()));
+  const { icmpSources, sender } = await change(a, tunnel, { icmpSources: ["10.1.1.1"] });
+  assertEquals([icmpSources, sender], [["10.1.1.1"], "socket"]);
+  assertMatch(await says(), /From 10\.1\.1\.1.*Destination Net Unreachable/);
+  await change(a, tunnel, { icmpSources: [] });
+  assert(!/From/.test(await says()));
 });
 
 hostsTest(

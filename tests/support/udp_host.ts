@@ -1,7 +1,7 @@
 /**
  * One end of a userspace UDP tunnel, as a program: it lives in the network namespace that it is started in.
  *
- * Argument: `{ options, peers }` as JSON. It prints `ready NAME`; on SIGUSR2 the statistics, on SIGHUP what the descriptors
+ * Argument: `UdpHost` as JSON. It prints `ready NAME`; on SIGUSR2 the statistics, on SIGWINCH it changes what the file says, on SIGHUP what the descriptors
  * are and a restart by way of them; on SIGTERM it stops the tunnel and prints the names of the threads and the descriptors left.
  */
 import { describeDescriptor } from "../../ffi/descriptors.ts";
@@ -17,6 +17,14 @@ import { poll } from "./process.ts";
 export interface UdpHost {
   readonly options: UdpTunnelOptions;
   readonly peers: readonly UdpPeer[];
+  /** The file that SIGWINCH reads. */
+  readonly changes: string;
+}
+
+/** What changes at run time. */
+export interface UdpChanges {
+  readonly peers?: readonly UdpPeer[];
+  readonly icmpSources?: readonly string[];
 }
 
 function say(line: string): void {
@@ -36,7 +44,7 @@ function descriptors(): number {
 }
 
 if (import.meta.main) {
-  const { options, peers } = JSON.parse(Deno.args[0] ?? "") as UdpHost;
+  const { options, peers, changes } = JSON.parse(Deno.args[0] ?? "") as UdpHost;
   using library = loadLibrary();
   const keepAlive = setInterval(() => {}, 1000);
   const nothing = () => {};
@@ -46,6 +54,12 @@ if (import.meta.main) {
   tunnel.setPeers(peers);
   tunnel.ended.then((failure) => failure && say(`ended ${failure.message}`));
   Deno.addSignalListener("SIGUSR2", () => say(`statistics ${JSON.stringify(tunnel.statistics())}`));
+  Deno.addSignalListener("SIGWINCH", () => {
+    const { peers, icmpSources } = JSON.parse(Deno.readTextFileSync(changes)) as UdpChanges;
+    if (peers) tunnel.setPeers(peers);
+    if (icmpSources) tunnel.setIcmpSources(icmpSources);
+    say(`changed ${JSON.stringify(tunnel.settings)}`);
+  });
   Deno.addSignalListener("SIGHUP", () => {
     const descriptors = tunnel.release();
     const [{ tun, socketV4, socketV6 }] = descriptors as [UdpDescriptors];
