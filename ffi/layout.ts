@@ -6,7 +6,7 @@
  */
 
 /** DENIM_ABI_VERSION of the library this code speaks to. */
-export const ABI_VERSION = 5;
+export const ABI_VERSION = 6;
 
 export const HEAD = { size: 8, verb: 0, result: 4 } as const;
 
@@ -213,6 +213,9 @@ export const UDP_DROP = {
 
 /** enum denim_udp_sender. */
 export const UDP_SENDER = { socket: 0, pool: 1, raw: 2 } as const;
+
+/** enum denim_udp_stage. */
+export const UDP_STAGE = { other: 0, device: 1, v4: 2, v6: 3 } as const;
 
 /** enum denim_descriptor_kind. */
 export const DESCRIPTOR_KIND = { other: 0, tun: 1, udpSocket: 2 } as const;

@@ -7,8 +7,15 @@
  */
 import { Socket } from "node:net";
 import { Failure } from "../src/model/errors.ts";
-import { describeErrno } from "./errno.ts";
-import { type UDP_DROP, type UDP_FEATURE, UDP_PEER_STATS, type UDP_SENDER, UDP_STATS } from "./layout.ts";
+import { describeErrno, errnoName } from "./errno.ts";
+import {
+  type UDP_DROP,
+  type UDP_FEATURE,
+  UDP_PEER_STATS,
+  type UDP_SENDER,
+  UDP_STAGE,
+  UDP_STATS,
+} from "./layout.ts";
 import type { Library } from "./library.ts";
 import {
   decodeName,
@@ -147,14 +154,39 @@ export interface UdpTunnel extends Disposable {
 export function openUdpTunnel(library: Library, options: UdpTunnelOptions): UdpTunnel {
   const settings = settingsOf(options);
   const icmp = encodeIcmpSources(settings.name, settings.icmpSources);
-  const error = new Int32Array(1);
+  const error = new Int32Array(2);
   const handle = library.symbols.denim_udp_start(encodeSettings(settings, options.descriptors), error);
   if (handle === null) {
-    throw new Failure(`open the UDP tunnel "${options.name}": ${describeErrno(error[0] ?? 0)}`);
+    throw new Failure(`open the UDP tunnel "${settings.name}": ${describeRefusal(settings, error)}`);
   }
   library.symbols.denim_udp_icmp_sources(handle, icmp);
   return new Running(library, handle, settings);
 }
+
+/** What could not be opened, why, and what would help where the number alone does not say it. */
+function describeRefusal(settings: UdpTunnelSettings, [errno = 0, stage]: Int32Array): string {
+  const why = describeErrno(errno);
+  switch (stage) {
+    case UDP_STAGE.device:
+      return `open the device through "/dev/net/tun": ${why}${deviceAdvice[errnoName(errno)] ?? ""}`;
+    case UDP_STAGE.v4:
+    case UDP_STAGE.v6: {
+      const address = settings.underlay.find((a) => a.includes(":") === (stage === UDP_STAGE.v6));
+      return `receive at "${address}" port ${settings.port}: ${why}`;
+    }
+    default:
+      return why;
+  }
+}
+
+const noTun = "; load the kernel module tun, or let the container have that device";
+const deviceAdvice: Readonly<Record<string, string>> = {
+  ENOENT: noTun,
+  ENODEV: noTun,
+  ENXIO: noTun,
+  EBUSY: "; another program uses the device of that name, or it was made for another number of queues",
+  EINVAL: "; there is a device of that name and of another kind, or the one handed in is of another kind",
+};
 
 class Running implements UdpTunnel {
   readonly name: string;

@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define DENIM_ABI_VERSION 5u
+#define DENIM_ABI_VERSION 6u
 #define DENIM_EXPORT __attribute__((visibility("default")))
 
 enum denim_family { DENIM_NONE = 0, DENIM_V4 = 4, DENIM_V6 = 6 };
@@ -285,7 +285,7 @@ struct denim_udp_peer_stats {
 	uint64_t sent_bytes;
 	uint64_t received_packets;
 	uint64_t received_bytes;
-	uint32_t alone; /* 1: the underlay refused UDP_SEGMENT towards it; until its mtu rises it gets packet by packet */
+	uint32_t alone; /* 1: the underlay refused UDP_SEGMENT towards it: packet by packet until its mtu rises, or 10 minutes */
 	uint8_t moved_family; /* of the address that was accepted beside its own; 0: none yet */
 	uint8_t pad[3];
 	uint8_t moved[16];
@@ -311,11 +311,16 @@ struct denim_udp_stats {
 };
 
 struct denim_udp;
+
+/* What could not be opened. */
+enum denim_udp_stage { DENIM_STAGE_OTHER = 0, DENIM_STAGE_DEVICE = 1, DENIM_STAGE_V4 = 2, DENIM_STAGE_V6 = 3 };
+
 /*
- * Opens what was not handed in, in the network namespace of the caller's thread. NULL and a negative errno in *error where
- * that fails; descriptors that were handed in stay open and the caller's then, and the tunnel's after success. The device's addresses, MTU and routes are the caller's business. Needs CAP_NET_ADMIN; CAP_NET_RAW for ICMP.
+ * Opens what was not handed in, in the network namespace of the caller's thread. NULL, a negative errno and an enum
+ * denim_udp_stage in `error` where that fails; descriptors that were handed in stay open and the caller's then, and the tunnel's after success. The device's
+ * addresses, MTU and routes are the caller's business. Needs CAP_NET_ADMIN; CAP_NET_RAW for ICMP.
  */
-DENIM_EXPORT struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t *error);
+DENIM_EXPORT struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t error[2]);
 /*
  * From now on these are the peers, all at once; packets under way are still treated by the former. Counters of a peer that
  * stays go on. -EINVAL (a record that is none) or -ENOMEM: nothing changed. Of records with one subnet the last counts.

@@ -117,6 +117,7 @@ struct denim_udp {
 	struct denim_udp_settings settings;
 	int stop_fd, read_fd, write_fd, raw_v4, raw_v6;
 	const struct sender_kind *sender;
+	enum denim_udp_stage stage; /* what is being opened */
 	int sender_error; /* why it is not the one that was asked for */
 	int out[2][DENIM_UDP_SOURCES]; /* sockets of the sender, if it has its own: IPv4, IPv6; -1: none */
 	_Atomic bool stopping;

@@ -89,6 +89,8 @@ static int open_device(struct queue *queue, int given)
 {
 	int result, header = sizeof(struct virtio_net_hdr), little = 1;
 
+	queue->udp->stage = DENIM_STAGE_DEVICE;
+
 	queue->tun = given;
 	result = given < 0 ? attach(queue) : adopt(queue);
 	if (result < 0 || queue->udp->settings.plain)
@@ -197,10 +199,13 @@ static int open_sockets(struct queue *queue, uint32_t index)
 	uint32_t features = DENIM_UDP_SEGMENT | DENIM_UDP_GRO;
 	int result = 0;
 
+	queue->udp->stage = DENIM_STAGE_V4;
 	if (settings->bind_v4)
 		result = open_socket(&queue->v4, &queue->own_v4, settings->socket_v4[index], DENIM_V4, settings);
-	if (result == 0 && settings->bind_v6)
+	if (result == 0 && settings->bind_v6) {
+		queue->udp->stage = DENIM_STAGE_V6;
 		result = open_socket(&queue->v6, &queue->own_v6, settings->socket_v6[index], DENIM_V6, settings);
+	}
 	for (int of = 0; result == 0 && of < 2; of++) {
 		int fd = of == 0 ? queue->v4 : queue->v6;
 

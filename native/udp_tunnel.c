@@ -176,6 +176,7 @@ static int open_all(struct denim_udp *udp)
 	return result;
 }
 
+/* Those that do not run yet. */
 static int start_threads(struct denim_udp *udp)
 {
 	sigset_t all, before;
@@ -184,6 +185,8 @@ static int start_threads(struct denim_udp *udp)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (uint32_t i = 0; result == 0 && i < udp->queue_count; i++) {
+		if (udp->queues[i]->running)
+			continue;
 		udp_receive_init(udp->queues[i]);
 		result = -pthread_create(&udp->queues[i]->thread, NULL, run, udp->queues[i]);
 		udp->queues[i]->running = result == 0;
@@ -201,11 +204,12 @@ static bool valid(const struct denim_udp_settings *settings)
 	       settings->sources >= 1 && settings->sources <= DENIM_UDP_SOURCES;
 }
 
-struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t *error)
+struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t error[2])
 {
 	struct denim_udp *udp = NULL;
 	int result = -EINVAL;
 
+	error[1] = DENIM_STAGE_OTHER;
 	if (!valid(settings))
 		goto out;
 	result = -ENOMEM;
@@ -218,12 +222,13 @@ struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int
 	udp->stop_fd = udp->read_fd = udp->write_fd = udp->raw_v4 = udp->raw_v6 = -1;
 	result = open_all(udp);
 	if (result < 0) {
+		error[1] = (int32_t)udp->stage;
 		close_if(true, udp->read_fd);
 		destroy(udp, false, false);
 		udp = NULL;
 	}
 out:
-	*error = result;
+	error[0] = result;
 	return udp;
 }
 
@@ -267,7 +272,7 @@ int32_t denim_udp_peers(struct denim_udp *udp, const struct denim_udp_peer *reco
 	if (!table)
 		return error;
 	swap(udp, before, table);
-	return udp->queues[0]->running ? 0 : start_threads(udp);
+	return start_threads(udp);
 }
 
 int32_t denim_udp_icmp_sources(struct denim_udp *udp, const struct denim_udp_icmp *sources)

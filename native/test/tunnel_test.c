@@ -28,7 +28,7 @@ static struct denim_udp_settings settings_of(uint32_t queues)
 static void refuses_settings_that_make_no_sense(void)
 {
 	struct denim_udp_settings settings[4];
-	int32_t error;
+	int32_t error[2];
 
 	for (int i = 0; i < 4; i++)
 		settings[i] = settings_of(1);
@@ -37,8 +37,8 @@ static void refuses_settings_that_make_no_sense(void)
 	settings[2].bind_v4 = 0;
 	memset(settings[3].name, 'x', sizeof(settings[3].name));
 	for (int i = 0; i < 4; i++) {
-		error = 0;
-		CHECK(!denim_udp_start(&settings[i], &error) && error == -EINVAL);
+		error[0] = 0;
+		CHECK(!denim_udp_start(&settings[i], error) && error[0] == -EINVAL && error[1] == DENIM_STAGE_OTHER);
 	}
 }
 
@@ -46,11 +46,11 @@ static void refuses_settings_that_make_no_sense(void)
 static void refuses_a_foreign_descriptor(void)
 {
 	struct denim_udp_settings settings = settings_of(1);
-	int32_t error;
+	int32_t error[2];
 
 	settings.tun[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	CHECK(settings.tun[0] >= 0);
-	CHECK(!denim_udp_start(&settings, &error) && error == -ENOTTY);
+	CHECK(!denim_udp_start(&settings, error) && error[0] == -ENOTTY && error[1] == DENIM_STAGE_DEVICE);
 	CHECK(close(settings.tun[0]) == 0);
 }
 
@@ -93,11 +93,11 @@ static void changes_peers_under_way(void)
 	struct denim_udp_peer_stats peers[PEERS];
 	struct denim_udp_stats stats;
 	uint8_t bytes[2048];
-	int32_t error, count;
-	struct denim_udp *udp = denim_udp_start(&settings, &error);
+	int32_t error[2], count;
+	struct denim_udp *udp = denim_udp_start(&settings, error);
 	int fd = sender();
 
-	CHECK(udp && error == 0);
+	CHECK(udp && error[0] == 0);
 	CHECK(denim_udp_stats(udp, &stats, NULL, 0) == 0 && strcmp(stats.name, "tnl0") == 0);
 	raise_device(stats.name);
 	for (uint32_t round = 0; round < ROUNDS; round++) {
@@ -121,8 +121,8 @@ static void waits_for_its_first_peers(void)
 	struct denim_udp_settings settings = settings_of(1);
 	struct denim_udp_stats stats;
 	uint8_t bytes[2048];
-	int32_t error;
-	struct denim_udp *udp = denim_udp_start(&settings, &error);
+	int32_t error[2];
+	struct denim_udp *udp = denim_udp_start(&settings, error);
 	int fd = sender();
 
 	CHECK(udp != NULL);
@@ -143,8 +143,8 @@ static void waits_for_its_first_peers(void)
 static void hands_its_descriptors_on(void)
 {
 	struct denim_udp_settings settings = settings_of(2);
-	int32_t error, fds[3 * DENIM_UDP_QUEUES];
-	struct denim_udp *udp = denim_udp_start(&settings, &error);
+	int32_t error[2], fds[3 * DENIM_UDP_QUEUES];
+	struct denim_udp *udp = denim_udp_start(&settings, error);
 
 	CHECK(udp != NULL);
 	for (int round = 0; round < 5; round++) {
@@ -157,7 +157,7 @@ static void hands_its_descriptors_on(void)
 			settings.socket_v4[i] = fds[3 * i + 1];
 		}
 		memset(settings.name, 0, sizeof(settings.name));
-		udp = denim_udp_start(&settings, &error);
+		udp = denim_udp_start(&settings, error);
 		CHECK(udp != NULL);
 	}
 	close(denim_udp_pipe(udp));
@@ -168,12 +168,12 @@ static void hands_its_descriptors_on(void)
 static void tells_that_the_port_is_taken(void)
 {
 	struct denim_udp_settings settings = settings_of(1);
-	int32_t error;
-	struct denim_udp *udp = denim_udp_start(&settings, &error), *second;
+	int32_t error[2];
+	struct denim_udp *udp = denim_udp_start(&settings, error), *second;
 
 	CHECK(udp != NULL);
-	second = denim_udp_start(&settings, &error);
-	CHECK(!second && error == -EADDRINUSE && if_nametoindex("tnl1") == 0);
+	second = denim_udp_start(&settings, error);
+	CHECK(!second && error[0] == -EADDRINUSE && error[1] == DENIM_STAGE_V4 && if_nametoindex("tnl1") == 0);
 	close(denim_udp_pipe(udp));
 	denim_udp_stop(udp, 0);
 }
@@ -182,12 +182,12 @@ static bool may_make_a_device(void)
 {
 	struct denim_udp_settings settings = settings_of(1);
 	struct denim_udp *udp;
-	int32_t error;
+	int32_t error[2];
 
 	if (unshare(CLONE_NEWNET) != 0)
 		return false;
 	raise_device("lo");
-	udp = denim_udp_start(&settings, &error);
+	udp = denim_udp_start(&settings, error);
 	if (!udp)
 		return false;
 	close(denim_udp_pipe(udp));

@@ -395,6 +395,43 @@ hostsTest(
   },
 );
 
+/** What a tunnel says that cannot be opened. */
+async function refusal(
+  host: Namespace,
+  options: Partial<UdpTunnelOptions>,
+  prefix: string[] = [],
+): Promise<string> {
+  const whole = { options: { name: "dnu0", port: PORT, underlay: ["10.99.0.1"], ...options }, peers: [] };
+  const { code, stderr } = await host.output([
+    ...prefix,
+    Deno.execPath(),
+    "run",
+    "-A",
+    PROGRAM,
+    JSON.stringify(whole),
+  ]);
+  assert(code !== 0);
+  return /Failure: (.*)/.exec(stderr)?.[1] ?? stderr;
+}
+
+hostsTest("what cannot be opened is named, with the reason and the way out", async ({ a }) => {
+  const says = async (pattern: RegExp, options: Partial<UdpTunnelOptions>, prefix?: string[]) =>
+    assertMatch(await refusal(a, options, prefix), pattern);
+  const hidden = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"];
+  await says(/^open the UDP tunnel "dnu0": open the device .*ENOENT.*kernel module tun/, {}, hidden);
+  await says(/open the device .*CAP_NET_ADMIN.*EPERM/, {}, ["setpriv", "--bounding-set=-net_admin"]);
+  await says(/receive at "10.99.0.77" port 8285: this host does not have that address/, {
+    underlay: ["10.99.0.77"],
+  });
+  await says(/receive at "fd99::77" port 8285/, { underlay: ["10.99.0.1", "fd99::77"] });
+  await says(/open the device .*EINVAL.*another kind/, { name: "eth0" });
+  const tunnel = await startTunnel(a, 1);
+  await says(/receive at "10.99.0.1" port 8285: it is taken already/, { name: "dnu1" });
+  await says(/open the device .*EBUSY.*another program/, { port: PORT + 1 });
+  await ping(a, "10.1.1.1");
+  assertEquals(await tunnel.stop(), 0);
+});
+
 hostsTest("where ICMP errors come from can change at run time", async ({ a }) => {
   const tunnel = await startTunnel(a, 1, { options: { icmpSources: [] } });
   const says = async () => (await a.output(["ping", "-n", "-c", "1", "-W", "1", "10.1.77.1"])).stdout;
