@@ -161,6 +161,22 @@ const mutations: readonly Mutation[] = [
     test: "tests/scenarios/demo_test.ts",
     filter: "SIGTERM",
   },
+  {
+    name: "the tutorial shows what a broken explanation does not say",
+    file: "src/cli/config/explain.ts",
+    find: "(family === 4 ? 3n : 2n)",
+    replace: "2n",
+    test: "tests/scenarios/tutorial_page_test.ts",
+    filter: "page",
+  },
+  {
+    name: "docker restarts together with flanneld",
+    file: "docs/tutorial.md",
+    find: "Wants=flanneld.service",
+    replace: "Requires=flanneld.service",
+    test: "tests/scenarios/tutorial_page_test.ts",
+    filter: "page",
+  },
 ];
 
 mutations.forEach(mustFail);

@@ -39,7 +39,7 @@ export class Docker implements AsyncDisposable {
     const docker = new Docker(host, daemon);
     try {
       await daemon.line(/API listen on/, 60_000);
-      await docker.#importImage();
+      await importImage(host, IMAGE);
       return docker;
     } catch (error) {
       await docker[Symbol.asyncDispose]();
@@ -74,11 +74,12 @@ export class Docker implements AsyncDisposable {
     if (ids.length > 0) await this.host.output(["docker", "kill", ...ids]);
     await this.daemon.stop("SIGTERM", 30_000);
   }
+}
 
-  async #importImage(): Promise<void> {
-    await using tree = await busyboxTree();
-    await this.host.sh(`tar -C ${tree.path} -c . | docker import - ${IMAGE}`);
-  }
+/** Gives a busybox tree to the host's docker as an image. */
+export async function importImage(host: Place, name: string): Promise<void> {
+  await using tree = await busyboxTree();
+  await host.sh(`tar -C ${tree.path} -c . | docker import - ${name}`);
 }
 
 /** The words of one variable in a file that mk-docker-opts.sh wrote: `DOCKER_OPTS=" --bip=… --mtu=…"`. */

@@ -2,7 +2,7 @@
  * The product with one line broken, in a copy of its own: a scenario that stays green on it proves nothing.
  *
  * The copy is what the daemon needs to run (entry, sources, library, helpers). Other tests read their own tree as always; only
- * the daemon under test is the mutant, through DENIM_DAEMON.
+ * the daemon under test is the mutant, through DENIM_DAEMON; and what is built for a test, through DENIM_TREE.
  */
 import { output, run } from "./process.ts";
 
@@ -54,7 +54,7 @@ async function plant(directory: string, { name, file, find, replace }: Mutation)
 async function expectRed(directory: string, { name, test, filter }: Mutation): Promise<void> {
   const command = [Deno.execPath(), "test", "-A", "--no-check", `--filter=${filter}`, `${ROOT}${test}`];
   const daemon = `${Deno.execPath()} run -A --no-check ${directory}/main.ts`;
-  const env = { DENIM_DAEMON: daemon, NO_COLOR: "1" };
+  const env = { DENIM_DAEMON: daemon, DENIM_TREE: directory, NO_COLOR: "1" };
   const { code, stdout, stderr } = await output(command, { env, deadline: DEADLINE });
   const text = stdout + stderr;
   if (code === 0) {

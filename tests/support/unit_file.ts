@@ -1,0 +1,69 @@
+/**
+ * Unit files of services, as far as the tests need systemd's reading of them: sections, drop-ins, continued lines, an empty value
+ * that clears a list, variables. Pure.
+ */
+
+export interface Service {
+  /** Of `[Unit] Requires=`: a restart of one of these restarts the service, too. */
+  readonly requires: readonly string[];
+  readonly type: string;
+  readonly user: string;
+  readonly stateDirectory: string;
+  readonly environment: readonly string[];
+  /** A dash in front: may be absent. */
+  readonly environmentFiles: readonly string[];
+  readonly start: string;
+  readonly startPost: readonly string[];
+}
+
+/** @param texts the unit file, then its drop-ins in their order */
+export function readService(texts: readonly string[]): Service {
+  const all = texts.flatMap(settings);
+  const list = (section: string, key: string) => {
+    const values = all.filter((each) => each.section === section && each.key === key).map(({ value }) =>
+      value
+    );
+    return values.slice(values.lastIndexOf("") + 1);
+  };
+  const one = (key: string) => list("Service", key).at(-1) ?? "";
+  return {
+    requires: list("Unit", "Requires").flatMap(words),
+    type: one("Type"),
+    user: one("User"),
+    stateDirectory: one("StateDirectory"),
+    environment: list("Service", "Environment"),
+    environmentFiles: list("Service", "EnvironmentFile"),
+    start: one("ExecStart"),
+    startPost: list("Service", "ExecStartPost"),
+  };
+}
+
+function settings(text: string): { section: string; key: string; value: string }[] {
+  let section = "";
+  return text.replaceAll(/\s*\\\n\s*/g, " ").split("\n").flatMap((line) => {
+    section = /^\[(\w+)\]$/.exec(line.trim())?.[1] ?? section;
+    const [, key, value] = /^(\w+)=(.*)$/.exec(line.trim()) ?? [];
+    return key === undefined ? [] : [{ section, key, value: value!.trim() }];
+  });
+}
+
+/** `NAME=value` lines as variables; quotes around a value go. */
+export function readVariables(text: string): Record<string, string> {
+  const pairs = text.split("\n").flatMap((line) => {
+    const [, name, value] = /^\s*(\w+)=(.*?)\s*$/.exec(line) ?? [];
+    return name === undefined ? [] : [[name, value!.replace(/^(["'])(.*)\1$/, "$2")] as const];
+  });
+  return Object.fromEntries(pairs);
+}
+
+/** A command's words; a word that is `$NAME` becomes the words of the variable, which may be none. */
+export function commandWords(command: string, variables: Readonly<Record<string, string>>): string[] {
+  return words(command).flatMap((word) => {
+    const name = /^\$(\w+)$/.exec(word)?.[1];
+    return name === undefined ? [word] : words(variables[name] ?? "");
+  });
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== "");
+}
