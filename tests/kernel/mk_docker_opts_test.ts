@@ -9,6 +9,7 @@ import {
   dockerOptionsDefault,
 } from "../../src/files/docker_opts.ts";
 import { parseEnv } from "../../src/files/env_text.ts";
+import { dockerOptsEnvironment, dockerOptsTable } from "../support/docker_opts_table.ts";
 import { createNamespace, type Namespace } from "../support/netns.ts";
 import type { Output } from "../support/process.ts";
 
@@ -58,12 +59,30 @@ async function scriptTest(test: (host: Namespace, directory: string) => Promise<
 
 let serial = 0;
 
-function call(host: Namespace, shell: string, directory: string, args: readonly string[]): Promise<Output> {
+function call(
+  host: Namespace,
+  shell: string,
+  directory: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = environment,
+): Promise<Output> {
   const paths = ["-f", `${directory}/subnet.env`, "-d", `${directory}/docker`];
-  return host.output([shell, script, ...paths, ...args], { env: environment });
+  return host.output([shell, script, ...paths, ...args], { env });
 }
 
 const names = (directory: string) => [...Deno.readDirSync(directory)].map((entry) => entry.name).sort();
+
+Deno.test("dash: the script's bytes are the table's", () =>
+  scriptTest(async (host, directory) => {
+    for (const { name, options, subnetFile, output, errors } of dockerOptsTable()) {
+      await Deno.writeTextFile(`${directory}/subnet.env`, subnetFile);
+      const { code, stdout, stderr } = await call(host, "dash", directory, options, dockerOptsEnvironment);
+      assertEquals([name, code, stdout, stderr], [name, output === null ? 1 : 0, "", errors]);
+      const written = await Deno.readTextFile(`${directory}/docker`).catch(() => null);
+      assertEquals([name, written], [name, output]);
+      if (written !== null) await Deno.remove(`${directory}/docker`);
+    }
+  }));
 
 for (const shell of ["dash", "bash"]) {
   Deno.test(`${shell}: the script's bytes are those of dockerOptions`, () =>

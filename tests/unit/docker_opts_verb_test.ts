@@ -1,6 +1,7 @@
 /** The verb docker-opts: files, options and errors; the bytes themselves are tested against the script. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { run } from "../../src/cli/docker_opts.ts";
+import { dockerOptsEnvironment, dockerOptsTable } from "../support/docker_opts_table.ts";
 import { Failure, UsageError } from "../../src/model/errors.ts";
 
 const subnetEnv =
@@ -31,6 +32,20 @@ Deno.test("docker-opts: prints, combines, renames, and takes what the variable h
   } finally {
     await Deno.remove(file);
     await Deno.remove(`${file}.out`);
+  }
+});
+
+Deno.test("docker-opts: the bytes of the table of mk-docker-opts.sh", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    for (const { name, options, subnetFile, output, errors } of dockerOptsTable()) {
+      await Deno.writeTextFile(file, subnetFile);
+      const printed = call(["-f", file, "-d", "-", ...options], dockerOptsEnvironment);
+      if (output !== null) assertEquals([name, await printed], [name, output]);
+      else await assertRejects(() => printed, Failure, errors.trimEnd());
+    }
+  } finally {
+    await Deno.remove(file);
   }
 });
 
