@@ -3,6 +3,7 @@
  * the reference page docs/flags.md. Pure.
  */
 import { type Flag, flags, type Group, type Value, variableOf } from "./flags.ts";
+import { removedFlags } from "./removed_flags.ts";
 import type { VerbTable } from "./verb.ts";
 
 /** Commands first, then every flag by name. */
@@ -61,6 +62,7 @@ export function flagsPage(): string {
     ...intro,
     ...groups.flatMap(section),
     ...notBuilt(),
+    ...dropped(),
   ].join("\n");
 }
 
@@ -108,6 +110,28 @@ function notBuilt(): string[] {
     "## Not in this release",
     "",
     `Parsed, and refused with exit code 2 when they ask for something: ${names.join(", ")}.`,
+    "",
+  ];
+}
+
+/** Those that flannel itself once had. */
+function dropped(): string[] {
+  const groups = Map.groupBy(removedFlags, ([, { instead, harmless }]) => `${harmless} ${instead}`);
+  const rows = [...groups.values()].map((group) => {
+    const names = group.map(([name]) => `\`-${name}\``).join(", ");
+    const [, { instead, harmless }] = group[0]!;
+    return `| ${names} | ${
+      harmless ? "passed over with a warning" : "refused with exit code 2"
+    } | ${instead} |`;
+  });
+  return [
+    "## Dropped by flannel",
+    "",
+    "Flags of its old releases, for unit files that were written for them:",
+    "",
+    "| flag | here | instead |",
+    "| --- | --- | --- |",
+    ...rows,
     "",
   ];
 }
