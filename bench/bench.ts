@@ -12,6 +12,7 @@ import { propagation } from "./propagation.ts";
 import { repair } from "./repair.ts";
 import { round } from "./round.ts";
 import { start } from "./start.ts";
+import { udpLookup } from "./udp_lookup.ts";
 
 const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   start,
@@ -21,6 +22,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   idle,
   footprint,
   round,
+  "udp-lookup": udpLookup,
 };
 
 async function main(names: readonly string[]): Promise<number> {

@@ -1,105 +1,37 @@
-/* The peer table: a hash of prefixes, asked once per prefix length there is; see peers.h. */
+/* The peer table: hashes of prefixes, one for each length there is, and of public addresses; see peers.h. */
 #include "peers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct key {
-	uint8_t family, length;
-	uint8_t address[16];
-};
-
 static uint32_t octets(uint8_t family)
 {
 	return family == DENIM_V4 ? 4 : 16;
 }
 
-static struct key key_of(uint8_t family, uint8_t length, const uint8_t *address)
-{
-	struct key key = { .family = family, .length = length };
-
-	memcpy(key.address, address, (length + 7u) / 8);
-	if (length % 8)
-		key.address[length / 8] &= (uint8_t)(0xff00 >> length % 8);
-	return key;
-}
-
-static uint32_t hash(const struct key *key)
-{
-	uint64_t high, low, mixed;
-
-	memcpy(&high, key->address, 8);
-	memcpy(&low, key->address + 8, 8);
-	mixed = (high ^ (uint64_t)key->length << 56 ^ (uint64_t)key->family << 48) * 0x9e3779b97f4a7c15u;
-	mixed = (mixed ^ mixed >> 32 ^ low) * 0xbf58476d1ce4e5b9u;
-	return (uint32_t)(mixed ^ mixed >> 32);
-}
-
-static bool same(const struct key *a, const struct key *b)
-{
-	return a->family == b->family && a->length == b->length && memcmp(a->address, b->address, 16) == 0;
-}
-
-static struct key subnet_of(const struct peer *peer)
-{
-	return key_of(peer->record.family, peer->record.length, peer->record.subnet);
-}
-
-static struct key address_of(const struct peer *peer)
-{
-	uint8_t family = peer->record.underlay_family;
-
-	return key_of(family, (uint8_t)(8 * octets(family)), peer->record.address);
-}
-
-typedef struct key key_function(const struct peer *peer);
-
-/* The place where the key is, or where it would be put. */
-static uint32_t *place(const struct peer_table *table, uint32_t *places, key_function *key_of_peer, const struct key *key)
-{
-	uint32_t at = hash(key) & table->mask;
-	struct key there;
-
-	while (places[at] != 0) {
-		there = key_of_peer(table->peers[places[at] - 1]);
-		if (same(&there, key))
-			break;
-		at = (at + 1) & table->mask;
-	}
-	return &places[at];
-}
-
-static struct peer *find_exactly(const struct peer_table *table, const struct key *key)
-{
-	uint32_t found = *place(table, table->subnets, subnet_of, key);
-
-	return found == 0 ? NULL : table->peers[found - 1];
-}
-
-struct peer *peers_find(const struct peer_table *table, uint8_t family, const uint8_t *address)
+struct peer *peers_find(const struct peer_table *table, uint8_t family, const uint8_t *address, uint32_t *owner)
 {
 	int of = family == DENIM_V6;
-	struct peer *found;
-	struct key key;
 
 	for (uint32_t i = 0; i < table->length_count[of]; i++) {
-		key = key_of(family, table->lengths[of][i], address);
-		found = find_exactly(table, &key);
-		if (found)
-			return found;
+		uint32_t found = prefix_map_find(&table->subnets[of][i], table->subnet_keys, address);
+
+		if (!found)
+			continue;
+		if (owner)
+			*owner = table->owners[found - 1];
+		return table->peers[found - 1];
 	}
 	return NULL;
 }
 
-bool peers_know(const struct peer_table *table, uint8_t family, const uint8_t *address)
+uint32_t peers_owner(const struct peer_table *table, uint8_t family, const uint8_t *address)
 {
-	struct key key = key_of(family, (uint8_t)(8 * octets(family)), address);
-
-	return *place(table, table->addresses, address_of, &key) != 0;
+	return prefix_map_find(&table->addresses[family == DENIM_V6], table->address_keys, address);
 }
 
-bool peer_has(const struct peer *peer, uint8_t family, const uint8_t *address)
+static bool peer_has(const struct peer *peer, uint8_t family, const uint8_t *address)
 {
 	return peer->record.underlay_family == family && memcmp(peer->record.address, address, octets(family)) == 0;
 }
@@ -143,11 +75,23 @@ static struct peer *make_peer(const struct denim_udp_peer *record)
 	return peer;
 }
 
+/* The peer that has exactly this subnet. */
+static struct peer *find_exactly(const struct peer_table *table, const struct denim_udp_peer *record)
+{
+	int of = record->family == DENIM_V6;
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < table->length_count[of]; i++) {
+		if (table->subnets[of][i].length == record->length)
+			found = prefix_map_find(&table->subnets[of][i], table->subnet_keys, record->subnet);
+	}
+	return found ? table->peers[found - 1] : NULL;
+}
+
 /* The former object, where the peer stays; a new one otherwise. */
 static struct peer *take_peer(const struct denim_udp_peer *record, const struct peer_table *before)
 {
-	struct key key = key_of(record->family, record->length, record->subnet);
-	struct peer *peer = before ? find_exactly(before, &key) : NULL;
+	struct peer *peer = before ? find_exactly(before, record) : NULL;
 
 	if (!peer || peer->record.port != record->port || !peer_has(peer, record->underlay_family, record->address))
 		peer = make_peer(record);
@@ -156,46 +100,69 @@ static struct peer *take_peer(const struct denim_udp_peer *record, const struct 
 	return peer;
 }
 
-static struct peer_table *make_table(uint32_t count)
+/* A map for every length there is, longest first. */
+static int make_maps(struct peer_table *table, uint8_t family, const struct denim_udp_peer *records, uint32_t count,
+		     uint32_t seed)
+{
+	uint32_t there[129] = { 0 }, lengths = 0;
+	int of = family == DENIM_V6, result = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (records[i].family == family)
+			lengths += there[records[i].length]++ == 0;
+	}
+	table->subnets[of] = calloc(lengths + 1, sizeof(*table->subnets[of]));
+	if (!table->subnets[of])
+		return -ENOMEM;
+	for (int length = 128; result == 0 && length >= 0; length--) {
+		if (there[length] > 0)
+			result = prefix_map_init(&table->subnets[of][table->length_count[of]++], family, (uint8_t)length,
+						 there[length], seed);
+	}
+	if (result == 0)
+		result = prefix_map_init(&table->addresses[of], family, (uint8_t)(8 * octets(family)), count, seed);
+	return result;
+}
+
+static struct peer_table *make_table(const struct denim_udp_peer *records, uint32_t count, uint32_t seed)
 {
 	struct peer_table *table = calloc(1, sizeof(*table) + count * sizeof(table->peers[0]));
-	uint32_t places = 16;
 
-	while (places < 2 * (uint64_t)count)
-		places *= 2;
 	if (!table)
 		return NULL;
-	table->mask = places - 1;
-	table->subnets = calloc(places, sizeof(*table->subnets));
-	table->addresses = calloc(places, sizeof(*table->addresses));
-	if (!table->subnets || !table->addresses) {
+	table->subnet_keys = calloc(count + 1u, sizeof(*table->subnet_keys));
+	table->address_keys = calloc(count + 1u, sizeof(*table->address_keys));
+	table->owners = calloc(count + 1u, sizeof(*table->owners));
+	if (!table->subnet_keys || !table->address_keys || !table->owners || 
+	    make_maps(table, DENIM_V4, records, count, seed) < 0 || make_maps(table, DENIM_V6, records, count, seed) < 0) {
 		peers_free(table);
 		return NULL;
 	}
 	return table;
 }
 
-static void enter(struct peer_table *table, struct peer *peer)
+/* 0 or -ENOSPC; the table has the peer in any case. */
+static int enter(struct peer_table *table, struct peer *peer)
 {
-	struct key subnet = subnet_of(peer), address = address_of(peer);
+	const struct denim_udp_peer *record = &peer->record;
+	struct prefix_map *subnets = table->subnets[record->family == DENIM_V6];
+	struct prefix_map *addresses = &table->addresses[record->underlay_family == DENIM_V6];
+	uint32_t index = table->count++;
+	int result;
 
-	table->peers[table->count++] = peer;
-	*place(table, table->subnets, subnet_of, &subnet) = table->count;
-	*place(table, table->addresses, address_of, &address) = table->count;
-}
-
-static void gather_lengths(struct peer_table *table)
-{
-	bool there[2][129] = { 0 };
-
-	for (uint32_t i = 0; i < table->count; i++)
-		there[table->peers[i]->record.family == DENIM_V6][table->peers[i]->record.length] = true;
-	for (int of = 0; of < 2; of++) {
-		for (int length = 128; length >= 0; length--) {
-			if (there[of][length])
-				table->lengths[of][table->length_count[of]++] = (uint8_t)length;
-		}
+	while (subnets->length != record->length)
+		subnets++;
+	table->peers[index] = peer;
+	table->subnet_keys[index] = prefix_key_of(subnets, record->subnet);
+	table->address_keys[index] = prefix_key_of(addresses, record->address);
+	result = prefix_map_put(subnets, table->subnet_keys, index + 1);
+	table->owners[index] = prefix_map_find(addresses, table->address_keys, record->address);
+	if (table->owners[index] == 0) {
+		table->owners[index] = index + 1;
+		if (result == 0)
+			result = prefix_map_put(addresses, table->address_keys, index + 1);
 	}
+	return result;
 }
 
 /* What may change of a peer that stays. A risen MTU is worth another try of what the old one forbade. */
@@ -207,11 +174,29 @@ static void set_mtu(struct peer *peer, uint16_t mtu)
 		atomic_store(&peer->alone_until, 0);
 }
 
+/* NULL and -ENOMEM, or -ENOSPC: another seed may do. */
+static struct peer_table *build_with(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before,
+				     uint32_t seed, int *error)
+{
+	struct peer_table *table = make_table(records, count, seed);
+
+	*error = table ? 0 : -ENOMEM;
+	for (uint32_t i = 0; *error == 0 && i < count; i++) {
+		struct peer *peer = take_peer(&records[i], before);
+
+		*error = peer ? enter(table, peer) : -ENOMEM;
+	}
+	if (*error < 0) {
+		peers_free(table);
+		table = NULL;
+	}
+	return table;
+}
+
 struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before,
 			       int *error)
 {
 	struct peer_table *table = NULL;
-	struct peer *peer;
 
 	*error = -EINVAL;
 	if (count > INT32_MAX / 2)
@@ -220,25 +205,15 @@ struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t co
 		if (!valid(&records[i]))
 			goto out;
 	}
-	*error = -ENOMEM;
-	table = make_table(count);
+	*error = -ENOSPC;
+	for (uint32_t seed = 0; *error == -ENOSPC && seed < PREFIX_SEEDS; seed++)
+		table = build_with(records, count, before, seed, error);
 	if (!table)
 		goto out;
-	for (uint32_t i = 0; i < count; i++) {
-		peer = take_peer(&records[i], before);
-		if (!peer) {
-			peers_free(table);
-			table = NULL;
-			goto out;
-		}
-		enter(table, peer);
-	}
 	for (uint32_t i = 0; i < count; i++)
 		set_mtu(table->peers[i], records[i].mtu);
-	gather_lengths(table);
 	if (before)
 		table->icmp = before->icmp;
-	*error = 0;
 out:
 	return table;
 }
@@ -269,7 +244,14 @@ void peers_free(struct peer_table *table)
 		if (--table->peers[i]->references == 0)
 			free(table->peers[i]);
 	}
-	free(table->subnets);
-	free(table->addresses);
+	for (int of = 0; of < 2; of++) {
+		for (uint32_t i = 0; i < table->length_count[of]; i++)
+			prefix_map_free(&table->subnets[of][i]);
+		free(table->subnets[of]);
+		prefix_map_free(&table->addresses[of]);
+	}
+	free(table->subnet_keys);
+	free(table->address_keys);
+	free(table->owners);
 	free(table);
 }

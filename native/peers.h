@@ -9,6 +9,7 @@
 #define DENIM_PEERS_H
 
 #include "denim.h"
+#include "prefixes.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -38,11 +39,11 @@ struct peer {
 struct peer_table {
 	struct peer_table *next; /* of those waiting to be freed */
 	uint32_t count;
-	uint32_t mask; /* places - 1 of both hashes */
-	uint32_t *subnets; /* index + 1 of a peer, by family, length and prefix; 0: free */
-	uint32_t *addresses; /* likewise, by public address: some peer that has it */
-	uint8_t lengths[2][129]; /* prefix lengths there are, longest first: IPv4, IPv6 */
-	uint8_t length_count[2];
+	struct prefix_map *subnets[2]; /* index + 1 of a peer; one for each length, longest first: IPv4, IPv6 */
+	uint32_t length_count[2];
+	struct prefix_map addresses[2]; /* by public address, index + 1 of the first peer that has it: its owner's number */
+	struct prefix_key *subnet_keys, *address_keys; /* of each peer */
+	uint32_t *owners; /* of each peer: the number of who has its public address */
 	struct denim_udp_icmp icmp; /* what else is swapped in with it */
 	struct peer *peers[];
 };
@@ -53,11 +54,14 @@ struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t co
 /* The same peers once more. */
 struct peer_table *peers_again(const struct peer_table *table, int *error);
 void peers_free(struct peer_table *table);
-/* The peer with the longest prefix that holds the address, or NULL. Cost grows with the different lengths only. */
-struct peer *peers_find(const struct peer_table *table, uint8_t family, const uint8_t *address);
-/* Some peer has this public address. */
-bool peers_know(const struct peer_table *table, uint8_t family, const uint8_t *address);
-bool peer_has(const struct peer *peer, uint8_t family, const uint8_t *address);
+/*
+ * The peer with the longest prefix that holds the address, or NULL; the number of its public address's owner in `owner`
+ * where that is not NULL. Cost grows with the different lengths only. Nothing of the peer itself is read: that would cost as
+ * much again.
+ */
+struct peer *peers_find(const struct peer_table *table, uint8_t family, const uint8_t *address, uint32_t *owner);
+/* The number of the owner of this public address, 0 for none. Peers with one address have one owner. */
+uint32_t peers_owner(const struct peer_table *table, uint8_t family, const uint8_t *address);
 /* The address is the first other one that was asked about for this peer. Any thread. */
 bool peer_moved_to(struct peer *peer, uint8_t family, const uint8_t *address);
 

@@ -83,17 +83,17 @@ static uint32_t gro_size(struct msghdr *head)
 struct origin {
 	const uint8_t *address;
 	uint8_t family;
-	bool known; /* some peer has it */
+	uint32_t owner; /* its number; 0: no peer has it */
 };
 
 /*
  * The peer whose inner source this is may have sent it. From a known address it must be that peer's own: moved peers are
  * looked for among the others only, lest a peer takes another's place.
  */
-static bool accepted(const struct queue *queue, struct peer *peer, const struct origin *from)
+static bool accepted(const struct queue *queue, struct peer *peer, uint32_t owner, const struct origin *from)
 {
-	if (from->known)
-		return peer_has(peer, from->family, from->address);
+	if (from->owner)
+		return owner == from->owner;
 	return queue->udp->settings.accept_moved && peer_moved_to(peer, from->family, from->address);
 }
 
@@ -102,14 +102,15 @@ static void take(struct queue *queue, const struct origin *from, uint8_t *bytes,
 {
 	struct packet packet;
 	struct peer *peer;
+	uint32_t owner = 0;
 
 	if (!packet_parse(bytes, length, &packet)) {
-		udp_drop(queue, from->known ? DENIM_DROP_MALFORMED : DENIM_DROP_STRANGER);
+		udp_drop(queue, from->owner ? DENIM_DROP_MALFORMED : DENIM_DROP_STRANGER);
 		return;
 	}
-	peer = peers_find(queue->table, packet.family, packet_source(bytes, packet.family));
-	if (!peer || !accepted(queue, peer, from)) {
-		udp_drop(queue, from->known ? DENIM_DROP_SPOOFED : DENIM_DROP_STRANGER);
+	peer = peers_find(queue->table, packet.family, packet_source(bytes, packet.family), &owner);
+	if (!peer || !accepted(queue, peer, owner, from)) {
+		udp_drop(queue, from->owner ? DENIM_DROP_SPOOFED : DENIM_DROP_STRANGER);
 		return;
 	}
 	if (!packet_count_down(bytes, packet.family)) {
@@ -131,20 +132,20 @@ static struct origin origin_of(const struct queue *queue, const struct sockaddr_
 
 	from.address = v4 ? (const uint8_t *)&((const struct sockaddr_in *)source)->sin_addr
 			  : (const uint8_t *)&((const struct sockaddr_in6 *)source)->sin6_addr;
-	from.known = peers_know(queue->table, from.family, from.address);
+	from.owner = peers_owner(queue->table, from.family, from.address);
 	return from;
 }
 
 static void take_message(struct queue *queue, struct mmsghdr *message, uint8_t *bytes)
 {
 	struct origin from = origin_of(queue, message->msg_hdr.msg_name);
-	bool maybe = from.known || queue->udp->settings.accept_moved;
+	bool maybe = from.owner != 0 || queue->udp->settings.accept_moved;
 	uint32_t rest = message->msg_len, size = gro_size(&message->msg_hdr), length;
 
 	size = size > 0 ? size : rest;
 	udp_count(queue, RECEIVED_MESSAGES, 1);
 	if (rest == 0)
-		udp_drop(queue, from.known ? DENIM_DROP_MALFORMED : DENIM_DROP_STRANGER);
+		udp_drop(queue, from.owner ? DENIM_DROP_MALFORMED : DENIM_DROP_STRANGER);
 	for (; rest > 0; rest -= length, bytes += length) {
 		length = rest < size ? rest : size;
 		if (maybe)

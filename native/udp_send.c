@@ -66,7 +66,7 @@ static void take(struct queue *queue, const struct virtio_net_hdr *header, uint8
 		udp_drop(queue, DENIM_DROP_MALFORMED);
 		return;
 	}
-	peer = peers_find(queue->table, packet.family, packet_destination(bytes, packet.family));
+	peer = peers_find(queue->table, packet.family, packet_destination(bytes, packet.family), NULL);
 	if (!peer || udp_socket_for(queue, peer) < 0) {
 		udp_drop(queue, peer ? DENIM_DROP_NO_SOCKET : DENIM_DROP_NO_PEER);
 		udp_send_icmp(queue, ICMP_NO_WAY, bytes, &packet, 0);

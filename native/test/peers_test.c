@@ -1,6 +1,6 @@
 /* The peer table: longest prefix, both families, whose public address; counters that go on; ten thousand cost as ten. */
 #include "../peers.h"
-#include "check.h"
+#include "packets.h"
 
 #include <errno.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static struct peer_table *build(const struct denim_udp_peer *records, uint32_t c
 static int owner(const struct peer_table *table, uint32_t address)
 {
 	uint8_t bytes[4] = { (uint8_t)(address >> 24), (uint8_t)(address >> 16), (uint8_t)(address >> 8), (uint8_t)address };
-	const struct peer *peer = peers_find(table, DENIM_V4, bytes);
+	const struct peer *peer = peers_find(table, DENIM_V4, bytes, NULL);
 
 	return peer ? peer->record.address[3] : 0;
 }
@@ -66,7 +66,7 @@ static void knows_a_default_and_nobody(void)
 	CHECK(owner(table, 0) == 9 && owner(table, 0xffffffff) == 9);
 	peers_free(table);
 	table = build(NULL, 0, NULL);
-	CHECK(owner(table, 0x0a010101) == 0 && !peers_know(table, DENIM_V4, everything.address));
+	CHECK(owner(table, 0x0a010101) == 0 && !peers_owner(table, DENIM_V4, everything.address));
 	peers_free(table);
 }
 
@@ -76,13 +76,12 @@ static void keeps_the_families_apart(void)
 	uint8_t inside[16] = { 0xfd, [7] = 1, [15] = 77 }, outside[16] = { 0xfd, [7] = 2 };
 	struct peer_table *table = build(records, 3, NULL);
 
-	CHECK(peers_find(table, DENIM_V6, inside)->record.address[15] == 1);
+	CHECK(peers_find(table, DENIM_V6, inside, NULL)->record.address[15] == 1);
 	inside[7] = 0;
-	CHECK(peers_find(table, DENIM_V6, inside)->record.address[15] == 2 && !peers_find(table, DENIM_V6, outside));
-	CHECK(peers_find(table, DENIM_V4, inside)->record.address[3] == 3);
-	CHECK(peers_know(table, DENIM_V6, records[0].address) && !peers_know(table, DENIM_V4, records[0].address));
-	CHECK(peer_has(table->peers[0], DENIM_V6, records[0].address));
-	CHECK(!peer_has(table->peers[0], DENIM_V6, records[1].address));
+	CHECK(peers_find(table, DENIM_V6, inside, NULL)->record.address[15] == 2 && !peers_find(table, DENIM_V6, outside, NULL));
+	CHECK(peers_find(table, DENIM_V4, inside, NULL)->record.address[3] == 3);
+	CHECK(peers_owner(table, DENIM_V6, records[0].address) && !peers_owner(table, DENIM_V4, records[0].address));
+	CHECK(peers_owner(table, DENIM_V6, records[0].address) != peers_owner(table, DENIM_V6, records[1].address));
 	peers_free(table);
 }
 
@@ -139,6 +138,73 @@ static void the_last_of_one_subnet_counts(void)
 	peers_free(again);
 }
 
+/* Whose public address it is: the same number for every subnet of one host, another for every other host. */
+static void tells_owners_apart(void)
+{
+	struct denim_udp_peer records[] = { peer_v4(0x0a010100, 24, 1), peer_v4(0x0a010200, 24, 2), peer_v6(1, 64, 1) };
+	struct peer_table *table;
+	uint32_t owners[3] = { 0 }, sum = 0;
+	const uint8_t nobody[4] = { 0, 0, 0, 3 };
+
+	records[2].underlay_family = DENIM_V4;
+	memcpy(records[2].address, records[0].address, 16);
+	table = build(records, 3, NULL);
+	for (int i = 0; i < 3; i++) {
+		CHECK(peers_find(table, records[i].family, records[i].subnet, &owners[i]) == table->peers[i]);
+		CHECK(owners[i] != 0 && owners[i] == peers_owner(table, DENIM_V4, records[i].address));
+		sum += peers_owner(table, DENIM_V6, records[i].address);
+	}
+	CHECK(owners[0] == owners[2] && owners[0] != owners[1] && sum == 0 && peers_owner(table, DENIM_V4, nobody) == 0);
+	peers_free(table);
+}
+
+static bool holds(const struct denim_udp_peer *record, const uint8_t *address)
+{
+	for (uint8_t bit = 0; bit < record->length; bit++) {
+		if ((record->subnet[bit / 8] ^ address[bit / 8]) & 128 >> bit % 8)
+			return false;
+	}
+	return true;
+}
+
+/* As many prefixes of every length as fit, compared with a search one by one. */
+static void finds_what_a_plain_search_finds(void)
+{
+	static struct denim_udp_peer records[3000];
+	uint64_t state = 3;
+	struct peer_table *table;
+	uint8_t address[16] = { 0 };
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < 3000; i++) {
+		bool v6 = i % 2;
+		uint8_t *subnet = records[i].subnet;
+
+		records[i] = v6 ? peer_v6(0, (uint8_t)(next_random(&state) % 129), 1)
+				: peer_v4(0, (uint8_t)(next_random(&state) % 33), 1);
+		for (int at = 0; at < 16; at++)
+			subnet[at] = at < (v6 ? 16 : 4) ? (uint8_t)(next_random(&state) % 3) : 0;
+	}
+	table = build(records, 3000, NULL);
+	for (uint32_t round = 0; round < 3000; round++) {
+		uint8_t family = round % 2 ? DENIM_V6 : DENIM_V4;
+		struct peer *best = NULL, *peer;
+
+		for (int at = 0; at < 16; at++)
+			address[at] = (uint8_t)(next_random(&state) % 3);
+		for (uint32_t i = 0; i < 3000; i++) {
+			if (records[i].family == family && holds(&records[i], address) &&
+			    (!best || records[i].length >= best->record.length))
+				best = table->peers[i];
+		}
+		peer = peers_find(table, family, address, NULL);
+		CHECK(peer == best);
+		found += peer && peer->record.length > 0;
+	}
+	CHECK(found > 1000);
+	peers_free(table);
+}
+
 static double nanoseconds(const struct peer_table *table, uint32_t peers)
 {
 	struct timespec from, to;
@@ -168,7 +234,7 @@ static void ten_thousand_cost_as_ten(void)
 	peers_free(few);
 	for (uint32_t i = 0; i < 10000; i++)
 		CHECK(owner(many, 0x0a000000 + i * 256 + 9) == (int)(i % 200 + 1) &&
-		      peers_know(many, DENIM_V4, records[i].address));
+		      peers_owner(many, DENIM_V4, records[i].address));
 	peers_free(many);
 }
 
@@ -180,6 +246,8 @@ int main(void)
 	RUN(refuses_records_that_are_none);
 	RUN(goes_on_counting_for_who_stays);
 	RUN(the_last_of_one_subnet_counts);
+	RUN(tells_owners_apart);
+	RUN(finds_what_a_plain_search_finds);
 	RUN(ten_thousand_cost_as_ten);
 	return 0;
 }

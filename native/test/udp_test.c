@@ -159,11 +159,17 @@ static void writes_apart_what_the_device_refuses(void)
 static void drops_what_no_peer_sent(void)
 {
 	struct bench bench;
-	struct peer_table *nobody;
+	struct peer_table *nobody, *others;
+	struct denim_udp_peer records[2];
 	int error;
 
 	open_bench(&bench, DENIM_UDP_TSO, 0);
-	bench.table->peers[0]->record.address[3] = 9;
+	for (int i = 0; i < 2; i++)
+		records[i] = bench.table->peers[i]->record;
+	records[0].address[3] = 9;
+	others = peers_build(records, 2, NULL, &error);
+	CHECK(others != NULL);
+	bench.queue->table = others;
 	receive_ten(&bench);
 	CHECK(counter(&bench, DROPS + DENIM_DROP_SPOOFED) == 10 && counter(&bench, DEVICE_WRITES) == 0);
 	nobody = peers_build(NULL, 0, NULL, &error);
@@ -171,6 +177,7 @@ static void drops_what_no_peer_sent(void)
 	receive_ten(&bench);
 	CHECK(counter(&bench, DROPS + DENIM_DROP_STRANGER) == 10 && counter(&bench, DEVICE_WRITES) == 0);
 	peers_free(nobody);
+	peers_free(others);
 	close_bench(&bench);
 }
 
