@@ -1,5 +1,5 @@
 /** `flanneld config` on a real etcd: what is stored is printed as it is, and written only with intent. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { run } from "../../src/cli/config/config.ts";
 import { Failure } from "../../src/model/errors.ts";
 import { openEtcdConfig } from "../../src/store/etcd3.ts";
@@ -34,6 +34,14 @@ Deno.test("config get, set and explain on etcd", async () => {
     await config("set", await file(two), "--force");
     assertEquals(await config("get"), `${two}\n`);
 
+    // Whose subnet has no room in it is named.
+    await etcd.ctl("put", "/coreos.com/network/subnets/10.2.7.0-24", '{"PublicIP":"192.168.64.11"}');
+    await etcd.ctl("put", "/coreos.com/network/subnets/10.1.7.0-24", '{"PublicIP":"192.168.64.12"}');
+    errors.length = 0;
+    await assertRejects(async () => config("set", await file(one)), Failure, "another one stands there");
+    assertEquals(errors.filter((line) => line.startsWith("note:")).length, 1);
+    assertMatch(errors.join(""), /note: a host has 10\.2\.7\.0\/24, for which this has no room/);
+
     // A broken one is printed as it is, and can be replaced.
     await etcd.ctl("put", KEY, "{broken");
     assertEquals(await config("get"), "{broken\n");
@@ -56,9 +64,17 @@ Deno.test("the configuration is not written over what nobody has looked at", asy
   assertEquals(await place.write(one, await place.read()), true);
 });
 
+/** What was said on stderr. */
+const errors: string[] = [];
+
 async function call(args: string[]): Promise<string> {
   let out = "";
-  const io = { args, environment: {}, out: (text: string) => void (out += text), err: () => {} };
+  const io = {
+    args,
+    environment: {},
+    out: (text: string) => void (out += text),
+    err: (text: string) => void errors.push(text),
+  };
   assertEquals(await run(io), 0);
   return out;
 }

@@ -192,7 +192,7 @@ while [ $# -gt 1 ]; do
 done
 `,
     "apt-get": `[ "$1" != update ] || exit 0
-shift; for word; do case $word in -*) ;; *) dpkg-query -W "$word" > /dev/null ;; esac || exit 1; done
+shift; for word; do case $word in -*) ;; *) dpkg-query -W -f '\${db:Status-Status}\\n' "$word" | grep -qx installed ;; esac || exit 1; done
 `,
     npx: `while [ "$1" = -y ]; do shift; done
 [ "$1" = "deno@${Deno.version.deno}" ] || { echo "npx $1: the test runs deno@${Deno.version.deno}"; exit 1; }

@@ -2,18 +2,14 @@
  * `flanneld config`: explains, checks, prints and writes the network configuration. It stands in a file or in etcd; nothing is
  * written but by `set`, and that only where nobody else has written meanwhile.
  */
-import { Failure, messageOf, UsageError } from "../../model/errors.ts";
-import type { Log } from "../../observe/log.ts";
-import type { ConfigPlace } from "../../store/config_place.ts";
-import { StoreUnavailable } from "../../store/store.ts";
-import { systemClock } from "../../system/clock.ts";
+import { Failure } from "../../model/errors.ts";
 import { osErrorText } from "../../system/os_error.ts";
-import { systemRandom } from "../../system/random.ts";
 import { readFile } from "../config_file.ts";
 import { openConfigPlace } from "../open_store.ts";
 import type { VerbIo } from "../verb.ts";
 import { explain } from "./explain.ts";
 import { printExplanation, printJson, printSummary } from "./print.ts";
+import { explained, type Found, setConfig, storeDeps } from "./set.ts";
 import { type ConfigWords, help, readWords } from "./words.ts";
 
 /** @throws UsageError; Failure where the configuration cannot be read or written, or is wrong */
@@ -31,14 +27,8 @@ export async function run(io: VerbIo): Promise<number> {
     case "get":
       return get(await read(words, io), io);
     case "set":
-      return await set(words, await read(words, io), io);
+      return await setConfig(words, await read(words, io), io);
   }
-}
-
-interface Found {
-  /** File or key. */
-  readonly name: string;
-  readonly text: string;
 }
 
 function tell({ action, json, mtu }: ConfigWords, { name, text }: Found, io: VerbIo): number {
@@ -59,42 +49,6 @@ function get({ text }: Found, io: VerbIo): number {
   return 0;
 }
 
-async function set({ options, force, mtu }: ConfigWords, { name, text }: Found, io: VerbIo): Promise<number> {
-  if (options.store.type !== "etcd") {
-    const file = options.netConfigPath;
-    throw new UsageError(
-      `config set "${name}": this store keeps no configuration, it is read from "${file}"; write that file`,
-    );
-  }
-  const { problems, notes } = explain(text, mtu);
-  for (const note of notes) io.err(`note: ${note}\n`);
-  if (problems.length > 0) {
-    throw new Failure(
-      `check the network configuration "${name}": ${problems.join("; ")}; nothing was written`,
-    );
-  }
-  await using place = await openPlace(options, io);
-  await write(place, text.trim(), force).catch(explained);
-  io.out(`${place.name}: ${printSummary(explain(text, mtu))}`);
-  return 0;
-}
-
-async function write(place: ConfigPlace, text: string, force: boolean): Promise<void> {
-  const before = await place.read();
-  if (before?.text === text) return;
-  if (before !== null && !force) {
-    throw new Failure(
-      `write the network configuration "${place.name}": another one stands there; look at it with ` +
-        "flanneld config get, replace it with --force",
-    );
-  }
-  if (await place.write(text, before)) return;
-  throw new Failure(
-    `write the network configuration "${place.name}": somebody else has written it just now; ` +
-      "look at it with flanneld config get, and try again",
-  );
-}
-
 /** From the file that was named, else from where the daemon would take it. */
 async function read({ file, options }: ConfigWords, io: VerbIo): Promise<Found> {
   if (file !== null) return await readFound(file);
@@ -104,16 +58,10 @@ async function read({ file, options }: ConfigWords, io: VerbIo): Promise<Found> 
 }
 
 async function readStored(options: ConfigWords["options"], io: VerbIo): Promise<Found> {
-  await using place = await openPlace(options, io);
+  await using place = await openConfigPlace(options, storeDeps(io)).catch(explained);
   const stored = await place.read().catch(explained);
   if (stored === null) throw new Failure(place.absent);
   return { name: place.name, text: stored.text };
-}
-
-function openPlace(options: ConfigWords["options"], io: VerbIo): Promise<ConfigPlace> {
-  const line = (text: string) => io.err(`${text}\n`);
-  const log: Log = { debug: () => {}, info: () => {}, warn: line, error: line };
-  return openConfigPlace(options, { clock: systemClock(), random: systemRandom, log });
 }
 
 async function readFound(path: string): Promise<Found> {
@@ -123,8 +71,4 @@ async function readFound(path: string): Promise<Found> {
   } catch (error) {
     throw new Failure(`read the network configuration "${path}": ${osErrorText(error)}; give a file of JSON`);
   }
-}
-
-function explained(error: unknown): never {
-  throw error instanceof StoreUnavailable ? new Failure(messageOf(error)) : error;
 }
