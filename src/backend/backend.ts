@@ -34,6 +34,10 @@ export interface Host {
   readonly underlay: Underlay;
   /** MACs of existing devices of ours by device name: a device keeps its MAC. */
   readonly macs: ReadonlyMap<string, Mac>;
+  /** The name of our TUN device, where the backend has one: an existing one of ours, or the first `flannelN` that is free. */
+  readonly tun: string;
+  /** Peers may send from another address than their public one (`-udp-accept-moved`). */
+  readonly acceptMoved: boolean;
 }
 
 /** Why a peer gets no objects; for the log and `status`. */
@@ -72,6 +76,6 @@ export interface Backend {
 
 export interface TunnelDevice {
   readonly name: string;
-  /** 24 bits, for adopting a device that another daemon left behind. */
-  readonly vni: number;
+  /** 24 bits, for adopting a VXLAN device that another daemon left behind; null for a device that goes with its process. */
+  readonly vni: number | null;
 }

@@ -24,3 +24,13 @@ export function directRoute(self: Host, subnet: Prefix, publicIp: Ip): Obj | nul
   if (!way?.onLink) return null;
   return route({ destination: subnet, gateway: publicIp, device: way.device, onlink: false });
 }
+
+/** The smallest MTU that carries IP at all: RFC 791, RFC 8200. */
+const leastMtu = { 4: 68, 6: 1280 } as const;
+
+/** Why an MTU inside a tunnel is too small for the family, or null. */
+export function tooNarrow(mtu: number, family: Family, underlay: Underlay): string | null {
+  if (mtu >= leastMtu[family]) return null;
+  return `an MTU of ${mtu} is left inside the tunnel, IPv${family} needs ${leastMtu[family]}; ` +
+    `raise the MTU of ${underlay.device}`;
+}

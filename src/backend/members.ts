@@ -16,21 +16,26 @@ export interface BooleanMember {
   readonly type: "boolean";
   readonly default: boolean;
 }
-export type Members = Readonly<Record<string, NumberMember | BooleanMember>>;
+export interface WordMember {
+  readonly type: "word";
+  readonly default: string;
+  readonly words: readonly string[];
+}
+type Rule = NumberMember | BooleanMember | WordMember;
+export type Members = Readonly<Record<string, Rule>>;
 
 /** The values that a table of members gives. */
 export type Values<M extends Members> = {
-  readonly [Name in keyof M]: M[Name] extends NumberMember ? number : boolean;
+  readonly [Name in keyof M]: M[Name] extends NumberMember ? number
+    : M[Name] extends WordMember ? M[Name]["words"][number]
+    : boolean;
 };
 
 /** The first member that breaks its rule, as a sentence; null where none does. */
 export function checkMembers(section: JsonObject, table: Members): string | null {
   for (const [name, rule] of Object.entries(table)) {
     const value = member(section, name) ?? rule.default;
-    const wanted = rule.type === "number"
-      ? `a whole number from ${rule.min} to ${rule.max}`
-      : "true or false";
-    if (!fits(value, rule)) return `Backend.${name} ${JSON.stringify(value)}: must be ${wanted}`;
+    if (!fits(value, rule)) return `Backend.${name} ${JSON.stringify(value)}: must be ${wanted(rule)}`;
   }
   return null;
 }
@@ -44,7 +49,14 @@ export function readMembers<M extends Members>(section: JsonObject, table: M): V
   return Object.fromEntries(entries) as Values<M>;
 }
 
-function fits(value: unknown, rule: NumberMember | BooleanMember): boolean {
+function wanted(rule: Rule): string {
+  if (rule.type === "boolean") return "true or false";
+  if (rule.type === "word") return `one of ${rule.words.map((word) => JSON.stringify(word)).join(", ")}`;
+  return `a whole number from ${rule.min} to ${rule.max}`;
+}
+
+function fits(value: unknown, rule: Rule): boolean {
   if (rule.type === "boolean") return typeof value === "boolean";
+  if (rule.type === "word") return rule.words.includes(value as string);
   return Number.isInteger(value) && (value as number) >= rule.min && (value as number) <= rule.max;
 }

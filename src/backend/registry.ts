@@ -3,15 +3,15 @@ import type { NetworkConfig } from "../model/network_config.ts";
 import { alloc } from "./alloc.ts";
 import type { Backend } from "./backend.ts";
 import { hostGw } from "./host_gw.ts";
+import { udp } from "./udp.ts";
 import { vxlan } from "./vxlan.ts";
 
-const all: readonly Backend[] = [alloc, hostGw, vxlan];
+const all: readonly Backend[] = [alloc, hostGw, udp, vxlan];
 
 export const backends: ReadonlyMap<string, Backend> = new Map(all.map((b) => [b.type, b]));
 
 /** Upstream's backends that are not here. */
 const notBuilt = new Set([
-  "udp",
   "wireguard",
   "ipip",
   "ipsec",
@@ -39,6 +39,5 @@ export function backendFor(config: NetworkConfig): Backend | { readonly problem:
 function unknownBackend(type: string): string {
   const known = [...backends.keys()].join(", ");
   if (!notBuilt.has(type)) return `unknown backend type: ${type}; set Backend.Type to one of ${known}`;
-  const why = type === "udp" ? " (which is also the default where Backend is absent)" : "";
-  return `backend type ${type}${why}: not built into this flanneld; set Backend.Type to one of ${known}`;
+  return `backend type ${type}: not built into this flanneld; set Backend.Type to one of ${known}`;
 }

@@ -22,7 +22,7 @@ import {
   vxlanLink,
 } from "../model/objects.ts";
 import type { Backend, Host, Refused } from "./backend.ts";
-import { addressOf, directRoute, hostLength, hostPublicIp } from "./host.ts";
+import { addressOf, directRoute, hostLength, hostPublicIp, tooNarrow } from "./host.ts";
 import { checkMembers, readMembers, type Values } from "./members.ts";
 
 /** Linux's default VXLAN port, older than IANA's 4789 (drivers/net/vxlan). */
@@ -118,22 +118,13 @@ function check(config: BackendConfig): string | null {
   return checkMembers(config.members, members);
 }
 
-/** The smallest MTU that carries IP at all: 68 (RFC 791) or 1280 (RFC 8200). */
-function unsuited(self: Host, family: Family): string | null {
-  const least = family === 4 ? 68 : 1280;
-  if (mtu(self, family) >= least) return null;
-  return `an MTU of ${
-    mtu(self, family)
-  } is left inside the tunnel, IPv${family} needs ${least}; raise the MTU of ${self.underlay.device}`;
-}
-
 export const vxlan: Backend = {
   type: "vxlan",
   recordType: "vxlan",
   members,
   check,
   usesUnderlayRoutes: (config) => settings(config).DirectRouting,
-  unsuited,
+  unsuited: (self, family) => tooNarrow(mtu(self, family), family, self.underlay),
   device: (self, family) => ({ name: deviceName(self, family), vni: settings(self.network.backend).VNI }),
   base,
   toward,

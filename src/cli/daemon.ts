@@ -13,10 +13,10 @@ import type { Readiness } from "../control/readiness.ts";
 import type { OverlayOptions, OverlayPorts } from "../control/start.ts";
 import { openSubnetFile } from "../control/subnet_files.ts";
 import { underlayChooser } from "../control/underlay_choice.ts";
-import type { Clock } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import { healthRoutes } from "../observe/health.ts";
 import { serveHttp } from "../observe/http.ts";
+import { metricsAnswer } from "../observe/metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { createLog, writeToStderr } from "../observe/writers.ts";
 import { systemClock } from "../system/clock.ts";
@@ -34,7 +34,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   for (const warning of options.warnings) log.warn(warning);
   const stop = stopOnSignal(log);
   try {
-    using machine = await openMachine(undefined, firewallWishes(options), log);
+    using machine = await openMachine(undefined, firewallWishes(options), log, Deno.env);
     ignoreInspectorSignal(machine.library);
     await (options.readOnly ? show(options, machine, log, stop) : serve(options, machine, log, stop));
   } catch (error) {
@@ -48,7 +48,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: AbortSignal): Promise<void> {
   using _name = takeName(machine.library, options.instance);
   let overlay: Overlay | null = null;
-  await using _health = openHealth(options, machine.clock, log, () => overlay?.readiness() ?? notStarted);
+  const report = () => overlay?.readiness() ?? notStarted;
+  await using _health = openHealth(options, machine, log, report);
   const ports = await openPorts(options, machine, log);
   await using _store = ports.store;
   overlay = await Overlay.start(overlayOptions(options, machine), ports, stop);
@@ -87,6 +88,7 @@ function overlayOptions(options: DaemonOptions, machine: Machine): OverlayOption
     instance: options.instance,
     renewMarginMs: options.subnetLeaseRenewMargin * 60_000,
     onLost: options.onLeaseLost,
+    acceptMoved: options.udpAcceptMoved,
   };
 }
 
@@ -113,13 +115,14 @@ function takeName(library: Library, instance: string): Disposable {
 
 function openHealth(
   options: DaemonOptions,
-  clock: Clock,
+  { clock, kernel }: Machine,
   log: Log,
   report: () => Readiness,
 ): AsyncDisposable {
   const { healthzIp: address, healthzPort: port } = options;
   if (port <= 0) return { [Symbol.asyncDispose]: () => Promise.resolve() };
-  return serveHttp({ address, port, routes: healthRoutes(report), clock, log });
+  const routes = new Map([...healthRoutes(report), ["/metrics", () => metricsAnswer(kernel.tunnels())]]);
+  return serveHttp({ address, port, routes, clock, log });
 }
 
 function notifyReady(library: Library, log: Log): void {

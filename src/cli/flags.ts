@@ -13,6 +13,7 @@ export type Group =
   | "Addresses"
   | "Leases and files"
   | "Firewall and routes"
+  | "Userspace tunnel"
   | "Kubernetes"
   | "Running";
 
@@ -176,6 +177,14 @@ export const flags: readonly Flag[] = [
       since: "0.27.1",
       built: false,
     }],
+  ]),
+  ...table("Userspace tunnel", "denim", [
+    [
+      "udp-accept-moved",
+      "bool",
+      false,
+      "backend udp: take a peer's packets also from the first other address they come from, where hosts do not send from their public IP",
+    ],
   ]),
   ...table("Kubernetes", "0.8", [
     ["kube-subnet-mgr", "bool", false, "get subnets from the Kubernetes API instead of etcd", {

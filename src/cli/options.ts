@@ -55,6 +55,7 @@ export interface DaemonOptions {
   readonly iptablesVariant: "auto" | "nft" | "legacy";
   readonly iptablesLayout: "chains" | "legacy";
   readonly ipBlackholeRoute: boolean;
+  readonly udpAcceptMoved: boolean;
 
   readonly kubeSubnetMgr: boolean;
   readonly kubeApiUrl: string;

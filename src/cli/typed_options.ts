@@ -14,7 +14,7 @@ export function typed(settings: Settings): Typed {
     ...store(get),
     ...addresses(get),
     ...leases(get),
-    ...firewall(get),
+    ...traffic(get),
     ...kubernetes(get),
     ...running(get),
   };
@@ -148,7 +148,9 @@ function instance(text: string, subnetFile: string): string {
   );
 }
 
-function firewall(get: Getter): Pick<Typed, Extract<keyof Typed, `ip${"M" | "B" | "tables"}${string}`>> {
+type TrafficMember = Extract<keyof Typed, `ip${"M" | "B" | "tables"}${string}`> | "udpAcceptMoved";
+
+function traffic(get: Getter): Pick<Typed, TrafficMember> {
   return {
     ipMasq: get.flag("ip-masq"),
     ipMasqFullyRandomDisable: get.flag("ip-masq-fully-random-disable"),
@@ -157,6 +159,7 @@ function firewall(get: Getter): Pick<Typed, Extract<keyof Typed, `ip${"M" | "B" 
     iptablesVariant: get.text("iptables-variant") as Typed["iptablesVariant"],
     iptablesLayout: get.text("iptables-layout") as Typed["iptablesLayout"],
     ipBlackholeRoute: get.flag("ip-blackhole-route"),
+    udpAcceptMoved: get.flag("udp-accept-moved"),
   };
 }
 

@@ -4,9 +4,9 @@
  */
 import { type Backend, type Host, isRefused, type Refused } from "../backend/backend.ts";
 import type { FirewallLayout } from "../model/firewall.ts";
-import { families, type Family } from "../model/ip.ts";
+import type { Family } from "../model/ip.ts";
 import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/lease.ts";
-import { networkOf } from "../model/network_config.ts";
+import { familiesOf, networkOf } from "../model/network_config.ts";
 import { type Obj, ObjectIndex } from "../model/objects.ts";
 import type { Owner } from "../kernel/kernel.ts";
 import type { Prefix } from "../model/prefix.ts";
@@ -73,7 +73,7 @@ export function ownerOf(
   return {
     instance: self.instance,
     devices: devices.map((device) => device.name),
-    vnis: new Map(devices.map((device) => [device.name, device.vni])),
+    vnis: new Map(devices.flatMap(({ name, vni }) => vni === null ? [] : [[name, vni]])),
     networks: [...networks, ...former.networks],
     subnets: [...self.subnets === null ? [] : prefixesOf(self.subnets), ...former.subnets],
     layout,
@@ -86,7 +86,7 @@ export function containerMtu(self: Host, backend: Backend): number {
 }
 
 export function enabled(self: Host): Family[] {
-  return families.filter((family) => networkOf(self.network, family) !== null);
+  return familiesOf(self.network);
 }
 
 /** One family that is refused refuses the peer: half a peer would be a riddle to whoever looks for the other half. */

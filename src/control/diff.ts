@@ -32,7 +32,8 @@ export function diff(desired: readonly Obj[], observed: readonly Observed[], opt
   let unchanged = 0;
   for (const object of ordered(desired)) {
     const closedBy = object.on === undefined ? undefined : closed.get(object.on);
-    const before = object.on !== undefined && renewed.has(object.on) ? undefined : standing.get(object);
+    const found = standing.get(object);
+    const before = found?.on !== undefined && renewed.has(found.on) ? undefined : found;
     const step = closedBy ? { object, by: closedBy } : compare(object, before, options);
     if (step === null) unchanged++;
     else if ("by" in step) blocked.push(step);

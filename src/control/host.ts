@@ -3,13 +3,14 @@
  * anything changes a new one takes its place.
  */
 import type { Backend, Host, Underlay } from "../backend/backend.ts";
-import type { Kernel } from "../kernel/kernel.ts";
+import type { Interface, Kernel } from "../kernel/kernel.ts";
 import { Failure } from "../model/errors.ts";
 import type { Ip } from "../model/ip.ts";
 import type { Json } from "../model/json.ts";
 import type { LeaseRecord } from "../model/lease.ts";
 import type { Mac } from "../model/mac.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
+import { linkAlias } from "../model/objects.ts";
 import { baseObjects, enabled, ownerOf } from "./desired.ts";
 import type { UnderlayRoutes } from "./underlay_routes.ts";
 
@@ -26,31 +27,41 @@ export interface ChosenUnderlay {
 export function makeHost(
   chosen: ChosenUnderlay,
   network: NetworkConfig,
-  instance: string,
+  { instance, acceptMoved }: { readonly instance: string; readonly acceptMoved: boolean },
   routes: UnderlayRoutes,
 ): Host {
   const { publicIp, publicIpv6, ...device } = chosen;
   const underlay: Underlay = { ...device, route: (to) => routes.route(to) };
-  return { instance, network, subnets: null, publicIp, publicIpv6, underlay, macs: new Map() };
+  const settled = { macs: new Map(), tun: "flannel0" };
+  return { instance, acceptMoved, network, subnets: null, publicIp, publicIpv6, underlay, ...settled };
 }
 
 /**
- * The host with the MACs of its devices settled: an existing device keeps its own, a new one gets the derived one. They
- * are published, so from here on they do not change whatever the address does.
+ * The host with what its devices already are: an existing device keeps its MAC, a new one gets the derived one; they are
+ * published, so from here on they do not change whatever the address does. A TUN device of ours keeps its name, a new one
+ * gets the first `flannelN` that is free, as upstream's does.
  */
-export async function settleMacs(self: Host, backend: Backend, kernel: Kernel): Promise<Host> {
+export async function settleDevices(self: Host, backend: Backend, kernel: Kernel): Promise<Host> {
   const observed = await kernel.read(ownerOf(self, backend), { network: true, firewall: false });
+  const links = observed.filter(({ kind, standing }) =>
+    kind === "link" && (standing === "ours" || standing === "adoptable")
+  );
   const standing = new Map<string, Mac>();
-  for (const { kind, key, standing: whose, fields } of observed) {
-    const keeps = kind === "link" && (whose === "ours" || whose === "adoptable");
-    if (keeps && typeof fields.mac === "string") standing.set(key, fields.mac);
+  for (const { key, fields } of links) {
+    if (typeof fields.mac === "string") standing.set(key, fields.mac);
   }
-  const settled = { ...self, macs: standing };
+  const own = links.find(({ fields }) => fields.type === "tun" && fields.alias === linkAlias(self.instance));
+  const settled = { ...self, macs: standing, tun: own?.key ?? freeName(await kernel.interfaces()) };
   const macs = new Map(standing);
   for (const { kind, key, fields } of baseObjects(settled, backend)) {
     if (kind === "link" && typeof fields.mac === "string") macs.set(key, fields.mac);
   }
-  return { ...self, macs };
+  return { ...settled, macs };
+}
+
+function freeName(interfaces: readonly Interface[]): string {
+  const taken = new Set(interfaces.map(({ name }) => name));
+  for (let number = 0;; number++) if (!taken.has(`flannel${number}`)) return `flannel${number}`;
 }
 
 /** Our own record: what every other host needs to know of us. */

@@ -34,6 +34,8 @@ export interface JoinOptions {
   readonly ipMasq?: boolean;
   /** Accept forwarded overlay traffic. Default true. */
   readonly forwardRules?: boolean;
+  /** Backend udp: peers may send from another address than their public one. Default false. */
+  readonly acceptMoved?: boolean;
   /** Written for other programs and read at the start; without it nothing is. */
   readonly subnetFile?: string;
   /** Tells several overlays on one machine apart. Default `default`. */
@@ -151,6 +153,7 @@ function overlayOptions(options: JoinOptions, machine: Machine): Parameters<type
     instance: options.instance ?? "default",
     renewMarginMs: 3_600_000,
     onLost: "reacquire",
+    acceptMoved: options.acceptMoved ?? false,
   };
 }
 

@@ -5,11 +5,14 @@
 import { type Library, loadLibrary } from "../../ffi/library.ts";
 import { openNetlink } from "../../ffi/netlink.ts";
 import { bootTime } from "../../ffi/process.ts";
+import { openUdpTunnel } from "../../ffi/udp_tunnel.ts";
 import { checkBridgeNetfilter } from "../kernel/firewall/bridge_netfilter.ts";
 import { iptablesDriver } from "../kernel/firewall/iptables.ts";
 import { type FirewallProbe, probeFirewall, resyncPeriod } from "../kernel/firewall/tools.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { keptDescriptors, type ManagerVariables, noKeptDescriptors } from "../kernel/kept_descriptors.ts";
 import { openKernel } from "../kernel/linux.ts";
+import { tunnelDriver } from "../kernel/tunnels.ts";
 import type { Clock } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
 import type { FirewallLayout, Variant } from "../model/firewall.ts";
@@ -45,11 +48,16 @@ export interface Machine extends Disposable {
   readonly firewall: FirewallMeans;
 }
 
-/** @param path where the C library is; the usual places unless told. @throws Failure where something needed is missing */
+/**
+ * @param path where the C library is; the usual places unless told
+ * @param manager the variables of a service manager that this process is the main one of
+ * @throws Failure where something needed is missing
+ */
 export async function openMachine(
   path: string | undefined,
   wishes: FirewallWishes,
   log: Log,
+  manager?: ManagerVariables,
 ): Promise<Machine> {
   const library = loadLibrary(path);
   const probe = await probeFirewall(run, wishes.variant);
@@ -59,6 +67,11 @@ export async function openMachine(
   const kernel = openKernel({
     netlink: openNetlink(library),
     firewall: probe.available ? [iptablesDriver(options)] : [],
+    tunnels: tunnelDriver({
+      open: (options) => openUdpTunnel(library, options),
+      kept: manager ? keptDescriptors(library, manager, Deno.pid) : noKeptDescriptors(library),
+      say: (text) => log.info(text),
+    }),
   });
   return {
     library,

@@ -13,11 +13,11 @@ import { messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, prefixesOf, publicIpOf } from "../model/lease.ts";
 import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
-import { isFirewall, type Obj } from "../model/objects.ts";
+import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
 import { judgeConfigChange, networksOf } from "./config_change.ts";
 import { containerMtu, desire, type Desired, enabled, type Former, formerly, ownerOf } from "./desired.ts";
 import { diff } from "./diff.ts";
-import { recordOf, requireSuited, settleMacs } from "./host.ts";
+import { recordOf, requireSuited, settleDevices } from "./host.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
@@ -208,7 +208,7 @@ export class Overlay {
   async #become(change: Partial<Host>, backend: Backend = this.#backend): Promise<void> {
     const next = { ...this.#self, ...change };
     requireSuited(next, backend);
-    const { macs } = await settleMacs(next, backend, this.#ports.kernel);
+    const { macs } = await settleDevices(next, backend, this.#ports.kernel);
     // Others may have changed other sides of us meanwhile.
     this.#self = { ...this.#self, ...change, macs: new Map([...macs, ...this.#self.macs]) };
     this.#backend = backend;
@@ -277,8 +277,8 @@ export class Overlay {
     if (round.scope.network) this.#rounds.network = round;
     if (round.scope.firewall) this.#rounds.firewall = round;
     if (!round.inSync || this.#self.subnets === null) return;
-    const base = this.#desired.objects.filter(({ kind }) =>
-      kind === "link" || kind === "address" || isFirewall(kind)
+    const base = this.#desired.objects.filter((object) =>
+      makesDevices(object) || object.kind === "address" || isFirewall(object.kind)
     );
     const rounds = [this.#rounds.network, this.#rounds.firewall];
     if (rounds.some((last) => last === null || obstacles(last, base).length > 0)) return;

@@ -17,7 +17,7 @@ import type { Listing } from "../store/store.ts";
 import { describeRefusal, desire, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeObject } from "./describe.ts";
 import { diff } from "./diff.ts";
-import { makeHost, requireSuited, settleMacs } from "./host.ts";
+import { makeHost, requireSuited, settleDevices } from "./host.ts";
 import { restoreInputs } from "../kernel/firewall/apply.ts";
 import { throughNexthops } from "./nexthops.ts";
 import { protectedBy } from "./protection.ts";
@@ -42,8 +42,8 @@ export async function preview(
 ): Promise<Preview> {
   const { config, backend } = await configNow(ports, signal);
   const routes = new UnderlayRoutes();
-  const host = makeHost(await ports.chooseUnderlay(config), config, options.instance, routes);
-  const settled = await settleMacs(host, backend, ports.kernel);
+  const host = makeHost(await ports.chooseUnderlay(config), config, options, routes);
+  const settled = await settleDevices(host, backend, ports.kernel);
   requireSuited(settled, backend);
   const listing = await ports.store.list();
   const { subnets, origin } = wouldHave(settled, listing, ports);

@@ -9,7 +9,7 @@
 import type { Kernel, Owner, Scope } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { remembered } from "../model/memo.ts";
-import { isFirewall, type Obj } from "../model/objects.ts";
+import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
 import type { Blocked, Observed, Operation, Outcome, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
@@ -193,7 +193,7 @@ const firewallPart = remembered((objects: readonly Obj[]) => objects.filter((o) 
 
 function touchedDevices(round: Round): boolean {
   return round.failed.length === 0 &&
-    round.plan.operations.some((o) => o.object.kind === "link" && o.verb !== "delete");
+    round.plan.operations.some((o) => makesDevices(o.object) && o.verb !== "delete");
 }
 
 /** What keeps the base from standing: failures and foreign objects in the way of `objects`, in words. */

@@ -8,8 +8,10 @@ import type { Kernel, Owner } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import type { FirewallLayout } from "../model/firewall.ts";
+import { member } from "../model/json.ts";
 import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
+import { makesDevices } from "../model/objects.ts";
 import type { Observed } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
@@ -17,7 +19,7 @@ import type { ConfigReading, Store } from "../store/store.ts";
 import { baseObjects, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeDone } from "./describe.ts";
 import { diff } from "./diff.ts";
-import { type ChosenUnderlay, makeHost, recordOf, requireSuited, settleMacs } from "./host.ts";
+import { type ChosenUnderlay, makeHost, recordOf, requireSuited, settleDevices } from "./host.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
 
 export interface OverlayOptions {
@@ -30,6 +32,8 @@ export interface OverlayOptions {
   /** Milliseconds before its end at which a lease is renewed. */
   readonly renewMarginMs: number;
   readonly onLost: "reacquire" | "exit";
+  /** Peers of a userspace tunnel may send from another address than their public one. */
+  readonly acceptMoved: boolean;
   /** How often the firewall is read back. */
   readonly firewallPeriodMs: number;
 }
@@ -79,9 +83,10 @@ export async function start(
   const readings = ports.store.watchConfig(signal)[Symbol.asyncIterator]();
   const { config, backend } = await firstConfig(readings, ports.log, signal);
   ports.log.info(`Found network config - Backend type: ${backend.type}`);
+  if (member(config.backend.members, "Type") === undefined) ports.log.warn(noBackend);
   const chosen = await ports.chooseUnderlay(config);
   const routes = new UnderlayRoutes();
-  const self = await settleMacs(makeHost(chosen, config, options.instance, routes), backend, ports.kernel);
+  const self = await settleDevices(makeHost(chosen, config, options, routes), backend, ports.kernel);
   requireSuited(self, backend);
   await makeDevices(self, backend, ports);
   const claim = { config, record: recordOf(self, backend), previous: ports.subnetFile.previous.subnets };
@@ -89,6 +94,10 @@ export async function start(
   ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`);
   return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, readings };
 }
+
+/** Upstream's default; its documentation says vxlan. */
+const noBackend = 'the network configuration names no Backend: udp is taken, as flannel does; "Backend": ' +
+  '{"Type": "vxlan"} is faster wherever VXLAN can be had';
 
 /** The first reading that is a configuration we can run; what is wrong with others is said. */
 async function firstConfig(
@@ -120,10 +129,10 @@ async function makeDevices(
   backend: Backend,
   { kernel, log, subnetFile }: OverlayPorts,
 ): Promise<void> {
-  const links = baseObjects(self, backend).filter((object) => object.kind === "link");
+  const devices = baseObjects(self, backend).filter(makesDevices);
   const owner = ownerOf(self, backend, formerly(subnetFile.previous));
   const observed = await readOrFail(kernel, owner);
-  const plan = diff(links, observed, { rules: kernel.rules, mayDelete: () => false });
+  const plan = diff(devices, observed, { rules: kernel.rules, mayDelete: () => false });
   const [blocked] = plan.blocked;
   if (blocked !== undefined) throw new Failure(describeBlocked(blocked));
   for (const { operation, error } of await kernel.apply(plan.operations)) {

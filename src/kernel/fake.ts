@@ -13,7 +13,7 @@ import { isFirewall, type Kind, type Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome, Standing } from "../model/plan.ts";
 import { FakeTable } from "./fake_table.ts";
 import { iptablesDriver } from "./firewall/iptables.ts";
-import type { Interface, Kernel, KernelEvent, Owner, RouteAnswer, Scope } from "./kernel.ts";
+import type { Interface, Kernel, KernelEvent, Owner, RouteAnswer, Scope, TunnelReport } from "./kernel.ts";
 import { addressRules } from "./addresses.ts";
 import { fdbRules } from "./fdb.ts";
 import { linkRules } from "./links.ts";
@@ -31,6 +31,7 @@ import {
 } from "./ownership.ts";
 import { routeRules } from "./routes.ts";
 import { sysctlRules } from "./sysctls.ts";
+import { peerRules, tunnelRules } from "./tunnel_fields.ts";
 
 type EventKinds = KernelEvent["kinds"];
 
@@ -59,6 +60,8 @@ export class FakeKernel implements Kernel {
   constructor(readonly underlay: FakeUnderlay) {
     const firewall = iptablesDriver({ run: () => Promise.reject(new Error("no programs here")) }).rules;
     const network = [
+      tunnelRules,
+      peerRules,
       linkRules,
       sysctlRules,
       addressRules,
@@ -149,6 +152,10 @@ export class FakeKernel implements Kernel {
     return Promise.resolve(this.underlay.defaultDevice(family));
   }
 
+  tunnels(): readonly TunnelReport[] {
+    return [];
+  }
+
   [Symbol.dispose](): void {
     this.#listeners.clear();
   }
@@ -176,6 +183,9 @@ export class FakeKernel implements Kernel {
 
   #standing(object: Obj, owner: Owner, devices: ReadonlyMap<string, Standing>): Standing | null {
     switch (object.kind) {
+      case "tunnel":
+      case "peer":
+        return "ours";
       case "link":
         return linkStanding(object, owner);
       case "address":

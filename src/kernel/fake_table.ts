@@ -1,7 +1,7 @@
 /**
  * The objects of the fake kernel and the consequences of changing them, as on Linux: error texts, what goes with a device,
  * what a device loses when it goes down (routes, nexthops, neighbours, IPv6 addresses; FDB and IPv4 addresses stay) or when
- * its MAC changes (neighbours), and that the routes by way of a nexthop object go with it. Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
+ * its MAC changes (neighbours), that the routes by way of a nexthop object go with it, and that a tunnel makes its device. Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
  */
 import type { Fields, Kind, Obj } from "../model/objects.ts";
 import { parsePrefix } from "../model/prefix.ts";
@@ -38,9 +38,12 @@ export class FakeTable {
 
   /** Null, or why not. */
   create(object: Obj): string | null {
+    // Whoever carries its packets has made it.
+    if (object.kind === "link" && object.fields.type === "tun") return this.modify(object);
     if (this.get(object.kind, object.key)) return "File exists";
     const missing = this.#missing(object);
     if (missing !== null) return missing;
+    if (object.kind === "tunnel") this.#set(tunDevice(object.key));
     this.#set({ ...object, fields: { ...defaults[object.kind], ...metric(object), ...object.fields } });
     return null;
   }
@@ -71,6 +74,7 @@ export class FakeTable {
     if (kind === "chain" && this.#ledTo(key)) return "Device or resource busy";
     this.#forget(object);
     if (kind === "link") this.#linkGone(key);
+    if (kind === "tunnel") this.remove("link", key);
     if (kind === "nexthop") this.#nexthopGone(object);
     return null;
   }
@@ -97,6 +101,7 @@ export class FakeTable {
     if (kind === "route" && typeof fields.nexthop === "number" && !this.get("nexthop", `${fields.nexthop}`)) {
       return "Nexthop id does not exist";
     }
+    if (kind === "tunnel" && this.get("link", key)) return "Device or resource busy";
     if (kind === "jump" && !this.get("chain", chainOf(key))) return "No chain/target/match by that name";
     if (on === undefined) return null;
     const device = this.get("link", on);
@@ -122,6 +127,8 @@ export class FakeTable {
 
   #linkGone(name: string): void {
     for (const object of this.#standingOn(name)) this.#forget(object);
+    const tunnel = this.get("tunnel", name);
+    if (tunnel) this.#forget(tunnel);
     const upper = [...this.all()].filter((o) => o.kind === "link" && o.fields.lower === name);
     for (const link of upper) this.remove("link", link.key);
   }
@@ -147,4 +154,8 @@ function chainOf(jump: string): string {
 function metric({ kind, fields }: Obj): Fields {
   const destination = kind === "route" ? parsePrefix(String(fields.destination)) : null;
   return destination ? { metric: defaultMetric(destination.ip.family) } : {};
+}
+
+function tunDevice(name: string): Obj {
+  return { kind: "link", key: name, fields: { ...defaults.link, type: "tun" } };
 }

@@ -4,6 +4,7 @@
  * is the plan's business.
  */
 import type { FirewallLayout } from "../model/firewall.ts";
+import type { UdpStatistics } from "../../ffi/udp_tunnel.ts";
 import type { Family, Ip } from "../model/ip.ts";
 import type { Kind } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
@@ -62,6 +63,14 @@ export interface RouteAnswer {
   readonly source: Ip | null;
 }
 
+/** A userspace tunnel's figures. */
+export interface TunnelReport {
+  readonly device: string;
+  readonly statistics: UdpStatistics;
+  /** The subnets of `statistics.peers`, in the same order. */
+  readonly subnets: readonly string[];
+}
+
 export interface Kernel extends Disposable {
   readonly rules: ReadonlyMap<Kind, KindRules>;
   /** False where the kernel has no nexthop objects (before Linux 5.3); known after the first read of the network. */
@@ -77,4 +86,6 @@ export interface Kernel extends Disposable {
   routes(to: readonly Ip[]): Promise<(RouteAnswer | null)[]>;
   /** The device of the default route of the main table; null where there is none. */
   defaultDevice(family: Family): Promise<string | null>;
+  /** The userspace tunnels that run, as of now. */
+  tunnels(): readonly TunnelReport[];
 }

@@ -1,5 +1,6 @@
 /**
  * Network devices: VXLAN devices are made, changed and removed; of any other device only what every device has is changed.
+ * A TUN device is made by the tunnel that carries its packets (`tunnels.ts`), just before it is changed here.
  *
  * The kernel changes the local address (of the same family), lower device, TTL, TOS, learning and ageing of a VXLAN device in
  * place, as well as MTU, MAC and alias; for the rest it has to be made anew, which takes everything on it along.
@@ -73,6 +74,8 @@ function translateLink(operation: Operation, table: LinkTable): Translation<Link
     return { impossible: `there is no device "${lower}" to stand on; check --iface` };
   }
   if (verb === "modify" && before) return [{ verb: "change", record: changedRecord(object, before, table) }];
+  // Whoever carries its packets has made it; all that is left is what every device has.
+  if (object.fields.type === "tun") return [{ verb: "change", record: wholeRecord(object, table) }];
   if (object.fields.type !== "vxlan") {
     return { impossible: `a device of type "${object.fields.type}" can't be made here` };
   }
@@ -85,7 +88,8 @@ function removal(link: Obj): Change<LinkRecord> {
 }
 
 function wholeRecord(link: Obj, table: LinkTable): LinkRecord {
-  return { ...commonPart(link.fields), name: link.key, vxlan: vxlanPart(link.fields, table) };
+  const vxlan = link.fields.type === "vxlan" ? vxlanPart(link.fields, table) : null;
+  return { ...commonPart(link.fields), name: link.key, vxlan };
 }
 
 /** Only what differs: a MAC or MTU written again is an event for everybody who watches the device. */

@@ -8,7 +8,7 @@
  */
 import type { MonitorKind, Netlink } from "../../ffi/records.ts";
 import { messageOf } from "../model/errors.ts";
-import type { Kind } from "../model/objects.ts";
+import { type Kind, makesDevices } from "../model/objects.ts";
 import type { KindRules, Operation, Outcome } from "../model/plan.ts";
 import { addressDriver } from "./addresses.ts";
 import type { Driver, LinkSource } from "./driver.ts";
@@ -19,6 +19,7 @@ import { neighbourDriver } from "./neighbour_driver.ts";
 import { nexthopDriver } from "./nexthops.ts";
 import { failed } from "./outcomes.ts";
 import { routeDriver } from "./routes.ts";
+import type { TunnelDriver } from "./tunnels.ts";
 import { procSys, type SysctlAccess, sysctlDriver } from "./sysctls.ts";
 import { readDefaultDevice, readInterfaces, readRoutes } from "./underlay_facts.ts";
 
@@ -27,12 +28,15 @@ export interface LinuxOptions {
   readonly netlink: Netlink;
   /** The drivers of chains and jumps; they don't look at devices. */
   readonly firewall: readonly Driver[];
+  /** Closed with the kernel; without it there are no userspace tunnels. */
+  readonly tunnels?: TunnelDriver;
   /** /proc/sys unless told. */
   readonly sysctls?: SysctlAccess;
 }
 
-export function openKernel({ netlink, firewall, sysctls = procSys }: LinuxOptions): Kernel {
+export function openKernel({ netlink, firewall, tunnels, sysctls = procSys }: LinuxOptions): Kernel {
   const drivers = [
+    ...tunnels ? [tunnels] : [],
     linkDriver(netlink),
     sysctlDriver(sysctls),
     addressDriver(netlink),
@@ -59,7 +63,11 @@ export function openKernel({ netlink, firewall, sysctls = procSys }: LinuxOption
     interfaces: () => readInterfaces(netlink),
     routes: (to) => readRoutes(netlink, to),
     defaultDevice: (family) => readDefaultDevice(netlink, family),
-    [Symbol.dispose]: () => netlink[Symbol.dispose](),
+    tunnels: () => tunnels?.reports() ?? [],
+    [Symbol.dispose]: () => {
+      tunnels?.[Symbol.dispose]();
+      netlink[Symbol.dispose]();
+    },
   };
 }
 
@@ -74,7 +82,7 @@ async function apply(
   let links = tables.source();
   for (const batch of batches(operations, byKind)) {
     outcomes.push(...await applyBatch(batch, byKind, links));
-    if (batch[0]?.object.kind === "link") links = tables.source();
+    if (batch.some(({ object }) => makesDevices(object))) links = tables.source();
   }
   return outcomes;
 }

@@ -3,7 +3,10 @@
  *
  * | kind      | ours                           | adoptable                      | lookalike        | foreign            |
  * |-----------|--------------------------------|--------------------------------|------------------|--------------------|
- * | link      | our alias                      | our name and VNI, no alias     |                  | our name otherwise |
+ * | tunnel    | carried by this process        |                                |                  |                    |
+ * | peer      | in a tunnel of ours            |                                |                  |                    |
+ * | link      | our alias                      | our name and VNI (or a TUN     |                  | our name otherwise |
+ * |           |                                | device), no alias              |                  |                    |
  * | address   | on our device, in our networks |                                |                  |                    |
  * | neighbour | on our device, our protocol    | no protocol, in our networks   |                  | permanent          |
  * | fdb       | to a VTEP, on our device       | to a VTEP, on an adoptable one |                  | the rest there     |
@@ -34,8 +37,12 @@ export function linkStanding(link: Obj, owner: Owner): Standing | null {
   const named = owner.devices.includes(link.key);
   if (link.fields.alias === linkAlias(owner.instance)) return "ours";
   if (!named) return null;
-  const untouched = link.fields.alias === "" && link.fields.type === "vxlan";
-  return untouched && link.fields.vni === owner.vnis.get(link.key) ? "adoptable" : "foreign";
+  if (link.fields.alias !== "") return "foreign";
+  const vni = owner.vnis.get(link.key);
+  const expected = vni === undefined
+    ? link.fields.type === "tun"
+    : link.fields.type === "vxlan" && link.fields.vni === vni;
+  return expected ? "adoptable" : "foreign";
 }
 
 export function addressStanding(address: Obj, owner: Owner, devices: DeviceStandings): Standing | null {

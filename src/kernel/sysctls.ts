@@ -1,7 +1,7 @@
 /**
  * Kernel settings below /proc/sys.
  *
- * Nothing marks a setting as ours. Read back are `accept_ra` of our VXLAN devices and whatever this process has set, so that
+ * Nothing marks a setting as ours. Read back are `accept_ra` of our devices and whatever this process has set, so that
  * it is seen when somebody changes it. Deleting one means to care no longer: the value stays, for nobody knows what it would be
  * otherwise. On a kernel without IPv6 no device accepts router advertisements, whatever files there are: that reads as 0.
  */
@@ -70,7 +70,7 @@ export function sysctlDriver(access: SysctlAccess): Driver {
 }
 
 function acceptRa(owner: Owner): string[] {
-  return [...owner.vnis.keys()].map((device) => `net/ipv6/conf/${device}/accept_ra`);
+  return owner.devices.map((device) => `net/ipv6/conf/${device}/accept_ra`);
 }
 
 async function readOne(access: SysctlAccess, name: string): Promise<Obj | null> {

@@ -2,7 +2,7 @@
  * The network configuration: what an operator writes once for the whole cluster (spec §2).
  * Only the shape is here; reading and checking it is `parse_config.ts`.
  */
-import type { Family, Ip } from "./ip.ts";
+import { families, type Family, type Ip } from "./ip.ts";
 import type { JsonObject } from "./json.ts";
 import type { Prefix } from "./prefix.ts";
 
@@ -34,4 +34,9 @@ export interface BackendConfig {
 
 export function networkOf(config: NetworkConfig, family: Family): FamilyNetwork | null {
   return family === 4 ? config.v4 : config.v6;
+}
+
+/** The families that are enabled; at least one. */
+export function familiesOf(config: NetworkConfig): Family[] {
+  return families.filter((family) => networkOf(config, family) !== null);
 }

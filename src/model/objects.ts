@@ -1,5 +1,6 @@
 /**
- * What can stand on a host: links, addresses, neighbours, FDB entries, nexthop objects, routes, sysctls, firewall chains, jumps and bare rules.
+ * What can stand on a host: links, addresses, neighbours, FDB entries, userspace tunnels and their peers, nexthop objects,
+ * routes, sysctls, firewall chains, jumps and bare rules.
  *
  * An object is plain data. `kind` and `key` identify it (the key is what the kernel tells objects apart by), `fields` say
  * how it is. Of a *desired* object only the fields that are present are compared and set: one left out is not ours to say.
@@ -25,11 +26,13 @@ export interface Obj {
 
 /** In the order in which they are made; removal goes the other way. */
 export const kinds = [
+  "tunnel",
   "link",
   "sysctl",
   "address",
   "neighbour",
   "fdb",
+  "peer",
   "nexthop",
   "route",
   "chain",
@@ -69,6 +72,11 @@ export function isFirewall(kind: string): boolean {
   return kind === "chain" || kind === "jump" || kind === "rules";
 }
 
+/** True for what is a device or makes one: everything else may stand on it. */
+export function makesDevices({ kind }: Obj): boolean {
+  return kind === "tunnel" || kind === "link";
+}
+
 /** The route protocol number that marks a route as ours (rtm_protocol; unused in iproute2's rt_protos). */
 export const ROUTE_PROTOCOL = 85;
 
@@ -99,6 +107,46 @@ export function vxlanLink(spec: VxlanSpec): Obj {
     kind: "link",
     key: name,
     fields: { ...rest, type: "vxlan", local: formatIp(local), l2miss: false, up: true },
+  };
+}
+
+/** A TUN device whose packets this process carries in UDP datagrams. The device is there as long as they are carried. */
+export interface TunnelSpec {
+  readonly name: string;
+  /** Where the sockets are bound. */
+  readonly port: number;
+  /** This host's addresses in the underlay, a socket for each. */
+  readonly underlay: readonly Ip[];
+  /** Where ICMP errors come from: the tunnel's own addresses. */
+  readonly icmpSources: readonly Ip[];
+  /** Threads, each with a queue of the device and sockets of its own. */
+  readonly queues: number;
+  /** How datagrams leave: `socket`, `pool`, `raw`. */
+  readonly sender: string;
+  /** Source ports of a pool. */
+  readonly sources: number;
+  /** Peers may send from another address than their public one. */
+  readonly acceptMoved: boolean;
+}
+
+export function udpTunnel({ name, ...spec }: TunnelSpec): Obj {
+  const underlay = spec.underlay.map(formatIp);
+  const icmpSources = spec.icmpSources.map(formatIp);
+  return { kind: "tunnel", key: name, fields: { ...spec, underlay, icmpSources } };
+}
+
+/** What every device has, of the TUN device that a tunnel makes. */
+export function tunLink(name: string, alias: string, mtu: number): Obj {
+  return { kind: "link", key: name, fields: { type: "tun", alias, mtu, up: true } };
+}
+
+/** Packets to `subnet` go to the peer at this address and port, and only from there are packets of that subnet taken. */
+export function tunnelPeer(device: string, subnet: Prefix, publicIp: Ip, port: number): Obj {
+  return {
+    kind: "peer",
+    key: `${device} ${formatPrefix(subnet)}`,
+    on: device,
+    fields: { device, subnet: formatPrefix(subnet), address: formatIp(publicIp), port },
   };
 }
 

@@ -70,6 +70,23 @@ const cases: Case[] = [
     standing: [plain("10.1.16.0/24", "192.168.64.1", 4), plain("10.1.40.0/24", "192.168.64.40", 85)],
   },
   {
+    name: "udp_dual_stack",
+    config: {
+      ...network,
+      EnableIPv6: true,
+      IPv6Network: "fd00:1::/48",
+      Backend: { Type: "udp", Port: 7890, Queues: 2, Sender: "pool" },
+    },
+    leases: {
+      "10.1.15.0-24&fd00:1:0:15::-64": '{"PublicIP":"192.168.64.11","PublicIPv6":"fd64::11"}',
+      "10.1.16.0-24&fd00:1:0:16::-64": '{"PublicIP":"192.168.64.12","PublicIPv6":"fd64::12"}',
+      "10.1.17.0-24": '{"PublicIP":"192.168.64.13","PublicIPv6":null}',
+      "10.1.18.0-24": vtep("192.168.64.14", "02:00:00:00:00:14"),
+      "10.1.19.0-24": '{"PublicIP":"0.0.0.0"}',
+    },
+    standing: [plain("10.1.0.0/16", "192.168.64.1", 4)],
+  },
+  {
     name: "dual_stack_hostile",
     config: {
       ...network,
@@ -120,6 +137,7 @@ async function planOf({ config, leases, standing = [], ipMasq = false }: Case): 
       layout: "chains",
       renewMarginMs: 0,
       onLost: "exit",
+      acceptMoved: false,
       firewallPeriodMs: 5_000,
     },
     {

@@ -5,7 +5,13 @@ import { poll, Process } from "../support/process.ts";
 
 const root = { ignore: Deno.uid() !== 0 };
 
-for (const backend of ["vxlan", "host-gw"]) {
+const shows: Record<string, RegExp> = {
+  vxlan: /10\.1\.\d+\.0 dev flannel\.1 onlink/,
+  "host-gw": /via 192\.168\.64\.12 dev eth0/,
+  udp: /10\.1\.0\.0\/16 dev flannel0[^]*10\.1\.\d+\.0\/24 at 192\.168\.64\.12 port 8285/,
+};
+
+for (const [backend, ways] of Object.entries(shows)) {
   Deno.test({
     name: `the demo with ${backend} shows leases, routes, pings, throughput and its end`,
     ...root,
@@ -20,10 +26,7 @@ for (const backend of ["vxlan", "host-gw"]) {
       ]);
       assertEquals(await demo.ended(60_000), 0, demo.text);
       assertMatch(demo.text, /host 2 {2}192\.168\.64\.12 {2}gateway 10\.1\.\d+\.1\/24/);
-      assertMatch(
-        demo.text,
-        backend === "vxlan" ? /10\.1\.\d+\.0 dev flannel\.1 onlink/ : /via 192\.168\.64\.12 dev eth0/,
-      );
+      assertMatch(demo.text, ways);
       assertEquals(demo.text.match(/ ms\b/g)?.length, 4, "every ping is answered");
       assert(!demo.text.includes("lost"), demo.text);
       assertMatch(demo.text, /[1-9][\d.]* Gbit\/s|0\.[1-9] Gbit\/s/);

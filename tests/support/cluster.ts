@@ -30,6 +30,7 @@ const defaults: OverlayOptions = {
   layout: "chains",
   renewMarginMs: 3_600_000,
   onLost: "reacquire",
+  acceptMoved: false,
   firewallPeriodMs: 5_000,
 };
 

@@ -43,6 +43,8 @@ export function host(
     publicIpv6: v6,
     underlay: { device: "eth0", mtu: 1500, v4, v6, route: () => null },
     macs: new Map(),
+    tun: "flannel0",
+    acceptMoved: false,
     ...more,
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Traffic between places, and what became of it: pings in all directions, a ping that never stops while something is done to
  * the network, bulk TCP with checksums, throughput, and the source address that a server sees.
- * Programs: busybox (ping, nc, sha256sum), socat, iperf3.
+ * Programs: ping, busybox (ping, nc, sha256sum), socat, iperf3.
  */
 import type { Place } from "./netns.ts";
 import { poll, type Process, run } from "./process.ts";
@@ -51,8 +51,8 @@ export class ContinuousPing {
     await this.process.stop("SIGINT");
     const transmitted = Number(/(\d+) packets transmitted/.exec(this.process.text)?.[1]);
     const answered = this.#answered();
-    const sent = answered.has(transmitted - 1) ? transmitted : transmitted - 1;
-    const lost = Array.from({ length: sent }, (_, i) => i).filter((i) => !answered.has(i));
+    const sent = answered.has(transmitted) ? transmitted : transmitted - 1;
+    const lost = Array.from({ length: sent }, (_, i) => i + 1).filter((i) => !answered.has(i));
     return { sent, received: sent - lost.length, lost };
   }
 
@@ -61,9 +61,13 @@ export class ContinuousPing {
   }
 }
 
-/** @param interval between two requests, in milliseconds */
+/**
+ * That of iputils: busybox's has a receive buffer of seven kilobytes, and loses answers that come late and all at once.
+ *
+ * @param interval between two requests, in milliseconds
+ */
 export function startPing(from: Place, to: string, interval = 20): ContinuousPing {
-  const command = ["busybox", "ping", "-i", String(interval / 1000), to];
+  const command = ["ping", "-n", "-i", String(interval / 1000), to];
   return new ContinuousPing(from.start(`ping ${to}`, command));
 }
 

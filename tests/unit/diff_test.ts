@@ -43,6 +43,13 @@ Deno.test("diff: makes come before deletions, links first and last", () => {
   ]);
 });
 
+Deno.test("diff: what stands elsewhere is in the way of a new device's objects", () => {
+  const p = plan([want("link", "f"), want("route", "r", { gateway: "a" }, "f")], [
+    see("foreign", want("route", "r", { gateway: "b" }, "eth0")),
+  ]);
+  assertEquals([steps(p), p.blocked.map(({ object }) => object.key)], [["create link f"], ["r"]]);
+});
+
 Deno.test("diff: behind a recreated device everything is made anew, on a deleted one nothing is deleted", () => {
   const route = want("route", "r", {}, "f");
   const neighbour = want("neighbour", "n", {}, "f");

@@ -67,6 +67,7 @@ Deno.test("without anything every flag has upstream's default", () => {
     iptablesVariant: "auto",
     iptablesLayout: "chains",
     ipBlackholeRoute: false,
+    udpAcceptMoved: false,
     kubeSubnetMgr: false,
     kubeApiUrl: "",
     kubeconfigFile: "",

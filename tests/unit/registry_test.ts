@@ -9,7 +9,7 @@ const problem = (more: Record<string, unknown>) => {
 };
 
 Deno.test("registry: backends by name in any case", () => {
-  for (const type of ["vxlan", "VXLAN", "host-gw", "Alloc"]) {
+  for (const type of ["vxlan", "VXLAN", "host-gw", "Alloc", "udp"]) {
     assertEquals(problem({ Backend: { Type: type } }), null);
   }
 });
@@ -24,11 +24,15 @@ Deno.test("registry: an unknown type, a missing one and upstream's others each s
     problem({ Backend: { Type: "wireguard" } })!,
     /^backend type wireguard: not built into this flanneld/,
   );
-  assertMatch(problem({})!, /default where Backend is absent/);
+  assertEquals(problem({}), null, "udp, as upstream");
 });
 
 Deno.test("registry: a wrong member and the nftables mode are refused", () => {
   assertMatch(problem({ Backend: { Type: "vxlan", Port: 70000 } })!, /^Backend\.Port 70000/);
+  assertEquals(
+    problem({ Backend: { Type: "udp", Sender: "pigeon" } }),
+    'Backend.Sender "pigeon": must be one of "socket", "pool", "raw"',
+  );
   const refused = problem({ Backend: { Type: "vxlan" }, EnableNFTables: true });
   assert(refused?.startsWith("EnableNFTables true: not built"));
 });

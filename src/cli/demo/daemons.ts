@@ -11,6 +11,8 @@ export interface DemoDaemon {
   readonly host: DemoHost;
   /** The subnet file's variables. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What it has said so far. */
+  log(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -44,7 +46,8 @@ async function startDaemon(host: DemoHost, directory: string, clock: Clock): Pro
   for (let waited = 0; waited < PATIENCE_MS && ended === null; waited += 20) {
     const text = await Deno.readTextFile(subnetFile).catch(() => null);
     if (text !== null) {
-      return { host, environment: variables(text), stop: () => stop(child) };
+      const log = () => Deno.readTextFile(logFile);
+      return { host, environment: variables(text), log, stop: () => stop(child) };
     }
     await clock.sleep(20);
   }

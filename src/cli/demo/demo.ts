@@ -64,8 +64,7 @@ async function show(options: DemoOptions, out: Out, clock: Clock): Promise<void>
   const hosts = await makeHosts(options.hosts);
   const daemons = await startDaemons(hosts, options.backend, DIRECTORY, clock);
   showLeases(daemons, out);
-  const [routes] = await Promise.all(hosts.map((host) => routesOf(host, hosts.length - 1, clock)));
-  out("\nRoutes of host 1\n" + indent(routes!));
+  await showWays(options, daemons, out, clock);
   const containers = await Promise.all(daemons.map(containerOf));
   out("\nPing, container to container\n" + indent(await pingMatrix(containers)));
   const gbits = await throughput(containers[0]!, containers[1]!, clock);
@@ -76,6 +75,29 @@ async function show(options: DemoOptions, out: Out, clock: Clock): Promise<void>
   out(
     `\nCleanup\n  namespaces, devices, processes and files are gone with the demo, ${seconds} s after its start\n`,
   );
+}
+
+/** How host 1 reaches the others; waits until every host does. */
+async function showWays({ backend }: DemoOptions, daemons: readonly DemoDaemon[], out: Out, clock: Clock) {
+  const others = daemons.length - 1;
+  // One route leads into a userspace tunnel; whom it leads to is known inside.
+  const routes = await Promise.all(
+    daemons.map(({ host }) => routesOf(host, backend === "udp" ? 1 : others, clock)),
+  );
+  out("\nRoutes of host 1\n" + indent(routes[0]!));
+  if (backend !== "udp") return;
+  const peers = await Promise.all(daemons.map((daemon) => peersOf(daemon, others, clock)));
+  out("\nPeers in host 1's tunnel\n" + indent(peers[0]!));
+}
+
+/** The peers in the host's tunnel, as its daemon told of them, once there are as many. */
+async function peersOf(daemon: DemoDaemon, count: number, clock: Clock): Promise<string> {
+  for (let waited = 0;; waited += 20) {
+    const peers = [...(await daemon.log()).matchAll(/ added peer: (.*)$/gm)].map(([, peer]) => peer);
+    if (peers.length >= count) return peers.join("\n");
+    if (waited > PATIENCE_MS) throw new Failure(`demo: ${daemon.host.name} has not found the others`);
+    await clock.sleep(20);
+  }
 }
 
 /** The host's routes to the others, once there are as many: a host is ready before the last one has joined. */

@@ -1,0 +1,59 @@
+/**
+ * A service manager with a store for descriptors around one daemon, as systemd is to a unit with `FileDescriptorStoreMax=`:
+ * `service_manager.c`, built on first use.
+ */
+import { daemonCommand } from "./daemon.ts";
+import type { Place } from "./netns.ts";
+import { poll, type Process, run } from "./process.ts";
+
+const SOURCE = new URL("./service_manager.c", import.meta.url).pathname;
+let built: Promise<string> | null = null;
+
+function program(): Promise<string> {
+  return built ??= (async () => {
+    const path = `${await Deno.makeTempDir({ prefix: "denim-manager-" })}/service_manager`;
+    globalThis.addEventListener(
+      "unload",
+      () => Deno.removeSync(path.replace(/\/[^/]*$/, ""), { recursive: true }),
+    );
+    await run(["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o", path, SOURCE]);
+    return path;
+  })();
+}
+
+export class ServiceManager {
+  private constructor(private readonly process: Process) {}
+
+  /** Starts the daemon under a manager and waits until it is ready. */
+  static async start(host: Place, args: readonly string[]): Promise<ServiceManager> {
+    const command = [await program(), "/run/manager.sock", ...daemonCommand(), ...args];
+    const manager = new ServiceManager(host.start("manager", command, { env: { NO_COLOR: "1" } }));
+    await manager.#readyAgain(0);
+    return manager;
+  }
+
+  /** All that the manager and the daemon have said. */
+  get lines(): readonly string[] {
+    return this.process.lines;
+  }
+
+  /** Ends the daemon, waits until its successor is ready, and returns how many descriptors that was handed. */
+  async restart(signal: "SIGTERM" | "SIGKILL"): Promise<number> {
+    const from = this.process.lines.length;
+    this.process.signal(signal === "SIGTERM" ? "SIGUSR1" : "SIGUSR2");
+    await this.#readyAgain(from);
+    return Number(/^started (\d+)/.exec(await this.process.line(/^started/, 0, from))![1]);
+  }
+
+  /** A real stop: the store is emptied. */
+  async stop(): Promise<void> {
+    await this.process.stop();
+  }
+
+  async #readyAgain(from: number): Promise<void> {
+    await poll("READY=1", 30_000, () => {
+      if (!this.process.running) throw new Error("start the daemon under a manager: the manager ended");
+      return this.process.lines.slice(from).includes("notify READY=1");
+    });
+  }
+}

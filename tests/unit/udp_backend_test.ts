@@ -1,0 +1,70 @@
+/** The udp backend: what it wants, word for word, in one family and in both. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { isRefused } from "../../src/backend/backend.ts";
+import { udp } from "../../src/backend/udp.ts";
+import { parseIp } from "../../src/model/ip.ts";
+import { host, lease } from "../support/hosts.ts";
+
+const config = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "udp", Port: 7890 } };
+const both = { ...config, EnableIPv6: true, IPv6Network: "fd00:1::/48" };
+const peer = (more = {}) => lease("10.1.16.0/24", "192.168.64.12", "", { backendType: "", ...more });
+
+Deno.test("udp: device, address and route are upstream's", () => {
+  const [tunnel, link, , address, route] = udp.base(host(config), 4);
+  assertEquals(tunnel?.fields, {
+    port: 7890,
+    underlay: ["192.168.64.11"],
+    icmpSources: ["10.1.15.0"],
+    queues: 1,
+    sender: "socket",
+    sources: 16,
+    acceptMoved: false,
+  });
+  assertEquals([link?.key, link?.fields], ["flannel0", {
+    type: "tun",
+    alias: "denim:default",
+    mtu: 1472,
+    up: true,
+  }]);
+  assertEquals(address?.fields, { device: "flannel0", address: "10.1.15.0", length: 32 });
+  assertEquals([route?.key, route?.fields.device, route?.fields.gateway], ["10.1.0.0/16", "flannel0", null]);
+});
+
+Deno.test("udp: before there is a lease there is the device and nothing on it", () => {
+  assertEquals(udp.base(host(config, null), 4).map(({ kind }) => kind), ["tunnel", "link", "sysctl"]);
+});
+
+Deno.test("udp: both families share a device, with the MTU of the narrower tunnel", () => {
+  const self = host(both, "10.1.15.0/24,fd00:1:0:15::/64");
+  const [v4, v6] = [udp.base(self, 4), udp.base(self, 6)];
+  assertEquals(v4[0]?.fields.underlay, ["192.168.64.11", "fd64::11"]);
+  assertEquals(v4[1]?.fields.mtu, 1452);
+  assertEquals([udp.mtu(self, 4), udp.mtu(self, 6)], [1452, 1452]);
+  assertEquals(v6.map(({ kind, key }) => `${kind} ${key}`), [
+    "address flannel0 fd00:1:0:15::",
+    "route fd00:1::/48",
+  ]);
+});
+
+Deno.test("udp: a peer is one entry, at its public address of the family and the port that all have", () => {
+  const toward = (family: 4 | 6, more = {}) => {
+    const wanted = udp.toward(host(both), peer(more), family);
+    return isRefused(wanted)
+      ? wanted.refused
+      : wanted.map(({ key, fields }) => [key, fields.address, fields.port]);
+  };
+  assertEquals(toward(4), [["flannel0 10.1.16.0/24", "192.168.64.12", 7890]]);
+  assertEquals(toward(6), []);
+  assertMatch(String(toward(4, { publicIp: parseIp("0.0.0.0") })), /^no public IPv4 address/);
+});
+
+Deno.test("udp: an underlay too narrow for IPv6 is refused", () => {
+  const self = host(both);
+  const narrow = { ...self, underlay: { ...self.underlay, mtu: 1300 } };
+  assertEquals(udp.unsuited(narrow, 4), null);
+  assert(udp.unsuited(narrow, 6)?.startsWith("an MTU of 1252 is left inside the tunnel, IPv6 needs 1280"));
+});
+
+Deno.test("udp: the record says nothing but the address, as upstream's", () => {
+  assertEquals([udp.recordType, udp.publish(host(config), 4)], ["", undefined]);
+});
