@@ -172,7 +172,7 @@ function describeRefusal(settings: UdpTunnelSettings, [errno = 0, stage]: Int32A
     case UDP_STAGE.v4:
     case UDP_STAGE.v6: {
       const address = settings.underlay.find((a) => a.includes(":") === (stage === UDP_STAGE.v6));
-      return `receive at "${address}" port ${settings.port}: ${why}`;
+      return `receive at "${address}" port ${settings.port}: ${why}${socketAdvice[errnoName(errno)] ?? ""}`;
     }
     default:
       return why;
@@ -186,6 +186,11 @@ const deviceAdvice: Readonly<Record<string, string>> = {
   ENXIO: noTun,
   EBUSY: "; another program uses the device of that name, or it was made for another number of queues",
   EINVAL: "; there is a device of that name and of another kind, or the one handed in is of another kind",
+};
+
+const socketAdvice: Readonly<Record<string, string>> = {
+  EADDRINUSE: "; choose another port, or stop what listens there",
+  EADDRNOTAVAIL: "; give an address of this host",
 };
 
 class Running implements UdpTunnel {

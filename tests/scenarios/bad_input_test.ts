@@ -55,13 +55,13 @@ const ends: Record<string, Case & { readonly code: number }> = {
     given: "socat -u UDP-RECV:7890 - > /dev/null 2>&1 & until ss -Hlun | grep -q :7890; do :; done",
     config: { Network: "10.1.0.0/16", Backend: { Type: "udp", Port: 7890 } },
     code: 1,
-    says: /flannel0 udp port 7890 on 192\.168\.64\.11: .*in use.*another port/,
+    says: /flannel0.*"192\.168\.64\.11" port 7890: .*taken.*choose another port/,
   },
   "no /dev/net/tun": {
     given: "mount -t tmpfs tmpfs /dev/net",
     config: { Network: "10.1.0.0/16", Backend: { Type: "udp" } },
     code: 1,
-    says: /flannel0.*load the module tun/,
+    says: /flannel0.*load the kernel module tun/,
   },
   "a store file that cannot be made": {
     args: ["-store=sqlite:/proc/leases.db"],
