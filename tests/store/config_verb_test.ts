@@ -42,6 +42,13 @@ Deno.test("config get, set and explain on etcd", async () => {
     assertEquals(errors.filter((line) => line.startsWith("note:")).length, 1);
     assertMatch(errors.join(""), /note: a host has 10\.2\.7\.0\/24, for which this has no room/);
 
+    for (let n = 0; n < 6; n++) {
+      await etcd.ctl("put", `/coreos.com/network/subnets/10.3.${n}.0-24`, '{"PublicIP":"192.168.64.13"}');
+    }
+    errors.length = 0;
+    await assertRejects(async () => config("set", await file(one)), Failure, "another one stands there");
+    assertMatch(errors.join(""), /note: and 2 hosts more\n$/);
+
     // A broken one is printed as it is, and can be replaced.
     await etcd.ctl("put", KEY, "{broken");
     assertEquals(await config("get"), "{broken\n");

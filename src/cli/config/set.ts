@@ -73,12 +73,15 @@ async function withoutRoom({ options }: ConfigWords, text: string, io: VerbIo): 
   const config = parseNetworkConfig(text);
   await using store = await openStore(options, { ...storeDeps(io), previous: { v4: null, v6: null } });
   const { leases } = await store.list();
-  return leases.filter(({ subnets }) => !compatible(subnets, config)).map(({ subnets }) =>
+  const homeless = leases.filter(({ subnets }) => !compatible(subnets, config));
+  const named = homeless.slice(0, NAMED).map(({ subnets }) =>
     `a host has ${
       describeSubnets(subnets)
     }, for which this has no room: it keeps its network and is not ready ` +
     "until it is restarted"
   );
+  const more = homeless.length - named.length;
+  return more > 0 ? [...named, `and ${more} hosts more`] : named;
 }
 
 /** What a store needs of its surroundings, with warnings on stderr. */
