@@ -37,6 +37,7 @@ const rows: Readonly<Record<Purpose, readonly (readonly [name: string, provides:
     ["busybox-static", "busybox"],
     ["socat", "socat"],
     ["procps", "ps"],
+    ["systemd", "systemd-analyze"],
     ["tcpdump", "tcpdump"],
     ["ethtool", "ethtool"],
     ["gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc"],

@@ -1,6 +1,7 @@
 /**
  * What systemctl and journalctl do, in a namespace where no systemd runs: the host's own unit files are read, and what they say is
- * started, in its environment and as its user; `Type=notify` is waited for; a restart also restarts what requires the unit.
+ * started, in its environment and as its user; `Type=notify` is waited for; a restart also restarts what requires the unit. What
+ * a `daemon-reload` has to read, systemd's own tool verifies.
  *
  * Two words of docker's unit mean services of systemd's own and are replaced by what they stand for: `fd://` (the socket that
  * systemd holds) and `--containerd=…` (left out: dockerd then runs its own). What else a unit says is passed over.
@@ -46,9 +47,8 @@ export class Units {
         throw new Error(`systemctl ${action}: not known here`);
       }
     }
-    if (names.length === 0 && action !== "daemon-reload") {
-      throw new Error(`systemctl ${action}: not known here`);
-    }
+    if (action === "daemon-reload") await this.host.sh(VERIFY);
+    else if (names.length === 0) throw new Error(`systemctl ${action}: not known here`);
     return "";
   }
 
@@ -134,6 +134,13 @@ export class Units {
     return all;
   }
 }
+
+/** What systemd itself says of the units that were written here, and of those with a drop-in. */
+const VERIFY = `
+cd /etc/systemd/system
+units=$(find . -maxdepth 1 -type f -name '*.service' -o -maxdepth 1 -type d -name '*.service.d' | sed 's|^./||; s|[.]d$||' | sort -u)
+[ -z "$units" ] || systemd-analyze verify --man=no $units
+`;
 
 function as({ user }: Service): string[] {
   return user === "" ? [] : ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"];
