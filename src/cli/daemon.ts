@@ -21,6 +21,7 @@ import type { Log } from "../observe/log.ts";
 import { createLog, writeToStderr } from "../observe/writers.ts";
 import { systemClock } from "../system/clock.ts";
 import { systemRandom } from "../system/random.ts";
+import { Downtime } from "./downtime.ts";
 import { openStore } from "./open_store.ts";
 import { type DaemonOptions, describeOptions } from "./options.ts";
 import { version } from "./version.ts";
@@ -53,8 +54,13 @@ async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: A
   const ports = await openPorts(options, machine, log);
   await using _store = ports.store;
   overlay = await Overlay.start(overlayOptions(options, machine), ports, stop);
-  overlay.established.then(() => notifyReady(machine.library, log));
+  const downtime = new Downtime(options.subnetFile, machine.clock, log);
+  overlay.established.then(async () => {
+    await downtime.tell();
+    notifyReady(machine.library, log);
+  });
   await overlay.run(stop);
+  await downtime.note(machine.kernel);
 }
 
 /** `--read-only`: the plan of a start, and nothing done. */
@@ -141,7 +147,7 @@ function stopOnSignal(log: Log): AbortSignal {
   const names = ["SIGINT", "SIGTERM"] as const;
   const onSignal = () => {
     for (const name of names) Deno.removeSignalListener(name, onSignal);
-    log.info("asked to stop; the network stays in place");
+    log.info("asked to stop");
     stop.abort();
   };
   for (const name of names) Deno.addSignalListener(name, onSignal);

@@ -69,6 +69,8 @@ export interface TunnelReport {
   readonly statistics: UdpStatistics;
   /** The subnets of `statistics.peers`, in the same order. */
   readonly subnets: readonly string[];
+  /** The device outlives this process: a service manager keeps it. */
+  readonly kept: boolean;
 }
 
 export interface Kernel extends Disposable {

@@ -101,14 +101,13 @@ class Tunnels implements TunnelDriver {
   reports(): TunnelReport[] {
     return [...this.#tunnels].flatMap(([device, { running, peers }]) => {
       const subnets = [...peers.values()].map(({ fields }) => String(fields.subnet));
-      return running === null ? [] : [{ device, subnets, statistics: running.statistics() }];
+      const { stores: kept } = this.#ports.kept;
+      return running === null ? [] : [{ device, subnets, kept, statistics: running.statistics() }];
     });
   }
 
   [Symbol.dispose](): void {
-    const { stores } = this.#ports.kept;
-    for (const [name, { running, kept }] of this.#tunnels) {
-      this.#ports.say(stores ? `${name} is kept by the service manager` : `${name} goes with this process`);
+    for (const { running, kept } of this.#tunnels.values()) {
       running?.[Symbol.dispose]();
       for (const { fd } of kept) this.#ports.kept.close(fd);
     }

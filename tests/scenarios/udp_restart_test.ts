@@ -48,8 +48,9 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     const start = performance.now();
     await daemon.stop(signal);
     assertEquals(await tunnels(h1), "");
-    await launchReady(h1, args);
+    const again = await launchReady(h1, args);
     const gap = Math.round(performance.now() - start);
+    if (signal === "SIGTERM") await again.line(/packets are carried again, \d+ ms after the stop/);
     await ping.answers(100);
     const { sent, lost } = await ping.stop();
     say(`${signal}: ${gap} ms from stop to ready, ${lost.length} of ${sent} lost, one every ${INTERVAL} ms`);
