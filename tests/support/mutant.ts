@@ -42,13 +42,17 @@ export function mustFail(mutation: Mutation): void {
 }
 
 async function plant(directory: string, { name, file, find, replace }: Mutation): Promise<void> {
-  for (const part of PARTS) await run(["cp", "-r", `${ROOT}${part}`, `${directory}/${part}`]);
+  const native = file.startsWith("native/");
+  for (const part of native ? [...PARTS, "native"] : PARTS) {
+    await run(["cp", "-a", `${ROOT}${part}`, `${directory}/${part}`]);
+  }
   const text = await Deno.readTextFile(`${directory}/${file}`);
   const count = text.split(find).length - 1;
   if (count !== 1) {
     throw new Error(`plant "${name}": "${find}" stands ${count} times in ${file}; adapt the mutation`);
   }
   await Deno.writeTextFile(`${directory}/${file}`, text.replace(find, () => replace));
+  if (native) await run(["make", "--silent", "-C", `${directory}/native`]);
 }
 
 async function expectRed(directory: string, { name, test, filter }: Mutation): Promise<void> {
