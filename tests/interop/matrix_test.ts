@@ -3,3 +3,4 @@ import { matrixCell } from "./cell.ts";
 
 matrixCell({ release: "0.28", backend: "vxlan" });
 matrixCell({ release: "0.28", backend: "host-gw" });
+matrixCell({ release: "0.28", backend: "udp" });

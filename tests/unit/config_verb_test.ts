@@ -62,6 +62,12 @@ Deno.test("config explain: subnets, addresses, MTU, and what every default becam
     assertStringIncludes(out, "  MTU         8950, where the network between the hosts has 9000\n");
     assertStringIncludes(out, "  Port            7890\n");
   });
+  await on('{"Network":"10.1.0.0/16"}', async (file) => {
+    assertStringIncludes(
+      (await config("explain", file)).out,
+      "\nBackend udp (default)\n  Port            8285 (default)\n",
+    );
+  });
   await on('{"Network":"10.1.0.0/16","SubnetMin":"0.0.0.0","Backend":{"Type":"host-gw"}}', async (file) => {
     const { out } = await config("explain", file);
     assertStringIncludes(out, "  subnets     255, one for each host: 10.1.1.0/24 to 10.1.255.0/24\n");

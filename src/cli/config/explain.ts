@@ -56,6 +56,8 @@ export interface MemberFacts {
 
 export interface BackendFacts {
   readonly type: string;
+  /** The text names none. */
+  readonly isDefault: boolean;
   readonly members: readonly MemberFacts[];
 }
 
@@ -72,6 +74,7 @@ export function explain(text: string, underlayMtu: number): Explanation {
 }
 
 function explainConfig(config: NetworkConfig, text: string, mtu: number): Omit<Explanation, "underlayMtu"> {
+  const defaulted = new Set(defaultedMembers(text));
   const found = backendFor(config);
   const backend = "problem" in found ? null : found;
   const self = exampleHost(config, mtu);
@@ -81,8 +84,12 @@ function explainConfig(config: NetworkConfig, text: string, mtu: number): Omit<E
     problems: [...("problem" in found ? [found.problem] : []), ...unsuited],
     notes: notes(text, config, backend),
     families: networks.map((network) => familyFacts(network, backend, self)),
-    members: members(config, text),
-    backend: { type: config.backend.type, members: backendMembers(config.backend.members, backend?.members) },
+    members: members(config, defaulted),
+    backend: {
+      type: config.backend.type,
+      isDefault: defaulted.has("Backend"),
+      members: backendMembers(config.backend.members, backend?.members),
+    },
   };
 }
 
@@ -109,8 +116,7 @@ function familyFacts(network: FamilyNetwork, backend: Backend | null, self: Host
   };
 }
 
-function members(config: NetworkConfig, text: string): MemberFacts[] {
-  const defaulted = new Set(defaultedMembers(text));
+function members(config: NetworkConfig, defaulted: ReadonlySet<string>): MemberFacts[] {
   return Object.entries(values(config)).map(([name, value]) => ({
     name,
     value,

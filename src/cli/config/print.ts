@@ -7,7 +7,7 @@ export function printExplanation({ families, members, backend, underlayMtu }: Ex
   const blocks = [
     ...families.map((facts) => printFamily(facts, underlayMtu)),
     ["Members", ...members.map(printMember)],
-    [`Backend ${backend.type}`, ...backend.members.map(printMember)],
+    [`Backend ${backend.type}${backend.isDefault ? " (default)" : ""}`, ...backend.members.map(printMember)],
   ];
   return blocks.map((lines) => lines.join("\n")).join("\n\n") + "\n";
 }
@@ -60,7 +60,7 @@ export function printJson(explanation: Explanation, source: string): string {
     })),
     members: asObject(members),
     backend: backend && { type: backend.type, members: asObject(backend.members) },
-    defaulted: defaults.map(({ name }) => name),
+    defaulted: [...defaults.map(({ name }) => name), ...(backend?.isDefault ? ["Backend"] : [])],
   };
   return `${JSON.stringify(value, null, 2)}\n`;
 }
