@@ -15,6 +15,8 @@ export type { Level, Log, LogFields } from "./src/observe/log.ts";
 
 export type * from "./src/store/store.ts";
 export { openEtcdStore } from "./src/store/etcd3.ts";
+export { openEtcd2Store } from "./src/store/etcd2.ts";
+export type { EtcdStoreFlags } from "./src/store/etcd_store.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./src/store/sqlite.ts";
 export { MemoryCluster, MemoryStore } from "./src/store/memory.ts";
 export { type ConfigSource, fileConfigSource, literalConfigSource } from "./src/store/config_source.ts";

@@ -51,7 +51,7 @@ async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: A
   let overlay: Overlay | null = null;
   const report = () => overlay?.readiness() ?? notStarted;
   await using _health = openHealth(options, machine, log, report);
-  const ports = await openPorts(options, machine, log);
+  const ports = await openPorts(options, machine, log, stop);
   await using _store = ports.store;
   overlay = await Overlay.start(overlayOptions(options, machine), ports, stop);
   const downtime = new Downtime(options.subnetFile, machine.clock, log);
@@ -65,7 +65,7 @@ async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: A
 
 /** `--read-only`: the plan of a start, and nothing done. */
 async function show(options: DaemonOptions, machine: Machine, log: Log, stop: AbortSignal): Promise<void> {
-  const ports = await openPorts(options, machine, log);
+  const ports = await openPorts(options, machine, log, stop);
   await using _store = ports.store;
   const seen = await preview(overlayOptions(options, machine), ports, stop);
   const text = describePreview(seen, machine.kernel.rules);
@@ -78,11 +78,16 @@ const notStarted: Readiness = {
   notes: [],
 };
 
-async function openPorts(options: DaemonOptions, machine: Machine, log: Log): Promise<OverlayPorts> {
+async function openPorts(
+  options: DaemonOptions,
+  machine: Machine,
+  log: Log,
+  stop: AbortSignal,
+): Promise<OverlayPorts> {
   const subnetFile = await openSubnetFile(options.subnetFile);
   const { clock, kernel } = machine;
   const previous = subnetFile.previous.subnets;
-  const store = await openStore(options, { clock, random: systemRandom, log, previous });
+  const store = await openStore(options, { clock, random: systemRandom, log, previous, stop });
   log.info(`Created subnet manager: ${store.name}`);
   const chooseUnderlay = underlayChooser(kernel, options, log);
   return { store, kernel, clock, random: systemRandom, log, subnetFile, chooseUnderlay };

@@ -67,6 +67,16 @@ export const flags: readonly Flag[] = [
       "/coreos.com/network",
       "etcd prefix of the network configuration and the leases",
     ],
+    [
+      "etcd-api",
+      "string",
+      "auto",
+      "which of etcd's APIs has the network; auto looks for a configuration, v3 first",
+      {
+        since: "denim",
+        choices: ["auto", "v2", "v3"],
+      },
+    ],
     ["etcd-keyfile", "string", "", "client key file for etcd (PEM)"],
     ["etcd-certfile", "string", "", "client certificate file for etcd (PEM)"],
     [

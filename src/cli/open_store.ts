@@ -4,7 +4,7 @@ import { UsageError } from "../model/errors.ts";
 import type { Subnets } from "../model/lease.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigPlace } from "../store/config_place.ts";
-import type { EtcdFlags } from "../store/etcd3.ts";
+import type { EtcdFlags } from "../store/etcd_store.ts";
 import type { Store } from "../store/store.ts";
 import type { DaemonOptions } from "./options.ts";
 
@@ -14,9 +14,11 @@ export interface StoreDeps {
   readonly log: Log;
   /** From the previous subnet file. */
   readonly previous: Subnets;
+  /** Ends waiting for etcd, and for a configuration, where it has to be found out which API has one; without it nobody waits. */
+  readonly stop?: AbortSignal;
 }
 
-/** @throws Failure where what the flags name cannot be read or opened */
+/** @throws Failure where what the flags name cannot be read or opened; the reason of `deps.stop` */
 export async function openStore(options: DaemonOptions, deps: StoreDeps): Promise<Store> {
   const { store } = options;
   switch (store.type) {
@@ -34,22 +36,24 @@ export async function openStore(options: DaemonOptions, deps: StoreDeps): Promis
 /**
  * Where etcd keeps the network configuration; other stores keep none.
  *
- * @throws Failure where what the flags name cannot be read
+ * @throws Failure where what the flags name cannot be read; StoreUnavailable where etcd is out of reach and it has to be asked
+ * which API has the network
  */
 export async function openConfigPlace(
   options: DaemonOptions,
   deps: Omit<StoreDeps, "previous">,
 ): Promise<ConfigPlace> {
-  const { openEtcdConfig } = await import("../store/etcd3.ts");
-  return await openEtcdConfig({ ...etcdFlags(options), ...deps });
+  const { openConfigPlace } = await import("../store/etcd_open.ts");
+  return await openConfigPlace(options.etcdApi, { ...etcdFlags(options), ...deps });
 }
 
 async function openEtcd(options: DaemonOptions, deps: StoreDeps): Promise<Store> {
-  const { openEtcdStore } = await import("../store/etcd3.ts");
-  return await openEtcdStore({ ...etcdFlags(options), ...deps });
+  const { openEtcd } = await import("../store/etcd_open.ts");
+  return await openEtcd(options.etcdApi, { ...etcdFlags(options), ...deps }, deps.stop ?? null);
 }
 
-function etcdFlags(options: DaemonOptions): Omit<EtcdFlags, keyof StoreDeps> {
+/** What the -etcd flags say of the way to etcd. */
+export function etcdFlags(options: DaemonOptions): Omit<EtcdFlags, keyof StoreDeps> {
   return {
     endpoints: options.etcdEndpoints.join(","),
     prefix: options.etcdPrefix,

@@ -42,6 +42,7 @@ function store(get: Getter): Pick<Typed, Extract<keyof Typed, "store" | `etcd${s
     store: storeChoice(get),
     etcdEndpoints: endpoints(get.text("etcd-endpoints")),
     etcdPrefix: prefix(get.text("etcd-prefix")),
+    etcdApi: get.text("etcd-api") as Typed["etcdApi"],
     etcdKeyfile: get.text("etcd-keyfile"),
     etcdCertfile: get.text("etcd-certfile"),
     etcdCafile: get.text("etcd-cafile"),

@@ -58,15 +58,20 @@ function parsePart(text: string): Prefix | null {
   return address !== null && length >= 1 && length < bits(address.family) ? prefix(address, length) : null;
 }
 
+/** What upstream's releases write: those before IPv6 (up to 0.14, in etcd's v2 API) know no `PublicIPv6`. */
+export type RecordForm = "current" | "before IPv6";
+
 /**
  * The value of a record: members in upstream's order, compact, escaped as Go does; unknown members after them.
- * `{"PublicIP":"192.168.64.3","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"…"}}`
+ * `{"PublicIP":"192.168.64.3","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"…"}}`;
+ * the old form leaves `PublicIPv6` out where it is null. Both read back as the same record.
  */
-export function encodeRecord(record: LeaseRecord): string {
+export function encodeRecord(record: LeaseRecord, form: RecordForm = "current"): string {
   const members: Record<string, Json> = {
     PublicIP: record.publicIp === null ? "0.0.0.0" : formatIp(record.publicIp),
-    PublicIPv6: record.publicIpv6 === null ? null : formatIp(record.publicIpv6),
   };
+  if (record.publicIpv6 !== null) members.PublicIPv6 = formatIp(record.publicIpv6);
+  else if (form === "current") members.PublicIPv6 = null;
   if (record.backendType !== "") members.BackendType = record.backendType;
   if (record.backendData !== undefined) members.BackendData = record.backendData;
   if (record.backendV6Data !== undefined) members.BackendV6Data = record.backendV6Data;

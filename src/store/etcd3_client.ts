@@ -1,6 +1,6 @@
 /**
  * `EtcdRemote` over the network, with npm:etcd3: the translation between the store's calls and etcd's messages. Which member
- * is asked, and what happens when it does not answer, is `etcd3_failover.ts`.
+ * is asked, and what happens when it does not answer, is `etcd_failover.ts`.
  *
  * This module loads npm:etcd3; import it only where etcd is used.
  */
@@ -9,46 +9,37 @@ import type { CallOptions } from "@grpc/grpc-js";
 import type { Etcd3, IKeyValue, IResponseHeader, ITxnRequest, IWatchResponse } from "etcd3";
 import type { Clock } from "../model/clock.ts";
 import { within } from "./deadline.ts";
-import { describeEndpoints } from "./etcd3_endpoints.ts";
-import { Failover, type FailoverOptions } from "./etcd3_failover.ts";
-import { bufferRange, type Link } from "./etcd3_link.ts";
+import { describeEndpoints } from "./etcd_endpoints.ts";
+import { CALL_MS, type ConnectOptions, Failover, LIST_MS } from "./etcd_failover.ts";
+import { bufferRange, Link } from "./etcd3_link.ts";
+import type { KeyRange, RangeRequest, RangeResponse, ResponseHeader, WatchBatch } from "./etcd_remote.ts";
 import {
   Compacted,
   type ConditionalWrite,
   type EtcdRemote,
   type GrantedLease,
-  type KeyRange,
   type KeyValue,
   type LeaseId,
-  type RangeRequest,
-  type RangeResponse,
-  type ResponseHeader,
-  type WatchBatch,
   type WriteResponse,
 } from "./etcd3_remote.ts";
 
-/** Milliseconds for one attempt of a small call: longer than an election, shorter than etcd's own limit. */
-const CALL_MS = 4_000;
-/** The same for a list, which may have megabytes to carry. */
-const LIST_MS = 12_000;
-
 /** Connects with the first call, so that it does not matter whether etcd runs yet. */
-export function connectEtcd(options: FailoverOptions): EtcdRemote {
+export function connectEtcd(options: ConnectOptions): EtcdRemote {
   return new EtcdClient(options);
 }
 
 class EtcdClient implements EtcdRemote {
   readonly endpoints: string;
   readonly #clock: Clock;
-  readonly #failover: Failover;
+  readonly #failover: Failover<Link>;
 
-  constructor(options: FailoverOptions) {
+  constructor(options: ConnectOptions) {
     this.endpoints = describeEndpoints(options.endpoints);
     this.#clock = options.clock;
-    this.#failover = new Failover(options);
+    this.#failover = new Failover(options, (endpoint) => new Link(endpoint, options));
   }
 
-  async range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse> {
+  async range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<KeyValue>> {
     const newest = { limit: 1, keys_only: true, sort_target: "Mod", sort_order: "Descend" } as const;
     const message = { ...bufferRange(request), ...(request.newestOnly && newest) };
     const ms = request.end === null ? CALL_MS : LIST_MS;
@@ -97,7 +88,11 @@ class EtcdClient implements EtcdRemote {
     return this.#failover.attempt(action, signal, (link, over) => link.call(invoke, ms, over));
   }
 
-  async *watch(range: KeyRange, fromRevision: number, signal: AbortSignal): AsyncGenerator<WatchBatch> {
+  async *watch(
+    range: KeyRange,
+    fromRevision: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchBatch<KeyValue>> {
     const action = `watch "${range.key}" in etcd`;
     let link: Link | null = null;
     try {
@@ -116,7 +111,7 @@ class EtcdClient implements EtcdRemote {
     range: KeyRange,
     fromRevision: number,
     signal: AbortSignal,
-  ): AsyncGenerator<WatchBatch> {
+  ): AsyncGenerator<WatchBatch<KeyValue>> {
     const stop = new AbortController();
     const messages = link.watch(range, fromRevision, AbortSignal.any([signal, stop.signal]));
     try {
@@ -164,7 +159,7 @@ async function keepAliveOnce(etcd: Etcd3, id: LeaseId, options: CallOptions): Pr
 function readBatch(
   { header, canceled, compact_revision, cancel_reason, events }: IWatchResponse,
   link: Link,
-): WatchBatch {
+): WatchBatch<KeyValue> {
   if (Number(compact_revision) > 0) throw new Compacted(Number(compact_revision));
   if (canceled) throw link.classified(new Error(cancel_reason));
   return {

@@ -23,25 +23,15 @@ import { Etcd3, type IDuplexStream, type IOptions, type IWatchRequest, type IWat
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { within } from "./deadline.ts";
-import type { Endpoint } from "./etcd3_endpoints.ts";
+import type { Endpoint } from "./etcd_endpoints.ts";
 import { LinkCredentials } from "./etcd3_credentials.ts";
-import { classify, type ConnectionFacts } from "./etcd3_errors.ts";
-import type { KeyRange } from "./etcd3_remote.ts";
-import type { TlsFiles } from "./etcd3_tls.ts";
-
-export interface LinkOptions {
-  readonly clock: Clock;
-  readonly tls: TlsFiles;
-  /** Empty: no authentication. */
-  readonly username: string;
-  readonly password: string;
-}
+import { classify, type ConnectionFacts } from "./etcd_errors.ts";
+import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
+import type { KeyRange } from "./etcd_remote.ts";
+import { Sockets } from "./etcd_sockets.ts";
 
 // What there is to say, our own log says.
 setLogVerbosity(logVerbosity.NONE);
-
-/** Milliseconds for TCP, TLS and HTTP/2 to come up. */
-const CONNECT_MS = 3_000;
 
 const CHANNEL_OPTIONS = {
   // A frozen member is noticed within 9 s. etcd ends connections that ping more often than every 5 s.
@@ -68,26 +58,25 @@ const NO_POLICY = {
     await call({ signal: new AbortController().signal }),
 } as unknown as Policy;
 
-export class Link {
+export class Link implements Connection {
   readonly endpoint: Endpoint;
-  /** Aborted when the link is closed. */
   readonly closed: AbortSignal;
   readonly #close = new AbortController();
   readonly #clock: Clock;
   readonly #etcd: Etcd3;
   readonly #channel: Channel;
-  readonly #credentials: LinkCredentials;
-  readonly #hasUser: boolean;
+  readonly #sockets: Sockets;
+  readonly #options: ConnectOptions;
   #ready = false;
   #token: string | null = null;
 
-  constructor(endpoint: Endpoint, options: LinkOptions) {
+  constructor(endpoint: Endpoint, options: ConnectOptions) {
     this.endpoint = endpoint;
+    this.#options = options;
     this.closed = this.#close.signal;
     this.#clock = options.clock;
-    this.#hasUser = options.username !== "";
-    this.#credentials = new LinkCredentials(endpoint.tls ? options.tls.context() : null, endpoint.host);
-    this.#channel = new Channel(endpoint.target, this.#credentials, CHANNEL_OPTIONS);
+    this.#sockets = new Sockets(endpoint.tls ? options.tls.context() : null, endpoint.host);
+    this.#channel = new Channel(endpoint.target, new LinkCredentials(this.#sockets), CHANNEL_OPTIONS);
     const grpcOptions = { channelFactoryOverride: () => unclosable(this.#channel) };
     this.#etcd = new Etcd3({
       hosts: endpoint.target,
@@ -101,7 +90,8 @@ export class Link {
    *
    * @throws EndpointError, Denied
    */
-  async open({ username, password }: LinkOptions, signal: AbortSignal): Promise<void> {
+  async open(signal: AbortSignal): Promise<void> {
+    const { username, password } = this.#options;
     await within(this.#clock, CONNECT_MS, signal, () => this.#connected()).catch((thrown) => {
       throw this.#outcome(thrown, signal);
     });
@@ -169,7 +159,7 @@ export class Link {
     await this.#clock.sleep(0);
     await this.#clock.sleep(0);
     this.#channel.close();
-    await this.#credentials.close();
+    await this.#sockets.close();
     // What grpc-js does at the end of a connection, it does in the next rounds of the event loop.
     await this.#clock.sleep(0);
     await this.#clock.sleep(0);
@@ -220,8 +210,9 @@ export class Link {
 
   #facts(): ConnectionFacts {
     const { text, tls, host } = this.endpoint;
-    const { handshaken } = this.#credentials;
-    return { endpoint: text, tls, host, handshaken, ready: this.#ready, hasUser: this.#hasUser };
+    const { handshaken } = this.#sockets;
+    const hasUser = this.#options.username !== "";
+    return { endpoint: text, tls, host, handshaken, ready: this.#ready, hasUser };
   }
 }
 

@@ -11,21 +11,14 @@
  *   the latest instant possible, one lease time from now.
  */
 import type { Clock, Instant } from "../model/clock.ts";
-import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
+import type { Lease, LeaseRecord, Subnets, Version } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import { sameHost } from "./acquire.ts";
 import { within } from "./deadline.ts";
-import {
-  type EtcdKeys,
-  formatVersion,
-  leaseKey,
-  parseVersion,
-  readLease,
-  readListing,
-} from "./etcd3_keys.ts";
+import { type EtcdKeys, leaseKey, lostTo, readLease, readListing, type Stored } from "./etcd_keys.ts";
 import { type EtcdRemote, type KeyValue, type LeaseId, LeaseNotFound, NO_LEASE } from "./etcd3_remote.ts";
 import type { LeaseTable } from "./lease_table.ts";
-import { type Listing, type Lost, StoreUnavailable } from "./store.ts";
+import { type Listing, type Lost, StoreUnavailable, type Unreadable } from "./store.ts";
 
 /** An etcd lease under which a record can be put. */
 interface Tenure {
@@ -68,12 +61,18 @@ export class EtcdTable implements LeaseTable {
 
   async list(): Promise<Listing> {
     const { kvs } = await this.#remote.range(this.#keys.subnets);
-    return readListing(this.#keys, kvs, this.latestExpiry());
+    return readListing(this.#keys, kvs.map((kv) => this.#stored(kv)));
   }
 
-  /** When a record under an etcd lease that is known to exist ends at the latest. */
-  latestExpiry(): Instant {
-    return this.#clock.boot() + this.#granted * 1000;
+  /** What stands at a key. */
+  read(kv: KeyValue): Lease | Unreadable {
+    return readLease(this.#keys, this.#stored(kv));
+  }
+
+  /** Under an etcd lease that is known to exist, a record ends one lease time from now at the latest. */
+  #stored({ key, value, createRevision, modRevision, lease }: KeyValue): Stored {
+    const expires = lease === NO_LEASE ? null : this.#clock.boot() + this.#granted * 1000;
+    return { key, value, createRevision, version: formatVersion({ modRevision, lease }), expires };
   }
 
   async create(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
@@ -171,13 +170,22 @@ export class EtcdTable implements LeaseTable {
   }
 
   #lost(kv: KeyValue | null): Lost {
-    const by = kv === null ? null : this.#recordOf(kv);
-    return { lost: kv === null ? "absent" : "taken", ...(by !== null && { by }) };
+    return lostTo(this.#keys, kv && this.#stored(kv));
   }
 
   /** Null where it can't be read. */
   #recordOf(kv: KeyValue): LeaseRecord | null {
-    const read = readLease(this.#keys, kv, this.latestExpiry());
+    const read = this.read(kv);
     return "reason" in read ? null : read.record;
   }
+}
+
+/** A version is where the key stood and under which etcd lease: `1042/7587862094876521`. */
+function formatVersion({ modRevision, lease }: Pick<KeyValue, "modRevision" | "lease">): Version {
+  return `${modRevision}/${lease}`;
+}
+
+function parseVersion(version: Version): { readonly modRevision: number; readonly lease: LeaseId } {
+  const [modRevision = "", lease = NO_LEASE] = version.split("/");
+  return { modRevision: Number(modRevision), lease };
 }

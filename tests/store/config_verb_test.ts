@@ -4,6 +4,7 @@ import { run } from "../../src/cli/config/config.ts";
 import { Failure } from "../../src/model/errors.ts";
 import { openEtcdConfig } from "../../src/store/etcd3.ts";
 import { EtcdCluster } from "../support/etcd.ts";
+import { startEtcd2 } from "./etcd2_harness.ts";
 import { flags } from "./etcd3_harness.ts";
 
 const KEY = "/coreos.com/network/config";
@@ -69,6 +70,27 @@ Deno.test("the configuration is not written over what nobody has looked at", asy
   assertEquals(await place.write(one, seen), false);
   assertEquals((await place.read())?.text, two);
   assertEquals(await place.write(one, await place.read()), true);
+});
+
+Deno.test("config get and set follow the API that has the network", async () => {
+  await using etcd = await startEtcd2();
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = `${directory}/net.json`;
+    await Deno.writeTextFile(file, one);
+    const config = (...args: string[]) => call([...args, `-etcd-endpoints=${etcd.endpoints}`]);
+    await config("set", file, "-etcd-api=v2");
+    assertEquals(await etcd.ctl2("get", KEY), `${one}\n`);
+    assertEquals(await etcd.ctl("get", KEY), "");
+    assertEquals(await config("get"), `${one}\n`);
+    await Deno.writeTextFile(file, two);
+    await config("set", file, "--force");
+    assertEquals(await etcd.ctl2("get", KEY), `${two}\n`);
+    await config("set", file, "-etcd-prefix=/other");
+    assertEquals(await etcd.ctl("get", "--print-value-only", "/other/config"), `${two}\n`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 /** What was said on stderr. */

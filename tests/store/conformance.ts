@@ -79,7 +79,7 @@ function acquiring(test: Test): void {
     const lease = await store.acquire(claim(A), soon());
     assert(containsPrefix(parsePrefix("10.3.0.0/16")!, lease.subnets.v4!));
     assertEquals(lease.subnets.v4!.length, 24);
-    assertEquals(await harness.raw.get(keyOf(lease)), value(A));
+    assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A));
     const ttl = await harness.raw.ttl(keyOf(lease));
     assert(ttl !== null && ttl > LEASE_TTL_MS - 60_000 && ttl <= LEASE_TTL_MS + 1000, `${ttl}`);
     const left = lease.expires! - harness.clock.boot();
@@ -98,7 +98,7 @@ function acquiring(test: Test): void {
     await harness.raw.put("10.3.9.0-24", value(A, OTHER_MAC), 600_000);
     const lease = await (await harness.store(A)).acquire(claim(A), soon());
     assertEquals(keyOf(lease), "10.3.9.0-24");
-    assertEquals(await harness.raw.get("10.3.9.0-24"), value(A));
+    assertEquals(await harness.raw.get("10.3.9.0-24"), harness.value(A));
   });
 
   test("the previous subnet is taken where it is free", async (harness) => {
@@ -128,13 +128,13 @@ function acquiring(test: Test): void {
     const lease = await store.acquire(claim(A, changed, old.subnets), soon());
     assert(containsPrefix(changed.v4!.network, lease.subnets.v4!) && lease.subnets.v4!.length === 26);
     assertEquals(await harness.raw.get(keyOf(old)), null);
-    assertEquals(await harness.raw.get(keyOf(lease)), value(A));
+    assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A));
   });
 
   test("dual stack: both families in one key", async (harness) => {
     const lease = await (await harness.store(A)).acquire(claim(A, dual), soon());
     assert(/^10\.3\.\d+\.0-24&fd00:3:0:[\da-f]+::-64$/.test(keyOf(lease)), keyOf(lease));
-    assertEquals(await harness.raw.get(keyOf(lease)), value(A));
+    assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A));
   });
 
   test("no subnet left: the error counts them", async (harness) => {
@@ -186,7 +186,7 @@ function keeping(test: Test): void {
     await harness.clock.sleep(5);
     const renewed = held(await store.renew(lease));
     assert(renewed.expires! >= lease.expires!, `${renewed.expires} ${lease.expires}`);
-    assertEquals(await harness.raw.get(keyOf(lease)), value(A));
+    assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A));
     assertEquals(held(await store.renew(renewed)).subnets, lease.subnets);
   });
 
@@ -217,7 +217,7 @@ function keeping(test: Test): void {
     const published = held(await store.publish(lease, record(A, OTHER_MAC)));
     assertEquals(published.record, record(A, OTHER_MAC));
     assertEquals(published.created, lease.created);
-    assertEquals(await harness.raw.get(keyOf(lease)), value(A, OTHER_MAC));
+    assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A, OTHER_MAC));
     assert((await harness.raw.ttl(keyOf(lease)))! > LEASE_TTL_MS - 60_000);
     assert(!isLost(await store.renew(published)));
   });
@@ -229,7 +229,7 @@ function keeping(test: Test): void {
     const late = lost(await store.publish(lease, record(A, "02:00:00:00:00:77")));
     assertEquals(late.lost, "taken");
     assertEquals(late.by, record(A, OTHER_MAC));
-    assertEquals(await harness.raw.get(keyOf(lease)), value(A, OTHER_MAC));
+    assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A, OTHER_MAC));
   });
 
   test("publishing a deleted lease does not bring it back", async (harness) => {
@@ -255,7 +255,7 @@ function reserving(test: Test): void {
     const store = await harness.store(A);
     const adopted = await store.acquire(claim(A), soon());
     assertEquals([keyOf(adopted), adopted.expires], ["10.3.42.0-24", null]);
-    assertEquals(await harness.raw.get("10.3.42.0-24"), value(A));
+    assertEquals(await harness.raw.get("10.3.42.0-24"), harness.value(A));
     const published = held(await store.publish(adopted, record(A, OTHER_MAC)));
     assertEquals(published.expires, null);
     assertEquals(held(await store.renew(published)).expires, null);
@@ -362,7 +362,7 @@ function watching(test: Test, shortTtlMs: number): void {
       await harness.clock.sleep(shortTtlMs / 4);
       lease = held(await store.renew(lease));
     }
-    assertEquals(await harness.raw.get(keyOf(lease)), value(A));
+    assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A));
   });
 }
 

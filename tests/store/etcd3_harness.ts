@@ -1,11 +1,12 @@
 /** An etcd for the tests of the etcd store: one process for many tests, each with a prefix of its own. */
 import type { Log } from "../../src/observe/log.ts";
-import { type EtcdStore, type EtcdStoreFlags, openEtcdStore } from "../../src/store/etcd3.ts";
+import { type EtcdStore, openEtcdStore } from "../../src/store/etcd3.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { pause } from "../support/process.ts";
-import type { Harness } from "./harness.ts";
+import { type Harness, value } from "./harness.ts";
 
 /** Flags of a plain etcd with the default prefix; `other` replaces some. */
 export function flags(endpoints: string, other: Partial<EtcdStoreFlags> = {}): EtcdStoreFlags {
@@ -41,6 +42,7 @@ export function etcdHarness(etcd: EtcdCluster, prefix: string): Harness {
       stores.push(store);
       return store;
     },
+    value,
     setConfig: async (text) => void await etcd.ctl("put", `${prefix}/config`, text),
     raw: {
       get: async (name) => {

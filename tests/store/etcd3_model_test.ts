@@ -27,6 +27,7 @@ function openModel(): Promise<Harness> {
       stores.push(store);
       return Promise.resolve(store);
     },
+    value,
     setConfig: (text) => Promise.resolve(model.put(`${PREFIX}/config`, text)),
     raw: {
       get: (name) => {

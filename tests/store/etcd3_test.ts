@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { UsageError } from "../../src/model/errors.ts";
 import type { Lease } from "../../src/model/lease.ts";
-import { type EtcdStore, type EtcdStoreFlags, openEtcdStore } from "../../src/store/etcd3.ts";
+import { type EtcdStore, openEtcdStore } from "../../src/store/etcd3.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import { isLost, type Lost } from "../../src/store/store.ts";
 import { EtcdCluster, fastDirectory, freePorts } from "../support/etcd.ts";
 import { say } from "../support/process.ts";

@@ -1,7 +1,8 @@
 /** TLS between the store and a real etcd whose certificates carry addresses only, as users' certificates do. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { Failure, UsageError } from "../../src/model/errors.ts";
-import { type EtcdStoreFlags, openEtcdStore } from "../../src/store/etcd3.ts";
+import { openEtcdStore } from "../../src/store/etcd3.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import type { ConfigReading } from "../../src/store/store.ts";
 import { Authority, type Identity } from "../support/certs.ts";
 import { EtcdCluster, fastDirectory } from "../support/etcd.ts";

@@ -1,7 +1,8 @@
 /** Users and passwords of etcd: right, wrong, missing, not asked for, and a restart that forgets every token. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
-import { type EtcdStoreFlags, openEtcdStore } from "../../src/store/etcd3.ts";
+import { openEtcdStore } from "../../src/store/etcd3.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import { type ConfigReading, isLost } from "../../src/store/store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { etcdTest, flags, recordingLog } from "./etcd3_harness.ts";

@@ -18,6 +18,8 @@ export interface Harness extends AsyncDisposable {
   store(hostIp: string, options?: { readonly ttlMs?: number }): Promise<Store>;
   /** Replaces the text of the network configuration. */
   setConfig(text: string): Promise<void>;
+  /** The text that the store writes for `record(hostIp, mac)`. */
+  value(hostIp: string, mac?: string): string;
   readonly raw: RawAccess;
 }
 
@@ -47,6 +49,11 @@ export function record(hostIp: string, mac = "02:00:00:00:00:01"): LeaseRecord {
 /** That record's text, as upstream writes it. */
 export function value(hostIp: string, mac = "02:00:00:00:00:01"): string {
   return `{"PublicIP":"${hostIp}","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"${mac}"}}`;
+}
+
+/** The same as upstream wrote it before IPv6. */
+export function oldValue(hostIp: string, mac?: string): string {
+  return value(hostIp, mac).replace('"PublicIPv6":null,', "");
 }
 
 export function claim(hostIp: string, config: NetworkConfig = network, previous: Subnets = none): Claim {

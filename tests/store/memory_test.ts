@@ -20,6 +20,7 @@ function openMemory(): Promise<Harness> {
       stores.push(store);
       return Promise.resolve(store);
     },
+    value,
     setConfig: (text) => Promise.resolve(cluster.setConfig(text)),
     raw: {
       get: (key) => Promise.resolve(cluster.get(key)),

@@ -84,6 +84,7 @@ async function harnessIn(directory: string): Promise<Harness> {
       stores.push(store);
       return store;
     },
+    value,
     async setConfig(text) {
       await Deno.writeTextFile(`${configPath}.new`, text);
       await Deno.rename(`${configPath}.new`, configPath);

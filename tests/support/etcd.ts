@@ -147,6 +147,15 @@ export class EtcdCluster implements AsyncDisposable {
     return run(this.#ctlCommand(args, this.endpoints), { env: { ETCDCTL_API: "3" } });
   }
 
+  /** The same with API version 2, where etcd runs with `--enable-v2`. */
+  ctl2(...args: string[]): Promise<string> {
+    const { tls, client } = this.#options;
+    const own = client === undefined ? [] : [`--cert-file=${client.cert}`, `--key-file=${client.key}`];
+    const ca = tls === undefined ? [] : [`--ca-file=${tls.ca}`];
+    const command = ["etcdctl", `--endpoints=${this.endpoints}`, ...ca, ...own, ...args];
+    return run([...this.members[0]!.enter, ...command], { env: { ETCDCTL_API: "2" } });
+  }
+
   /** Several changes in one transaction, in etcdctl's language: `put key "value"`; 128 at most. */
   async transact(changes: readonly string[]): Promise<void> {
     const input = `\n${changes.join("\n")}\n\n\n`;

@@ -9,24 +9,23 @@
  * - `compact`: history is forgotten; `snapshot`, `restore`: a backup, which takes the revision back.
  */
 import type { Clock, Instant } from "../../src/model/clock.ts";
+import type { KeyRange, RangeRequest, RangeResponse, ResponseHeader } from "../../src/store/etcd_remote.ts";
+import type * as remote from "../../src/store/etcd_remote.ts";
 import {
   Compacted,
   type ConditionalWrite,
   type EtcdRemote,
   type GrantedLease,
-  type KeyRange,
   type KeyValue,
   type LeaseId,
   LeaseNotFound,
   NO_LEASE,
-  type RangeRequest,
-  type RangeResponse,
-  type ResponseHeader,
-  type WatchBatch,
-  type WatchEvent,
   type WriteResponse,
 } from "../../src/store/etcd3_remote.ts";
 import { StoreUnavailable } from "../../src/store/store.ts";
+
+type WatchBatch = remote.WatchBatch<KeyValue>;
+type WatchEvent = remote.WatchEvent<KeyValue>;
 
 export type EtcdFault = "fail" | "lose reply" | "twice";
 export type EtcdCall = "range" | "write" | "grant" | "keep alive" | "revoke" | "watch";
@@ -175,7 +174,7 @@ class ModelRemote implements EtcdRemote {
     this.#model = model;
   }
 
-  range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse> {
+  range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<KeyValue>> {
     return this.#call("range", signal, (model) => {
       const found = [...model.keys.values()].filter(({ key }) => inRange(request, key));
       found.sort((a, b) => request.newestOnly ? b.modRevision - a.modRevision : a.key < b.key ? -1 : 1);

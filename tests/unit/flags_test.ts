@@ -43,6 +43,7 @@ Deno.test("without anything every flag has upstream's default", () => {
     store: { type: "etcd" },
     etcdEndpoints: ["http://127.0.0.1:4001", "http://127.0.0.1:2379"],
     etcdPrefix: "/coreos.com/network",
+    etcdApi: "auto",
     etcdKeyfile: "",
     etcdCertfile: "",
     etcdCafile: "",

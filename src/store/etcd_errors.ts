@@ -4,8 +4,9 @@
  * etcd3 hands errors on as text (`14 UNAVAILABLE: No connection established. Last error: …`), so that this is a table of
  * patterns over that text; `refused` marks what will not get better by waiting.
  */
-import { messageOf } from "../model/errors.ts";
-import { Compacted, LeaseNotFound } from "./etcd3_remote.ts";
+import { Failure, messageOf } from "../model/errors.ts";
+import { LeaseNotFound } from "./etcd3_remote.ts";
+import { HistoryLost } from "./etcd_remote.ts";
 
 /** One endpoint did not serve a call. */
 export class EndpointError extends Error {
@@ -35,6 +36,16 @@ export class Denied extends Error {
     super(state);
   }
 }
+
+/** The server has no such API at all. */
+export class ApiAbsent extends Denied {
+  constructor(api: "v2" | "v3", remedy: string) {
+    super(`the server does not offer etcd's ${api} API`, remedy, false);
+  }
+}
+
+/** What the store is told then. */
+export class ApiNotOffered extends Failure {}
 
 /** Bare error text: without gRPC's status, its wrapping and its timestamps, all of which change from one try to the next. */
 export function detailOf(thrown: unknown): string {
@@ -137,7 +148,7 @@ const ALERT = /alert:? ?(bad|unsupported|unknown|no)?[ _]?(certificate|ca\b)|ale
 
 /** Turns what a call threw into one of the classes above, or into what the caller of the call is to know. */
 export function classify(thrown: unknown, facts: ConnectionFacts): Error {
-  if (thrown instanceof Compacted || thrown instanceof LeaseNotFound) return thrown;
+  if (thrown instanceof HistoryLost || thrown instanceof LeaseNotFound) return thrown;
   const detail = detailOf(thrown);
   if (/requested lease not found/.test(detail)) return new LeaseNotFound("the etcd lease is gone");
   const denial = denials.find(([pattern]) => pattern.test(detail) && !(pattern === NO_USER && facts.hasUser));

@@ -6,33 +6,63 @@
  * - A token that etcd no longer knows is such a failure too: the new link authenticates again.
  * - The first endpoint is drawn at random, so that a cluster's hosts spread over etcd's members.
  */
-import type { Random } from "../model/clock.ts";
+import type { Clock, Random } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
-import type { Endpoint } from "./etcd3_endpoints.ts";
-import { Denied, EndpointError } from "./etcd3_errors.ts";
-import { Link, type LinkOptions } from "./etcd3_link.ts";
+import type { Endpoint } from "./etcd_endpoints.ts";
+import { ApiAbsent, ApiNotOffered, Denied, EndpointError } from "./etcd_errors.ts";
+import type { TlsFiles } from "./etcd_tls.ts";
 import { StoreUnavailable } from "./store.ts";
 
-export interface FailoverOptions extends LinkOptions {
+/** What is needed to reach etcd. */
+export interface ConnectOptions {
   /** At least one. */
   readonly endpoints: readonly Endpoint[];
+  readonly tls: TlsFiles;
+  /** Empty: no authentication. */
+  readonly username: string;
+  readonly password: string;
+  readonly clock: Clock;
   readonly random: Random;
 }
+
+/** A connection to one member. */
+export interface Connection {
+  readonly endpoint: Endpoint;
+  /** Aborted when the connection is closed. */
+  readonly closed: AbortSignal;
+  /**
+   * Makes it ready for calls; once, before the first.
+   *
+   * @throws EndpointError, Denied
+   */
+  open(signal: AbortSignal): Promise<void>;
+  /** Ends everything that still runs on it; resolves when the connection is gone. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds for one attempt of a small call: longer than an election, shorter than etcd's own limit. */
+export const CALL_MS = 4_000;
+/** The same for a list, which may have megabytes to carry. */
+export const LIST_MS = 12_000;
+/** Milliseconds for TCP and TLS to come up. */
+export const CONNECT_MS = 3_000;
 
 /** Milliseconds for a call with all its attempts. */
 const OVERALL_MS = 15_000;
 
-export class Failover {
-  readonly #options: FailoverOptions;
+export class Failover<L extends Connection> {
+  readonly #options: ConnectOptions;
+  readonly #connect: (endpoint: Endpoint, options: ConnectOptions) => L;
   readonly #closed = new AbortController();
   #next: number;
-  #current: Promise<Link> | null = null;
+  #current: Promise<L> | null = null;
   /** Links on their way out. */
   readonly #closing = new Set<Promise<void>>();
 
-  constructor(options: FailoverOptions) {
+  constructor(options: ConnectOptions, connect: (endpoint: Endpoint, options: ConnectOptions) => L) {
     this.#options = options;
+    this.#connect = connect;
     this.#next = options.random.int(options.endpoints.length);
   }
 
@@ -45,7 +75,7 @@ export class Failover {
   async attempt<T>(
     action: string,
     signal: AbortSignal | undefined,
-    work: (link: Link, over: AbortSignal) => Promise<T>,
+    work: (link: L, over: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const failures = new Failures();
     try {
@@ -62,7 +92,7 @@ export class Failover {
   }
 
   async #rounds<T>(
-    work: (link: Link, over: AbortSignal) => Promise<T>,
+    work: (link: L, over: AbortSignal) => Promise<T>,
     failures: Failures,
     over: AbortSignal,
   ): Promise<T> {
@@ -70,7 +100,7 @@ export class Failover {
     let spare = 1;
     while (true) {
       const old = this.#current !== null;
-      let link: Link | null = null;
+      let link: L | null = null;
       try {
         link = await this.link();
         return await work(link, over);
@@ -91,17 +121,17 @@ export class Failover {
    *
    * @throws EndpointError, Denied
    */
-  link(): Promise<Link> {
+  link(): Promise<L> {
     if (this.#closed.signal.aborted) return Promise.reject(this.#closed.signal.reason);
     return this.#current ??= this.#open();
   }
 
-  async #open(): Promise<Link> {
+  async #open(): Promise<L> {
     const { endpoints } = this.#options;
-    let link: Link | null = null;
+    let link: L | null = null;
     try {
-      link = new Link(endpoints[this.#next % endpoints.length]!, this.#options);
-      await link.open(this.#options, this.#closed.signal);
+      link = this.#connect(endpoints[this.#next % endpoints.length]!, this.#options);
+      await link.open(this.#closed.signal);
       return link;
     } catch (thrown) {
       await link?.close();
@@ -116,7 +146,7 @@ export class Failover {
   }
 
   /** Closes a link that failed; the next call takes the next endpoint. */
-  drop(link: Link): void {
+  drop(link: L): void {
     if (link.closed.aborted) return;
     const closing = link.close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
@@ -129,6 +159,7 @@ export class Failover {
     if (thrown instanceof Denied) {
       const what = thrown.state.startsWith("user or") ? `authenticate to etcd as "${username}"` : action;
       const message = `${what}: ${thrown.state}; ${thrown.remedy}`;
+      if (thrown instanceof ApiAbsent) return new ApiNotOffered(message);
       return thrown.transient ? new StoreUnavailable(message) : new Failure(message);
     }
     if (thrown instanceof EndpointError) failures.add(thrown);

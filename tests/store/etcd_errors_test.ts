@@ -1,6 +1,6 @@
 /** The texts of gRPC, the TLS library and etcd, and what we make of them. */
 import { assert, assertEquals } from "@std/assert";
-import { classify, type ConnectionFacts, Denied, EndpointError } from "../../src/store/etcd3_errors.ts";
+import { classify, type ConnectionFacts, Denied, EndpointError } from "../../src/store/etcd_errors.ts";
 import { LeaseNotFound } from "../../src/store/etcd3_remote.ts";
 
 const plain: ConnectionFacts = {

@@ -3,7 +3,7 @@
  *
  *     list at revision R ──► snapshot ──► watch from R+1 ──► changes
  *       ▲                                   │
- *       │  compaction, another cluster,     │ connection lost: watch again from the last
+ *       │  history lost, another cluster,   │ connection lost: watch again from the last
  *       └─ revision gone back, wrong count ─┘ revision seen, after 0.1 to 5 s
  *
  * - What was delivered is never delivered again; what happened is never left out.
@@ -16,20 +16,29 @@ import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
-import { Compacted, type EtcdRemote, type KeyRange, type KeyValue } from "./etcd3_remote.ts";
-import type { WatchBatch, WatchEvent } from "./etcd3_remote.ts";
+import {
+  type EtcdReader,
+  HistoryLost,
+  type KeyRange,
+  type StoredKey,
+  type WatchBatch,
+  type WatchEvent,
+} from "./etcd_remote.ts";
 import { backoff } from "./outage.ts";
 
-export interface FollowDeps {
-  readonly remote: EtcdRemote;
+export interface FollowDeps<K extends StoredKey> {
+  readonly remote: EtcdReader<K>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log?: Log;
 }
 
-export type Followed =
-  | { readonly type: "snapshot"; readonly kvs: readonly KeyValue[] }
-  | { readonly type: "changes"; readonly events: readonly WatchEvent[] }
+export type Followed<K> =
+  | { readonly type: "snapshot"; readonly kvs: readonly K[] }
+  | { readonly type: "changes"; readonly events: readonly WatchEvent<K>[] }
+  | FollowState;
+
+export type FollowState =
   /** An attempt to reach etcd has failed: comes with every one. `refused`: etcd refuses us, waiting will not help. */
   | { readonly type: "failed"; readonly error: string; readonly refused: boolean }
   /** The first answer after failed attempts. */
@@ -43,11 +52,11 @@ const SETTLE_MS = 2_000;
 const GOOD_MS = 2_000;
 
 /** Ends when `signal` is aborted, without throwing. */
-export async function* follow(
-  deps: FollowDeps,
+export async function* follow<K extends StoredKey>(
+  deps: FollowDeps<K>,
   range: KeyRange,
   signal: AbortSignal,
-): AsyncGenerator<Followed> {
+): AsyncGenerator<Followed<K>> {
   const follower = new Follower(deps, range, signal);
   let out = false;
   let failures = 0;
@@ -73,8 +82,8 @@ export async function* follow(
 }
 
 /** What was delivered, and one session after the other that goes on from there. */
-class Follower {
-  readonly #deps: FollowDeps;
+class Follower<K extends StoredKey> {
+  readonly #deps: FollowDeps<K>;
   readonly #range: KeyRange;
   readonly #signal: AbortSignal;
   /** Null: everything must be read (again). */
@@ -86,7 +95,7 @@ class Follower {
   #nextCheck: Instant = 0;
   #suspect = false;
 
-  constructor(deps: FollowDeps, range: KeyRange, signal: AbortSignal) {
+  constructor(deps: FollowDeps<K>, range: KeyRange, signal: AbortSignal) {
     this.#deps = deps;
     this.#range = range;
     this.#signal = signal;
@@ -103,7 +112,7 @@ class Follower {
    *
    * @throws what the remote throws when it is out of reach
    */
-  async *session(): AsyncGenerator<Followed | null> {
+  async *session(): AsyncGenerator<Followed<K> | null> {
     this.#standsSince = null;
     const fresh = this.#at === null;
     if (this.#at === null) yield await this.#list();
@@ -111,14 +120,14 @@ class Follower {
     try {
       yield* this.#watch(fresh, AbortSignal.any([this.#signal, stop.signal]));
     } catch (thrown) {
-      if (!(thrown instanceof Compacted)) throw thrown;
+      if (!(thrown instanceof HistoryLost)) throw thrown;
       this.#readAgain(thrown.message);
     } finally {
       stop.abort();
     }
   }
 
-  async #list(): Promise<Followed> {
+  async #list(): Promise<Followed<K>> {
     const { header, kvs } = await this.#deps.remote.range(this.#range, this.#signal);
     this.#standsSince = this.#deps.clock.boot();
     this.#at = { cluster: header.cluster, revision: header.revision };
@@ -127,13 +136,13 @@ class Follower {
     return { type: "snapshot", kvs };
   }
 
-  async *#watch(fresh: boolean, signal: AbortSignal): AsyncGenerator<Followed | null> {
+  async *#watch(fresh: boolean, signal: AbortSignal): AsyncGenerator<Followed<K> | null> {
     const { remote, clock } = this.#deps;
     const batches = remote.watch(this.#range, this.#at!.revision + 1, signal)[Symbol.asyncIterator]();
     this.#suspect = false;
     this.#scheduleCheck(fresh ? this.#checkInterval() : SETTLE_MS);
     let watching = false;
-    let pending: Promise<IteratorResult<WatchBatch>> | null = null;
+    let pending: Promise<IteratorResult<WatchBatch<K>>> | null = null;
     while (this.#at !== null) {
       if (pending === null) {
         pending = batches.next();
@@ -141,7 +150,7 @@ class Follower {
         pending.catch(() => {});
       }
       // A watch that does not stand yet is the remote's to give up; it can't be checked.
-      const result: IteratorResult<WatchBatch> | null = watching
+      const result: IteratorResult<WatchBatch<K>> | null = watching
         ? await this.#before(this.#nextCheck, pending)
         : await pending;
       if (result === null) {
@@ -168,7 +177,7 @@ class Follower {
   }
 
   /** Takes note of a batch; null where there is no news in it. */
-  #absorb({ header, events }: WatchBatch): Followed | null {
+  #absorb({ header, events }: WatchBatch<K>): Followed<K> | null {
     if (this.#at === null) return null;
     if (header.cluster !== this.#at.cluster) {
       this.#readAgain(`etcd is another cluster now`);

@@ -16,6 +16,8 @@ export interface Endpoint {
   readonly host: string;
   /** The target in gRPC's notation. */
   readonly target: string;
+  /** The same for a plain socket. */
+  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
 }
 
 const FLAG = "-etcd-endpoints";
@@ -47,7 +49,13 @@ function parseEndpoint(text: string, bareUsesTls: boolean): Endpoint {
       return tcpEndpoint(text, rest, scheme?.toLowerCase() === "https");
     case "unix":
     case "unixs":
-      return { text, tls: scheme?.toLowerCase() === "unixs", host: "localhost", target: `unix:${rest}` };
+      return {
+        text,
+        tls: scheme?.toLowerCase() === "unixs",
+        host: "localhost",
+        target: `unix:${rest}`,
+        address: { path: rest },
+      };
     default:
       throw malformed(text, `unknown scheme "${scheme}"`);
   }
@@ -58,7 +66,8 @@ function tcpEndpoint(text: string, rest: string, tls: boolean): Endpoint {
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3] ?? DEFAULT_PORT);
   if (host === undefined || port < 1 || port > 65535) throw malformed(text, "not a host and a port");
-  return { text, tls, host, target: `dns:${match?.[1] === undefined ? host : `[${host}]`}:${port}` };
+  const target = `dns:${match?.[1] === undefined ? host : `[${host}]`}:${port}`;
+  return { text, tls, host, target, address: { host, port } };
 }
 
 function malformed(text: string, state: string): UsageError {

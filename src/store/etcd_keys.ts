@@ -2,7 +2,7 @@
  * Where things stand in etcd, letter for letter as upstream has them:
  *
  *     <prefix>/config                     the network configuration, written by the operator
- *     <prefix>/subnets/10.1.15.0-24       a host's record, under an etcd lease; without one it is a reservation
+ *     <prefix>/subnets/10.1.15.0-24       a host's record; where nothing ends it, it is a reservation
  *
  * Keys beside `subnets/` are nobody's business here, whatever their names begin with.
  */
@@ -10,8 +10,8 @@ import type { Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Lease, Subnets, Version } from "../model/lease.ts";
 import { decodeRecord, formatLeaseKey, parseLeaseKey } from "../model/lease_codec.ts";
-import { type KeyRange, type KeyValue, type LeaseId, NO_LEASE, prefixRange } from "./etcd3_remote.ts";
-import type { Listing, Unreadable } from "./store.ts";
+import { type KeyRange, prefixRange } from "./etcd_remote.ts";
+import type { Listing, Lost, Unreadable } from "./store.ts";
 
 export interface EtcdKeys {
   readonly config: string;
@@ -50,42 +50,45 @@ export function subnetsOf(keys: EtcdKeys, key: string): Subnets | null {
   return parseLeaseKey(key.slice(keys.subnets.key.length));
 }
 
-/** All of `kvs`, readable or not; see `readLease`. */
-export function readListing(keys: EtcdKeys, kvs: readonly KeyValue[], expires: Instant): Listing {
+/** A key with its value, whichever API tells it. */
+export interface Stored {
+  readonly key: string;
+  /** Null where no value stands there but a directory. */
+  readonly value: string | null;
+  readonly createRevision: number;
+  readonly version: Version;
+  readonly expires: Instant | null;
+}
+
+/** All of `stored`, readable or not; see `readLease`. */
+export function readListing(keys: EtcdKeys, stored: readonly Stored[]): Listing {
   const leases: Lease[] = [];
   const unreadable: Unreadable[] = [];
-  for (const kv of kvs) {
-    const read = readLease(keys, kv, expires);
+  for (const each of stored) {
+    const read = readLease(keys, each);
     if ("reason" in read) unreadable.push(read);
     else leases.push(read);
   }
   return { leases, unreadable };
 }
 
-/** What stands at a key: a lease, or why it can't be read. `expires` is for records with an etcd lease. */
-export function readLease(keys: EtcdKeys, kv: KeyValue, expires: Instant): Lease | Unreadable {
-  const key = kv.key.slice(keys.subnets.key.length);
+/** What stands at a key: a lease, or why it can't be read. */
+export function readLease(keys: EtcdKeys, stored: Stored): Lease | Unreadable {
+  const key = stored.key.slice(keys.subnets.key.length);
   const subnets = parseLeaseKey(key);
   if (subnets === null) return { key, subnets, reason: "the key names no subnet" };
+  if (stored.value === null) return { key, subnets, reason: "the key is a directory" };
   try {
-    return {
-      subnets,
-      record: decodeRecord(kv.value),
-      version: formatVersion(kv),
-      created: kv.createRevision,
-      expires: kv.lease === NO_LEASE ? null : expires,
-    };
+    const { version, createRevision: created, expires } = stored;
+    return { subnets, record: decodeRecord(stored.value), version, created, expires };
   } catch (thrown) {
     return { key, subnets, reason: `the value ${messageOf(thrown)}` };
   }
 }
 
-/** A version is where the key stood and under which etcd lease: `1042/7587862094876521`. */
-export function formatVersion(kv: Pick<KeyValue, "modRevision" | "lease">): Version {
-  return `${kv.modRevision}/${kv.lease}`;
-}
-
-export function parseVersion(version: Version): { readonly modRevision: number; readonly lease: LeaseId } {
-  const [modRevision = "", lease = NO_LEASE] = version.split("/");
-  return { modRevision: Number(modRevision), lease };
+/** What a write found instead of what it expected. */
+export function lostTo(keys: EtcdKeys, stored: Stored | null): Lost {
+  if (stored === null) return { lost: "absent" };
+  const read = readLease(keys, stored);
+  return { lost: "taken", ...(!("reason" in read) && { by: read.record }) };
 }

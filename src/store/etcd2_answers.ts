@@ -1,0 +1,173 @@
+/**
+ * What etcd's v2 API answers, read: nodes, events and errors. Pure, but for the classes of error that it makes.
+ *
+ * A key's end is told by etcd's clock. It is turned into ours with the answer's own date, which is etcd's clock too, so that
+ * clocks that differ do no harm.
+ */
+import type { Instant } from "../model/clock.ts";
+import { ApiAbsent, Denied, EndpointError } from "./etcd_errors.ts";
+import { HistoryLost, type KeyRange, type WatchEvent } from "./etcd_remote.ts";
+import { type Etcd2Node, IndexCleared } from "./etcd2_remote.ts";
+
+/** An answer's first part. */
+export interface AnswerHead {
+  readonly status: number;
+  /** Empty where etcd names none. */
+  readonly cluster: string;
+  /** The store's index when the answer was begun. */
+  readonly index: number;
+  /** etcd's wall clock then, milliseconds; null where it does not say. */
+  readonly date: number | null;
+  /** Ours. */
+  readonly at: Instant;
+}
+
+interface NodeJson {
+  readonly key?: string;
+  readonly value?: string;
+  readonly dir?: boolean;
+  readonly nodes?: readonly NodeJson[];
+  readonly createdIndex?: number;
+  readonly modifiedIndex?: number;
+  readonly expiration?: string;
+  readonly ttl?: number;
+}
+
+/** As etcd documents it; nothing in it is sure. */
+export interface BodyJson {
+  readonly action?: string;
+  readonly node?: NodeJson;
+  readonly errorCode?: number;
+  readonly message?: string;
+  readonly cause?: string;
+  readonly index?: number;
+}
+
+/** etcd's error codes that mean something to us. */
+export const CODES = {
+  keyNotFound: 100,
+  compareFailed: 101,
+  notFile: 102,
+  nodeExists: 105,
+  unauthorized: 110,
+  eventIndexCleared: 401,
+} as const;
+
+/** An answer whose first part and text are here. */
+export interface Answer {
+  readonly head: AnswerHead;
+  readonly text: string;
+}
+
+/** etcd says no to what was asked: the key is not as expected, or absent. */
+export class Etcd2Error extends Error {
+  override readonly name = "Etcd2Error";
+  constructor(readonly code: number, message: string) {
+    super(message);
+  }
+}
+
+/** Whom an answer came from. */
+export interface AnswerSource {
+  readonly endpoint: string;
+  /** We gave a user and password. */
+  readonly hasUser: boolean;
+}
+
+/**
+ * The content of a good answer.
+ *
+ * @throws Etcd2Error, IndexCleared, Denied, EndpointError
+ */
+export function contentOf({ head, text }: Answer, source: AnswerSource): BodyJson {
+  const body = parseBody(text);
+  if (head.status < 300 && body !== null) return body;
+  throw refusal(head, body, text, source);
+}
+
+function parseBody(text: string): BodyJson | null {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function refusal(head: AnswerHead, body: BodyJson | null, text: string, source: AnswerSource): Error {
+  const said = body === null ? text.trim().slice(0, 100) : `${body.message ?? ""}: ${body.cause ?? ""}`;
+  const code = body?.errorCode ?? 0;
+  if (code === CODES.eventIndexCleared) return new IndexCleared(body?.index ?? head.index);
+  if (head.status === 401 || code === CODES.unauthorized) return unauthorized(source);
+  if (code >= 100 && code < 200) return new Etcd2Error(code, said);
+  if (head.status === 404) {
+    return new ApiAbsent("v2", "start etcd (up to 3.5) with --enable-v2, or use --etcd-api=v3");
+  }
+  if (head.status === 403) {
+    return new Denied("permission denied", "give the etcd user a role that may read and write there", false);
+  }
+  return new EndpointError(
+    source.endpoint,
+    `etcd answered ${head.status}, ${said}`,
+    "check etcd's log",
+    false,
+  );
+}
+
+/** etcd gives one answer for an unknown user, a wrong password and a right that is missing. */
+function unauthorized({ hasUser }: AnswerSource): Denied {
+  return hasUser
+    ? new Denied(
+      "user or password wrong, or the user may not read and write there",
+      "correct -etcd-username and -etcd-password, or give the user a role for what is below -etcd-prefix",
+      false,
+    )
+    : new Denied("etcd asks for a user and password", "give -etcd-username and -etcd-password", false);
+}
+
+/** The keys of a range as an answer lists them, directories (without a value) too. */
+export function nodesOf(range: KeyRange, { node }: BodyJson, head: AnswerHead): Etcd2Node[] {
+  if (node === undefined) return [];
+  if (range.end === null) return node.dir === true ? [] : [toNode(node, head)];
+  return (node.nodes ?? []).flatMap((child) => flat(child, head));
+}
+
+function flat(node: NodeJson, head: AnswerHead): Etcd2Node[] {
+  return [toNode(node, head), ...(node.nodes ?? []).flatMap((child) => flat(child, head))];
+}
+
+/** The node of an answer to a write or to a read of one key. */
+export function nodeOf({ node }: BodyJson, head: AnswerHead): Etcd2Node {
+  return toNode(node ?? {}, head);
+}
+
+function toNode(node: NodeJson, head: AnswerHead): Etcd2Node {
+  return {
+    key: String(node.key),
+    value: node.dir === true ? null : String(node.value ?? ""),
+    createRevision: Number(node.createdIndex),
+    modRevision: Number(node.modifiedIndex),
+    expires: expiryOf(node, head),
+  };
+}
+
+function expiryOf({ expiration, ttl }: NodeJson, { date, at }: AnswerHead): Instant | null {
+  if (expiration === undefined) return null;
+  const end = Date.parse(expiration);
+  return at + (date === null || Number.isNaN(end) ? Number(ttl ?? 0) * 1000 : end - date);
+}
+
+const DELETIONS: ReadonlySet<string> = new Set(["delete", "expire", "compareAndDelete"]);
+
+/**
+ * The change that an answer to a watch tells; null where it concerns no key of the range.
+ *
+ * @throws HistoryLost where a directory went with all that was in it: etcd does not say what that was
+ */
+export function changeOf(range: KeyRange, body: BodyJson, head: AnswerHead): WatchEvent<Etcd2Node> | null {
+  const kv = nodeOf(body, head);
+  const deleted = DELETIONS.has(body.action ?? "");
+  if (deleted && kv.value === null) throw new HistoryLost(`the directory "${kv.key}" in etcd was removed`);
+  const inside = range.end === null ? kv.key === range.key : kv.key.startsWith(range.key);
+  return inside ? { type: deleted ? "delete" : "put", kv } : null;
+}

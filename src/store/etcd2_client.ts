@@ -1,0 +1,171 @@
+/**
+ * `Etcd2Remote` over the network: requests to etcd's v2 API, and what its answers mean. Which member is asked, and what
+ * happens when it does not answer, is `etcd_failover.ts`.
+ */
+import type { Clock } from "../model/clock.ts";
+import { describeEndpoints } from "./etcd_endpoints.ts";
+import { CALL_MS, type ConnectOptions, Failover, LIST_MS } from "./etcd_failover.ts";
+import {
+  HistoryLost,
+  type KeyRange,
+  type RangeRequest,
+  type RangeResponse,
+  type ResponseHeader,
+  type WatchBatch,
+} from "./etcd_remote.ts";
+import {
+  type Answer,
+  type AnswerHead,
+  changeOf,
+  CODES,
+  contentOf,
+  Etcd2Error,
+  nodeOf,
+  nodesOf,
+} from "./etcd2_answers.ts";
+import { HttpLink, type HttpRequest, VERSION } from "./etcd2_link.ts";
+import type { Etcd2Node, Etcd2Remote, Etcd2Write, Etcd2Written } from "./etcd2_remote.ts";
+
+/** Connects with the first call, so that it does not matter whether etcd runs yet. */
+export function connectEtcd2(options: ConnectOptions): Etcd2Remote {
+  return new Etcd2Client(options);
+}
+
+/** Milliseconds between two watches where the first ended without a word. */
+const PAUSE_MS = 100;
+
+class Etcd2Client implements Etcd2Remote {
+  readonly endpoints: string;
+  readonly #clock: Clock;
+  readonly #failover: Failover<HttpLink>;
+
+  constructor(options: ConnectOptions) {
+    this.endpoints = describeEndpoints(options.endpoints);
+    this.#clock = options.clock;
+    this.#failover = new Failover(options, (endpoint) => new HttpLink(endpoint, options));
+  }
+
+  async range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<Etcd2Node>> {
+    const query = `?quorum=true&recursive=${request.end !== null}&sorted=false`;
+    const ms = request.end === null ? CALL_MS : LIST_MS;
+    const action = `read "${request.key}" in etcd`;
+    const message: HttpRequest = { method: "GET", path: pathOf(request.key) + query };
+    const read = ({ head, text }: Answer, link: HttpLink) => {
+      try {
+        const content = contentOf({ head, text }, link.source);
+        return { header: headerOf(head), kvs: nodesOf(request, content, head) };
+      } catch (thrown) {
+        if (thrown instanceof Etcd2Error && thrown.code === CODES.keyNotFound) {
+          return { header: headerOf(head), kvs: [] };
+        }
+        throw thrown;
+      }
+    };
+    const { header, kvs } = await this.#call(action, message, read, ms, signal);
+    return { header, kvs: request.newestOnly ? newest(kvs) : kvs, count: kvs.length };
+  }
+
+  async write({ key, expect, put }: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
+    const condition = expect === 0 ? "prevExist=false" : `prevIndex=${expect}`;
+    const message: HttpRequest = {
+      method: put === null ? "DELETE" : "PUT",
+      path: `${pathOf(key)}?${condition}`,
+      ...(put !== null && { form: formOf(put.value, put.ttl) }),
+    };
+    const read = (answer: Answer, link: HttpLink) => nodeOf(contentOf(answer, link.source), answer.head);
+    try {
+      const node = await this.#call(`write "${key}" in etcd`, message, read, CALL_MS, signal);
+      return { succeeded: true, node };
+    } catch (thrown) {
+      if (!(thrown instanceof Etcd2Error)) throw thrown;
+      if (thrown.code === CODES.keyNotFound) return { succeeded: false, current: null };
+      return { succeeded: false, current: (await this.range({ key, end: null }, signal)).kvs[0] ?? null };
+    }
+  }
+
+  async release(signal?: AbortSignal): Promise<string> {
+    const read = ({ text }: Answer) => /"etcdserver": *"([\d.]+)"/.exec(text)?.[1] ?? "";
+    return await this.#call("ask etcd for its release", VERSION, read, CALL_MS, signal);
+  }
+
+  #call<T>(
+    action: string,
+    message: HttpRequest,
+    read: (answer: Answer, link: HttpLink) => T,
+    ms: number,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    return this.#failover.attempt(
+      action,
+      signal,
+      async (link, over) => read(await link.call(message, ms, over), link),
+    );
+  }
+
+  async *watch(
+    range: KeyRange,
+    fromRevision: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchBatch<Etcd2Node>> {
+    const action = `watch "${range.key}" in etcd`;
+    let link: HttpLink | null = null;
+    const stop = new AbortController();
+    try {
+      link = await this.#failover.attempt(action, signal, (link) => Promise.resolve(link));
+      yield* this.#batches(link, range, fromRevision, AbortSignal.any([signal, stop.signal]));
+    } catch (thrown) {
+      if (signal.aborted) throw signal.reason;
+      if (link !== null && !(thrown instanceof HistoryLost)) this.#failover.drop(link);
+      throw this.#failover.explain(action, thrown);
+    } finally {
+      stop.abort();
+    }
+  }
+
+  /** One long poll after the other, each for one event. */
+  async *#batches(
+    link: HttpLink,
+    range: KeyRange,
+    fromRevision: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchBatch<Etcd2Node>> {
+    for (let next = fromRevision;;) {
+      const query = `?wait=true&waitIndex=${next}&recursive=${range.end !== null}`;
+      const poll = await link.begin({ method: "GET", path: pathOf(range.key) + query }, CALL_MS, signal);
+      const { head } = poll;
+      if (head.status === 200) yield { header: headerOf(head), events: [] };
+      const text = await link.whileAlive(poll.text, signal);
+      if (head.status === 200 && text.trim() === "") {
+        // etcd ends what waits for too long.
+        await this.#clock.sleep(PAUSE_MS, signal);
+        continue;
+      }
+      const content = contentOf({ head, text }, link.source);
+      const revision = nodeOf(content, head).modRevision;
+      next = revision + 1;
+      const event = changeOf(range, content, head);
+      if (event !== null) yield { header: { ...headerOf(head), revision }, events: [event] };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#failover.close();
+  }
+}
+
+/** A range of keys is the directory that they stand in. */
+function pathOf(key: string): string {
+  return "/v2/keys" + key.replace(/\/$/, "").split("/").map(encodeURIComponent).join("/");
+}
+
+function formOf(value: string, ttl: number | null): URLSearchParams {
+  return new URLSearchParams({ value, ...(ttl !== null && { ttl: String(ttl) }) });
+}
+
+function headerOf({ cluster, index }: AnswerHead): ResponseHeader {
+  return { cluster, revision: index };
+}
+
+function newest(nodes: readonly Etcd2Node[]): Etcd2Node[] {
+  return nodes.toSorted((a, b) => b.modRevision - a.modRevision).slice(0, 1);
+}

@@ -1,0 +1,237 @@
+/**
+ * One connection to one etcd member's v2 API: HTTP/1.1 over our own sockets.
+ *
+ * `node:http` and not `fetch`: that trusts the system's authorities beside the given one, obeys proxies of the environment and
+ * refuses some ports.
+ * - Sockets are kept between calls; closing the link ends them, and whatever waits on them.
+ * - A member that falls silent while we wait for a change is asked for a sign of life every few seconds, and whether it still
+ *   has a leader: a watch on a member that lost its cluster would be silent for ever.
+ */
+import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
+import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Instant } from "../model/clock.ts";
+import { DeadlineExceeded, within } from "./deadline.ts";
+import type { Endpoint } from "./etcd_endpoints.ts";
+import { classify, EndpointError } from "./etcd_errors.ts";
+import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
+import { HistoryLost } from "./etcd_remote.ts";
+import { Sockets } from "./etcd_sockets.ts";
+import { type Answer, type AnswerHead, type AnswerSource, Etcd2Error } from "./etcd2_answers.ts";
+
+export interface HttpRequest {
+  readonly method: "GET" | "PUT" | "DELETE";
+  /** With its query. */
+  readonly path: string;
+  readonly form?: URLSearchParams;
+}
+
+/** Milliseconds without a word after which a member is asked for a sign of life; and that it may take to give it. */
+const PING_MS = 4_000;
+const PONG_MS = 2_000;
+/** The same for whether it has a cluster, which costs the cluster more. */
+const CLUSTER_MS = 8_000;
+
+export const VERSION: HttpRequest = { method: "GET", path: "/version" };
+const HEALTH: HttpRequest = { method: "GET", path: "/health" };
+const QUORUM_READ: HttpRequest = { method: "GET", path: "/v2/keys/?quorum=true" };
+
+export class HttpLink implements Connection {
+  readonly endpoint: Endpoint;
+  readonly closed: AbortSignal;
+  readonly #close = new AbortController();
+  readonly #options: ConnectOptions;
+  readonly #sockets: Sockets;
+  readonly #agent: Agent;
+  /** When the member last answered; null before it ever did. */
+  #heard: Instant | null = null;
+  /** When it was last asked for its cluster. */
+  #clustered: Instant = 0;
+
+  constructor(endpoint: Endpoint, options: ConnectOptions) {
+    this.endpoint = endpoint;
+    this.#options = options;
+    this.closed = this.#close.signal;
+    this.#sockets = new Sockets(endpoint.tls ? options.tls.context() : null, endpoint.host);
+    this.#agent = new LinkAgent(endpoint, this.#sockets);
+  }
+
+  /** Connects, so that calls which meet on a new link hear of the same failure. */
+  async open(signal: AbortSignal): Promise<void> {
+    await this.call(VERSION, CONNECT_MS, signal);
+    await this.#requireCluster(signal);
+  }
+
+  get source(): AnswerSource {
+    return { endpoint: this.endpoint.text, hasUser: this.#options.username !== "" };
+  }
+
+  /**
+   * A request and its whole answer.
+   *
+   * @throws EndpointError, Denied, or the reason of `signal`
+   */
+  async call(request: HttpRequest, ms: number, signal: AbortSignal): Promise<Answer> {
+    return await this.#explained(signal, () =>
+      within(this.#options.clock, ms, signal, async (over) => {
+        const begun = await this.#send(request, over);
+        return { head: begun.head, text: await begun.text };
+      }));
+  }
+
+  /** A request whose answer begins within `ms` milliseconds and ends when it ends. Rejects as `call` does. */
+  async begin(request: HttpRequest, ms: number, signal: AbortSignal): Promise<Begun> {
+    return await this.#explained(
+      signal,
+      () => within(this.#options.clock, ms, signal, () => this.#send(request, signal)),
+    );
+  }
+
+  /** Waits for `work` for as long as the member lives. Rejects as `call` does. */
+  async whileAlive<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+    work.catch(() => {});
+    return await this.#explained(signal, async () => {
+      while (true) {
+        try {
+          return await within(this.#options.clock, PING_MS, signal, () => work);
+        } catch (thrown) {
+          if (!(thrown instanceof DeadlineExceeded)) throw thrown;
+          await this.#ping(signal);
+        }
+      }
+    });
+  }
+
+  /** What an error of this link means. */
+  classified(thrown: unknown): Error {
+    if (thrown instanceof EndpointError || thrown instanceof HistoryLost || thrown instanceof Etcd2Error) {
+      return thrown;
+    }
+    const { text, tls, host } = this.endpoint;
+    const hasUser = this.#options.username !== "";
+    const ready = this.#heard !== null;
+    const facts = { endpoint: text, tls, host, handshaken: this.#sockets.handshaken, ready, hasUser };
+    return classify(this.closed.aborted ? this.closed.reason : thrown, facts);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed.aborted) return;
+    this.#close.abort(new Error("Connection dropped"));
+    this.#agent.destroy();
+    await this.#sockets.close();
+  }
+
+  async #ping(signal: AbortSignal): Promise<void> {
+    const now = this.#options.clock.boot();
+    if (this.#heard === null || now - this.#heard >= PING_MS) await this.call(VERSION, PONG_MS, signal);
+    if (now - this.#clustered >= CLUSTER_MS) await this.#requireCluster(signal);
+  }
+
+  /** A member without a leader answers, and takes watches on which nothing ever comes. */
+  async #requireCluster(signal: AbortSignal): Promise<void> {
+    this.#clustered = this.#options.clock.boot();
+    if ((await this.call(HEALTH, PONG_MS, signal)).head.status < 500) return;
+    // An alarm makes it unhealthy as well; then it still answers this one.
+    if ((await this.call(QUORUM_READ, PONG_MS, signal)).head.status < 500) return;
+    throw new EndpointError(this.endpoint.text, "the member has lost its cluster", "check etcd's log", false);
+  }
+
+  async #explained<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      throw signal.aborted ? signal.reason : this.classified(thrown);
+    }
+  }
+
+  #send({ method, path, form }: HttpRequest, over: AbortSignal): Promise<Begun> {
+    const { username, password } = this.#options;
+    const { host } = this.endpoint;
+    const body = form?.toString();
+    const headers = {
+      host: host.includes(":") ? `[${host}]` : host,
+      ...(username !== "" && { authorization: basic(username, password) }),
+      ...(body !== undefined && {
+        "content-type": "application/x-www-form-urlencoded",
+        "content-length": String(new TextEncoder().encode(body).length),
+      }),
+    };
+    return new Promise((resolve, reject) => {
+      over.throwIfAborted();
+      const outgoing = httpRequest({ agent: this.#agent, method, path, headers });
+      const stop = () => outgoing.destroy(new Error("no answer"));
+      over.addEventListener("abort", stop, { once: true });
+      const done = () => over.removeEventListener("abort", stop);
+      outgoing.on("error", (error) => {
+        done();
+        reject(error);
+      });
+      // What ends a socket right after its handshake comes as an end without an error.
+      outgoing.on("close", () => reject(new Error("Connection dropped")));
+      outgoing.on("response", (incoming) => {
+        this.#heard = this.#options.clock.boot();
+        const text = readAll(incoming).finally(done);
+        // Whoever only wants the head leaves it.
+        text.catch(() => {});
+        resolve({ head: this.#head(incoming), text });
+      });
+      outgoing.end(body);
+    });
+  }
+
+  #head({ statusCode, headers }: IncomingMessage): AnswerHead {
+    const date = Date.parse(headers.date ?? "");
+    return {
+      status: statusCode ?? 0,
+      cluster: String(headers["x-etcd-cluster-id"] ?? ""),
+      index: Number(headers["x-etcd-index"] ?? 0),
+      date: Number.isNaN(date) ? null : date,
+      at: this.#options.clock.boot(),
+    };
+  }
+}
+
+/** An answer that has begun. */
+export interface Begun {
+  readonly head: AnswerHead;
+  /** The rest, when it has come. */
+  readonly text: Promise<string>;
+}
+
+class LinkAgent extends Agent {
+  readonly #endpoint: Endpoint;
+  readonly #sockets: Sockets;
+
+  constructor(endpoint: Endpoint, sockets: Sockets) {
+    super({ keepAlive: true });
+    this.#endpoint = endpoint;
+    this.#sockets = sockets;
+  }
+
+  override createConnection(
+    _options: unknown,
+    done?: (error: Error | null, socket: Duplex) => void,
+  ): Duplex | null | undefined {
+    const { tls } = this.#sockets;
+    const socket: Socket = connect(this.#endpoint.address);
+    this.#sockets.keep(socket);
+    if (tls === null) return socket;
+    socket.once("error", (error) => done?.(error, socket));
+    this.#sockets.secure(socket, tls, "http/1.1").then(
+      (secured) => done?.(null, secured),
+      (error) => done?.(error, socket),
+    );
+    return undefined;
+  }
+}
+
+async function readAll(incoming: IncomingMessage): Promise<string> {
+  incoming.setEncoding("utf8");
+  let text = "";
+  for await (const chunk of incoming) text += chunk;
+  return text;
+}
+
+function basic(username: string, password: string): string {
+  return `Basic ${new TextEncoder().encode(`${username}:${password}`).toBase64()}`;
+}

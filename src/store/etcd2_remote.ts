@@ -1,0 +1,46 @@
+/**
+ * The seam between our logic and etcd's v2 API: reading and following as in `etcd_remote.ts`, and one conditional write.
+ *
+ * - Names follow `etcd3_remote.ts`: what v2 calls createdIndex and modifiedIndex are revisions here.
+ * - A key has its own lifetime; there are no leases.
+ * - An unconditional write (upstream's renewals) makes the key anew: `createRevision` says when the last one was.
+ * - A call may be sent twice: a write that reports a conflict may have conflicted with itself, the caller looks at `current`.
+ */
+import type { Instant } from "../model/clock.ts";
+import type { StoredText } from "./etcd_config.ts";
+import { type EtcdReader, HistoryLost } from "./etcd_remote.ts";
+
+export interface Etcd2Remote extends EtcdReader<Etcd2Node> {
+  /** If the key is as expected then put or delete, else read it. */
+  write(request: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written>;
+  /** The server's release: `3.4.23`; empty where it does not say. */
+  release(signal?: AbortSignal): Promise<string>;
+}
+
+export interface Etcd2Node extends StoredText {
+  readonly createRevision: number;
+  /** Null where it never ends. */
+  readonly expires: Instant | null;
+}
+
+export interface Etcd2Write {
+  readonly key: string;
+  /** The modification revision at which the key must be; 0: it must not exist. */
+  readonly expect: number;
+  /** Null deletes. `ttl` in seconds; null: for ever. */
+  readonly put: { readonly value: string; readonly ttl: number | null } | null;
+}
+
+export type Etcd2Written =
+  /** After a delete, what was deleted. */
+  | { readonly succeeded: true; readonly node: Etcd2Node }
+  /** The key as it is; null where it is absent. */
+  | { readonly succeeded: false; readonly current: Etcd2Node | null };
+
+/** etcd keeps its last 1,000 events. */
+export class IndexCleared extends HistoryLost {
+  override readonly name = "IndexCleared";
+  constructor(readonly revision: number) {
+    super(`etcd has cleared its history up to index ${revision}`);
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * `LeaseTable` on etcd's v2 API: host records with a lifetime of their own (spec §3.2), every write conditional.
+ *
+ * - Renewing writes the same value again with a full lifetime, as upstream does; a record without one is a reservation and
+ *   is only looked at.
+ * - A write that reports a conflict may have met itself (see `etcd2_remote.ts`): a record that stands exactly as we wanted it
+ *   counts as written.
+ * - Values are written as upstream's releases of that time wrote them.
+ */
+import type { Clock, Instant } from "../model/clock.ts";
+import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
+import { encodeRecord } from "../model/lease_codec.ts";
+import { sameHost } from "./acquire.ts";
+import { type EtcdKeys, leaseKey, lostTo, readLease, readListing, type Stored } from "./etcd_keys.ts";
+import type { Etcd2Node, Etcd2Remote } from "./etcd2_remote.ts";
+import type { LeaseTable } from "./lease_table.ts";
+import type { Listing, Lost, Unreadable } from "./store.ts";
+
+interface Put {
+  readonly key: string;
+  readonly value: string;
+  /** See `Etcd2Write`. */
+  readonly expect: number;
+  readonly reserved: boolean;
+}
+
+type Written = Pick<Lease, "version" | "created" | "expires">;
+
+export class Etcd2Table implements LeaseTable {
+  readonly #remote: Etcd2Remote;
+  readonly #keys: EtcdKeys;
+  readonly #clock: Clock;
+  /** Seconds. */
+  readonly #ttl: number;
+
+  /** @param ttl of a lease, milliseconds; etcd counts whole seconds */
+  constructor(remote: Etcd2Remote, keys: EtcdKeys, clock: Clock, ttl: number) {
+    this.#remote = remote;
+    this.#keys = keys;
+    this.#clock = clock;
+    this.#ttl = Math.ceil(ttl / 1000);
+  }
+
+  async list(): Promise<Listing> {
+    const { kvs } = await this.#remote.range(this.#keys.subnets);
+    return readListing(this.#keys, kvs.map(stored));
+  }
+
+  /** What stands at a key. */
+  read(node: Etcd2Node): Lease | Unreadable {
+    return readLease(this.#keys, stored(node));
+  }
+
+  async create(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
+    const put = { key: leaseKey(this.#keys, subnets), value: encode(record), expect: 0, reserved: false };
+    const written = await this.#write(put);
+    return "conflict" in written ? null : { subnets, record, ...written };
+  }
+
+  async update(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
+    const key = leaseKey(this.#keys, lease.subnets);
+    const expect = Number(lease.version);
+    const written = await this.#write({
+      key,
+      value: encode(record),
+      expect,
+      reserved: lease.expires === null,
+    });
+    if ("conflict" in written) return this.#lost(written.conflict);
+    return { subnets: lease.subnets, record, ...written };
+  }
+
+  /** Reads, then writes what was read: it can neither bring back a record nor overwrite another's. */
+  async renew(lease: Lease): Promise<Lease | Lost> {
+    const key = leaseKey(this.#keys, lease.subnets);
+    const node = (await this.#remote.range({ key, end: null })).kvs[0] ?? null;
+    const now = node && this.read(node);
+    if (now === null || "reason" in now || !sameHost(now.record, lease.record)) return this.#lost(node);
+    if (now.expires === null) return now;
+    const expect = Number(now.version);
+    const written = await this.#write({ key, value: node!.value!, expect, reserved: false });
+    return "conflict" in written ? this.#lost(written.conflict) : { ...now, ...written };
+  }
+
+  async remove(lease: Lease): Promise<void> {
+    const key = leaseKey(this.#keys, lease.subnets);
+    await this.#remote.write({ key, expect: Number(lease.version), put: null });
+  }
+
+  /** Puts a value where the key is as expected; else tells what stands there. */
+  async #write({ key, value, expect, reserved }: Put): Promise<Written | { conflict: Etcd2Node | null }> {
+    const expires = reserved ? null : this.#clock.boot() + this.#ttl * 1000;
+    const put = { value, ttl: reserved ? null : this.#ttl };
+    const result = await this.#remote.write({ key, expect, put });
+    if (result.succeeded) return written(result.node, expires);
+    const { current } = result;
+    const ours = current?.value === value && (current.expires === null) === reserved;
+    return ours ? written(current, expires) : { conflict: current };
+  }
+
+  #lost(node: Etcd2Node | null): Lost {
+    return lostTo(this.#keys, node && stored(node));
+  }
+}
+
+function encode(record: LeaseRecord): string {
+  return encodeRecord(record, "before IPv6");
+}
+
+function written(node: Etcd2Node, expires: Instant | null): Written {
+  return { version: String(node.modRevision), created: node.createRevision, expires };
+}
+
+function stored({ key, value, createRevision, modRevision, expires }: Etcd2Node): Stored {
+  return { key, value, createRevision, version: String(modRevision), expires };
+}

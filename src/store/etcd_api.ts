@@ -1,0 +1,122 @@
+/**
+ * Which of etcd's two APIs has our network: they are two spaces of keys that know nothing of each other.
+ *
+ *     v3 has a configuration ──────────────────────────► v3
+ *     it has none: the server has no v2 API ───────────► v3
+ *                  v2 has a configuration ─────────────► v2
+ *                  neither has one ────────────────────► said once, asked again until one has
+ *     the server is older than v3 ─────────────────────► v2
+ *
+ * While etcd can't be reached nothing is chosen.
+ */
+import type { Clock } from "../model/clock.ts";
+import { Failure, messageOf } from "../model/errors.ts";
+import type { Log } from "../observe/log.ts";
+import { DeadlineExceeded, within } from "./deadline.ts";
+import { ApiNotOffered } from "./etcd_errors.ts";
+import { etcdKeys } from "./etcd_keys.ts";
+import { backoff, untilAvailable } from "./outage.ts";
+import { etcd2Keys } from "./etcd2.ts";
+import type { Etcd2Remote } from "./etcd2_remote.ts";
+import type { EtcdRemote } from "./etcd3_remote.ts";
+import { StoreUnavailable } from "./store.ts";
+
+export interface ApiChoice {
+  readonly api: "v2" | "v3";
+  /** For the log, after "because": `it has a configuration`. */
+  readonly why: string;
+}
+
+export interface ApiDeps {
+  readonly v2: Etcd2Remote;
+  readonly v3: EtcdRemote;
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly log?: Log;
+}
+
+/** Milliseconds to wait for the other API's answer once v3's is known. */
+const OTHER_MS = 1_000;
+
+/**
+ * Asks until it is clear; without a signal once, and where there is no configuration anywhere it is v3.
+ *
+ * @throws Failure where etcd refuses us; the signal's reason on abort; without a signal StoreUnavailable
+ */
+export async function chooseApi(deps: ApiDeps, signal: AbortSignal | null): Promise<ApiChoice> {
+  for (let round = 0;; round++) {
+    const look = () => lookOnce(deps, signal ?? undefined);
+    const found = signal === null ? await look() : await untilAvailable(look, deps, signal);
+    if ("api" in found) return found;
+    if (signal === null) return { api: "v3", why: "neither has a configuration" };
+    if (round === 0) deps.log?.error(`Couldn't fetch network config: ${found.problem}; waiting for one`);
+    await deps.clock.sleep(Math.max(1_000, backoff(round)), signal);
+  }
+}
+
+async function lookOnce(
+  deps: ApiDeps,
+  signal: AbortSignal | undefined,
+): Promise<ApiChoice | { readonly problem: string }> {
+  const second = has(deps.v2, etcd2Keys(deps.prefix).config, signal);
+  second.catch(() => {});
+  if (await v3HasConfig(deps, signal)) {
+    if (await known(second, deps.clock)) warnOfOther(deps);
+    return { api: "v3", why: "it has a configuration" };
+  }
+  try {
+    return await second ? { api: "v2", why: "v3 has no configuration and v2 has one" } : neither(deps);
+  } catch (thrown) {
+    if (thrown instanceof ApiNotOffered) return { api: "v3", why: "the server does not offer v2" };
+    if (!(thrown instanceof Failure)) throw thrown;
+    return { problem: `v3 has none, and v2 can't be read: ${thrown.message}` };
+  }
+}
+
+/** False for a server from before v3 as well. */
+async function v3HasConfig({ v2, v3, prefix }: ApiDeps, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    return await has(v3, etcdKeys(prefix).config, signal);
+  } catch (thrown) {
+    const old = thrown instanceof StoreUnavailable || thrown instanceof ApiNotOffered;
+    if (old && /^[0-2]\./.test(await v2.release(signal).catch(() => ""))) return false;
+    throw thrown;
+  }
+}
+
+async function has(
+  remote: EtcdRemote | Etcd2Remote,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  return (await remote.range({ key, end: null }, signal)).count > 0;
+}
+
+/** False where it is not known in time. */
+async function known(answer: Promise<boolean>, clock: Clock): Promise<boolean> {
+  try {
+    return await within(clock, OTHER_MS, undefined, () => answer);
+  } catch (thrown) {
+    if (thrown instanceof DeadlineExceeded || thrown instanceof Failure) return false;
+    if (thrown instanceof StoreUnavailable) return false;
+    throw new Error(`ask etcd's v2 API: ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
+
+function warnOfOther({ prefix, log }: ApiDeps): void {
+  log?.warn(
+    `etcd's v2 API has a configuration at "${
+      etcdKeys(prefix).config
+    }" too: hosts that use it are not seen; ` +
+      "--etcd-api says which one to use",
+  );
+}
+
+function neither({ prefix }: ApiDeps): { readonly problem: string } {
+  const { config } = etcdKeys(prefix);
+  return {
+    problem:
+      `flannel config not found in etcd store: "${config}" is absent in v3 and in v2; create it, as in ` +
+      `ETCDCTL_API=3 etcdctl put ${config} '{"Network": "10.1.0.0/16", "Backend": {"Type": "vxlan"}}'`,
+  };
+}

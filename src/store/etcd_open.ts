@@ -1,0 +1,84 @@
+/** A store on etcd, and the place of its configuration, with the API that was asked for or the one that has our network. */
+import type { ConfigPlace } from "./config_place.ts";
+import type { ApiDeps } from "./etcd_api.ts";
+import type { EtcdFlags, EtcdStoreFlags } from "./etcd_store.ts";
+import type { Store } from "./store.ts";
+
+export type EtcdApi = "auto" | "v2" | "v3";
+
+/**
+ * @param signal ends waiting for what "auto" has to know; null: nobody waits, and with no configuration anywhere it is v3
+ * @throws UsageError for malformed flags; Failure where a TLS file can't be used, and with "auto" where etcd refuses us;
+ * the signal's reason on abort; without a signal StoreUnavailable
+ */
+export async function openEtcd(
+  api: EtcdApi,
+  flags: EtcdStoreFlags,
+  signal: AbortSignal | null,
+): Promise<Store> {
+  switch (api) {
+    case "v3":
+      return await (await import("./etcd3.ts")).openEtcdStore(flags);
+    case "v2":
+      return (await import("./etcd2.ts")).openEtcd2Store(flags);
+    case "auto":
+      return await openChosen(flags, signal);
+  }
+}
+
+/**
+ * With "auto" and no configuration anywhere it is v3's.
+ *
+ * @throws like `openEtcd`; StoreUnavailable where etcd is out of reach and has to be asked
+ */
+export async function openConfigPlace(api: EtcdApi, flags: EtcdFlags): Promise<ConfigPlace> {
+  const [etcd2, etcd3] = await Promise.all([import("./etcd2.ts"), import("./etcd3.ts")]);
+  if (api === "v3") return await etcd3.openEtcdConfig(flags);
+  if (api === "v2") return etcd2.openEtcd2Config(flags);
+  const { chooseApi } = await import("./etcd_api.ts");
+  return await withBoth(flags, async (both) => {
+    const { api } = await chooseApi(both, null);
+    return api === "v2"
+      ? { api, result: etcd2.etcd2ConfigPlace(both.v2, flags.prefix) }
+      : { api, result: etcd3.etcd3ConfigPlace(both.v3, flags.prefix) };
+  });
+}
+
+/** Looks which API it is, and goes on with the connection that it looked through. */
+async function openChosen(flags: EtcdStoreFlags, signal: AbortSignal | null): Promise<Store> {
+  const [{ chooseApi }, { Etcd2Store }, { EtcdStore }] = await Promise.all([
+    import("./etcd_api.ts"),
+    import("./etcd2.ts"),
+    import("./etcd3.ts"),
+  ]);
+  return await withBoth<Store>(flags, async (both) => {
+    const { api, why } = await chooseApi(both, signal);
+    flags.log?.info(`using etcd's ${api} API: ${why}`);
+    return api === "v2"
+      ? { api, result: new Etcd2Store(both.v2, flags) }
+      : { api, result: new EtcdStore(both.v3, flags) };
+  });
+}
+
+/** Connects through both; what `choose` makes owns the connection of its API, the other one is closed. */
+async function withBoth<T>(
+  flags: EtcdFlags,
+  choose: (both: ApiDeps) => Promise<{ readonly api: "v2" | "v3"; readonly result: T }>,
+): Promise<T> {
+  const { connectOptions } = await import("./etcd_store.ts");
+  const [{ connectEtcd2 }, { connectEtcd }] = await Promise.all([
+    import("./etcd2_client.ts"),
+    import("./etcd3_client.ts"),
+  ]);
+  const options = connectOptions(flags);
+  const [v2, v3] = [connectEtcd2(options), connectEtcd(options)];
+  const { prefix, clock, log } = flags;
+  try {
+    const { api, result } = await choose({ v2, v3, prefix, clock, ...(log && { log }) });
+    await (api === "v3" ? v2 : v3).close();
+    return result;
+  } catch (thrown) {
+    await Promise.all([v2.close(), v3.close()]);
+    throw thrown;
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * A store on etcd, whichever API it speaks: what both have in common is reading, following and waiting; how records are
+ * written is the lease table's part. `etcd3.ts` and `etcd2.ts` put the parts together.
+ */
+import type { Clock, Random } from "../model/clock.ts";
+import { describeSubnets, type Lease, type LeaseRecord, type Subnets } from "../model/lease.ts";
+import type { Log } from "../observe/log.ts";
+import { acquire } from "./acquire.ts";
+import { readConfig } from "./config_source.ts";
+import { etcdConfigSource, type StoredText } from "./etcd_config.ts";
+import { parseEndpoints, plainTextWarnings } from "./etcd_endpoints.ts";
+import type { ConnectOptions } from "./etcd_failover.ts";
+import { follow, type FollowDeps, type Followed } from "./etcd_follow.ts";
+import { type EtcdKeys, subnetsOf } from "./etcd_keys.ts";
+import type { EtcdReader, WatchEvent } from "./etcd_remote.ts";
+import { tlsConfigured, TlsFiles, type TlsPaths } from "./etcd_tls.ts";
+import type { LeaseTable } from "./lease_table.ts";
+import {
+  type Claim,
+  type ConfigReading,
+  type Listing,
+  type Lost,
+  type Store,
+  type StoreEvent,
+  StoreUnavailable,
+  type Unreadable,
+} from "./store.ts";
+
+export interface EtcdStoreOptions {
+  /** `-etcd-prefix`. */
+  readonly prefix: string;
+  /** The subnets of the previous subnet.env: they stand in the store's name. */
+  readonly previous: Subnets;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log?: Log | undefined;
+  /** Of a lease, milliseconds; 24 hours unless told. */
+  readonly ttlMs?: number;
+}
+
+/** How to get to etcd, and what to look at there. */
+export interface EtcdFlags extends Pick<EtcdStoreOptions, "prefix" | "clock" | "random" | "log">, TlsPaths {
+  /** `-etcd-endpoints`: separated by commas. */
+  readonly endpoints: string;
+  /** Empty: no authentication. */
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface EtcdStoreFlags extends EtcdStoreOptions, EtcdFlags {}
+
+/**
+ * How to connect, from the flags. etcd need not run yet.
+ *
+ * @throws UsageError for malformed flags; Failure where a TLS file can't be used
+ */
+export function connectOptions(flags: EtcdFlags): ConnectOptions {
+  const { clock, random, log, username, password } = flags;
+  const endpoints = parseEndpoints(flags.endpoints, tlsConfigured(flags));
+  const tls = new TlsFiles(flags, log);
+  for (const line of plainTextWarnings(endpoints, flags)) log?.warn(line);
+  return { endpoints, tls, username, password, clock, random };
+}
+
+export interface EtcdParts<K extends StoredText> {
+  /** The store owns it and closes it. */
+  readonly remote: EtcdReader<K>;
+  readonly keys: EtcdKeys;
+  readonly table: LeaseTable & { read(kv: K): Lease | Unreadable };
+  /** What to say where there is no configuration. */
+  readonly noConfig: string;
+}
+
+export class EtcdStoreBase<K extends StoredText> implements Store {
+  readonly name: string;
+  readonly capabilities = { allocates: true, expiry: true } as const;
+  readonly #deps: FollowDeps<K>;
+  readonly #parts: EtcdParts<K>;
+  readonly #closing = new AbortController();
+
+  constructor(parts: EtcdParts<K>, { previous, clock, random, log }: EtcdStoreOptions) {
+    this.name = `Etcd Local Manager with Previous Subnet: ${describeSubnets(previous) || "None"}`;
+    this.#parts = parts;
+    this.#deps = { remote: parts.remote, clock, random, ...(log && { log }) };
+  }
+
+  watchConfig(signal: AbortSignal): AsyncIterable<ConfigReading> {
+    const { keys, noConfig } = this.#parts;
+    return readConfig(etcdConfigSource(this.#deps, keys.config, noConfig), this.#orClosed(signal));
+  }
+
+  acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
+    return acquire(this.#parts.table, claim, this.#deps, this.#orClosed(signal));
+  }
+
+  publish(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
+    return this.#parts.table.update(lease, record);
+  }
+
+  renew(lease: Lease): Promise<Lease | Lost> {
+    return this.#parts.table.renew(lease);
+  }
+
+  release(lease: Lease): Promise<void> {
+    return this.#parts.table.remove(lease);
+  }
+
+  list(): Promise<Listing> {
+    return this.#parts.table.list();
+  }
+
+  async *watch(signal: AbortSignal): AsyncGenerator<StoreEvent> {
+    let out = false;
+    for await (const followed of follow(this.#deps, this.#parts.keys.subnets, this.#orClosed(signal))) {
+      if (followed.type === "failed") {
+        if (!out) yield { type: "outage", error: followed.error };
+        out = true;
+      } else {
+        out = false;
+        yield* this.#tell(followed);
+      }
+    }
+  }
+
+  #tell(followed: Exclude<Followed<K>, { type: "failed" }>): readonly StoreEvent[] {
+    switch (followed.type) {
+      case "recovered":
+        return [{ type: "recovered" }];
+      case "snapshot":
+        return [this.#snapshot(followed.kvs)];
+      case "changes":
+        return followed.events.flatMap((event) => this.#change(event));
+    }
+  }
+
+  #snapshot(kvs: readonly K[]): StoreEvent {
+    const leases: Lease[] = [];
+    const unreadable: Unreadable[] = [];
+    for (const kv of kvs) {
+      const read = this.#parts.table.read(kv);
+      if ("reason" in read) unreadable.push(read);
+      else leases.push(read);
+    }
+    return { type: "snapshot", leases, unreadable };
+  }
+
+  #change({ type, kv }: WatchEvent<K>): StoreEvent[] {
+    if (type === "delete") {
+      const subnets = subnetsOf(this.#parts.keys, kv.key);
+      return subnets === null ? [] : [{ type, subnets }];
+    }
+    const read = this.#parts.table.read(kv);
+    return ["reason" in read ? { type: "unreadable", unreadable: read } : { type, lease: read }];
+  }
+
+  /** Ends every iterable and attempt, then the connections. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new StoreUnavailable("the etcd store is closed"));
+    await this.#parts.remote.close();
+  }
+
+  #orClosed(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, this.#closing.signal]);
+  }
+}
