@@ -60,7 +60,7 @@ export function describeDescriptor(library: Library, fd: number): TunDescriptor 
  * @throws {Failure} where it is not open
  */
 export function setCloseOnExec(library: Library, fd: number): void {
-  check("keep", fd, library.symbols.denim_close_on_exec(fd));
+  check(`keep the descriptor ${fd} from other programs`, library.symbols.denim_close_on_exec(fd));
 }
 
 /**
@@ -69,9 +69,9 @@ export function setCloseOnExec(library: Library, fd: number): void {
  * @throws {Failure} where it is not open
  */
 export function closeDescriptor(library: Library, fd: number): void {
-  check("close", fd, library.symbols.denim_close_descriptor(fd));
+  check(`close the descriptor ${fd}`, library.symbols.denim_close_descriptor(fd));
 }
 
-function check(action: string, fd: number, result: number): void {
-  if (result < 0) throw new Failure(`${action} the descriptor ${fd}: ${describeErrno(result)}`);
+function check(action: string, result: number): void {
+  if (result < 0) throw new Failure(`${action}: ${describeErrno(result)}`);
 }

@@ -6,6 +6,7 @@ const known: Readonly<Record<number, readonly [name: string, meaning: string]>> 
   3: ["ESRCH", "there is no such route or process"],
   4: ["EINTR", "interrupted"],
   6: ["ENXIO", "no such device or address"],
+  7: ["E2BIG", "it is more than one call takes"],
   9: ["EBADF", "the socket is closed"],
   11: ["EAGAIN", "it kept changing while it was read: try again"],
   12: ["ENOMEM", "the kernel is out of memory"],

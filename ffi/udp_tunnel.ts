@@ -38,7 +38,7 @@ export type UdpDrop = keyof typeof UDP_DROP;
  */
 export type UdpSender = keyof typeof UDP_SENDER;
 
-/** What one queue is made of; as a service manager keeps them. */
+/** What one queue is made of; as a service manager keeps them. The sockets of the sender `pool` are not among them: they only send. */
 export interface UdpDescriptors {
   readonly tun: number;
   /** null where there is no such socket. */

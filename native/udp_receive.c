@@ -90,14 +90,12 @@ struct origin {
  * The peer whose inner source this is may have sent it. From a known address it must be that peer's own: moved peers are
  * looked for among the others only, lest a peer takes another's place.
  */
-static bool accepted(const struct queue *queue, struct peer *peer, uint32_t owner, const struct origin *from)
+static bool accepted(struct peer *peer, uint32_t owner, const struct origin *from)
 {
-	if (from->owner)
-		return owner == from->owner;
-	return queue->udp->settings.accept_moved && peer_moved_to(peer, from->family, from->address);
+	return from->owner ? owner == from->owner : peer_moved_to(peer, from->family, from->address);
 }
 
-/* One inner packet. */
+/* One inner packet; from an address that nobody has only where moved peers are accepted. */
 static void take(struct queue *queue, const struct origin *from, uint8_t *bytes, uint32_t length)
 {
 	struct packet packet;
@@ -109,7 +107,7 @@ static void take(struct queue *queue, const struct origin *from, uint8_t *bytes,
 		return;
 	}
 	peer = peers_find(queue->table, packet.family, packet_source(bytes, packet.family), &owner);
-	if (!peer || !accepted(queue, peer, owner, from)) {
+	if (!peer || !accepted(peer, owner, from)) {
 		udp_drop(queue, from->owner ? DENIM_DROP_SPOOFED : DENIM_DROP_STRANGER);
 		return;
 	}

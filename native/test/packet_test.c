@@ -170,6 +170,62 @@ static void survives_every_truncation_and_bit(void)
 	}
 }
 
+static uint32_t flow_of(const uint8_t *bytes, uint32_t length)
+{
+	struct packet packet;
+
+	CHECK(packet_parse(bytes, length, &packet));
+	return packet_flow(bytes, &packet);
+}
+
+/* Ports and protocol tell flows apart, payload and sequence do not. */
+static void tells_flows_apart(void)
+{
+	struct shape shapes[] = { tcp4, udp6 };
+	uint8_t bytes[512];
+
+	for (int i = 0; i < 2; i++) {
+		struct shape shape = shapes[i];
+		uint32_t length = put_packet(bytes, &shape), flow = flow_of(bytes, length);
+
+		shape.payload = 7;
+		shape.sequence = shape.fill = 99;
+		shape.identification = 5;
+		CHECK(flow_of(bytes, put_packet(bytes, &shape)) == flow);
+		shape.port++;
+		CHECK(flow_of(bytes, put_packet(bytes, &shape)) != flow);
+		shape.port--;
+		shape.protocol = shape.protocol == IPPROTO_TCP ? IPPROTO_UDP : IPPROTO_TCP;
+		CHECK(flow_of(bytes, put_packet(bytes, &shape)) != flow);
+		length = put_packet(bytes, &shapes[i]);
+		bytes[i == 0 ? 19 : 39] ^= 1;
+		CHECK(flow_of(bytes, length) != flow);
+	}
+	put_packet(bytes, &udp6);
+	bytes[6] = IPPROTO_ESP;
+	shapes[0].payload = flow_of(bytes, 81);
+	bytes[3] = 1;
+	CHECK(flow_of(bytes, 81) != shapes[0].payload);
+}
+
+/* Only the first fragment has ports, so none are looked at. */
+static void fragments_are_one_flow(void)
+{
+	struct shape shape = tcp4;
+	uint8_t bytes[512];
+	uint32_t length = put_packet(bytes, &shape), first, later;
+
+	bytes[6] = 0x20;
+	first = flow_of(bytes, length);
+	bytes[7] = 9;
+	bytes[20] ^= 0x55;
+	later = flow_of(bytes, length);
+	shape.port++;
+	put_packet(bytes, &shape);
+	bytes[6] = 0x20;
+	CHECK(first == later && flow_of(bytes, length) == first);
+}
+
 int main(void)
 {
 	RUN(reads_both_families);
@@ -180,6 +236,8 @@ int main(void)
 	RUN(counts_down_and_keeps_the_checksum);
 	RUN(sums_any_length_at_any_place);
 	RUN(verifies);
+	RUN(tells_flows_apart);
+	RUN(fragments_are_one_flow);
 	RUN(survives_every_truncation_and_bit);
 	return 0;
 }

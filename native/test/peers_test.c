@@ -114,10 +114,12 @@ static void goes_on_counting_for_who_stays(void)
 	first->peers[0]->sent_packets = 7;
 	first->peers[1]->sent_packets = 8;
 	first->peers[0]->alone_until = 1;
+	first->icmp.has_v4 = 1;
 	records[1].address[3] = 3;
 	second = build(records, 2, first);
 	CHECK(second->peers[0] == first->peers[0] && second->peers[1] != first->peers[1]);
 	peers_free(first);
+	CHECK(second->icmp.has_v4 == 1);
 	CHECK(second->peers[0]->sent_packets == 7 && second->peers[1]->sent_packets == 0 && second->peers[0]->alone_until == 1);
 	records[0].mtu = 1450;
 	first = build(records, 2, second);

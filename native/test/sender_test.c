@@ -148,7 +148,6 @@ static void plain_sends_and_receives_packet_by_packet(void)
 {
 	static uint8_t bytes[PACKET_ROOM];
 	struct denim_udp_settings settings = settings_of(DENIM_UDP_SOCKET);
-	struct virtio_net_hdr none = { 0 };
 	struct shape shape = stream;
 	struct bench bench;
 	uint16_t inner;
@@ -160,10 +159,13 @@ static void plain_sends_and_receives_packet_by_packet(void)
 	open_for(&bench, &settings, 0);
 	length = put_packet(bytes, &shape);
 	for (int i = 0; i < 10; i++)
-		from_device(&bench, none, bytes, length);
+		CHECK(write(bench.device, bytes, length) == (ssize_t)length);
+	for (uint64_t i = 1; i <= 10; i++)
+		CHECK(udp_from_device(bench.queue) == 1 && counter(&bench, DEVICE_READS) == i);
+	CHECK(udp_from_device(bench.queue) == 0);
 	for (int i = 0; i < 10; i++)
 		CHECK(next_source(bench.wire, &inner) != 0 && buffer[8] == 63);
-	CHECK(counter(&bench, SENT_MESSAGES) == 10 && counter(&bench, DEVICE_READS) == 10);
+	CHECK(counter(&bench, SENT_MESSAGES) == 10);
 	reach(&bench);
 	for (int i = 0; i < 10; i++)
 		CHECK(send(bench.wire, bytes, length, 0) == (ssize_t)length);

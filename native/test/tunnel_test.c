@@ -165,6 +165,36 @@ static void hands_its_descriptors_on(void)
 	CHECK(if_nametoindex("tnl0") == 0);
 }
 
+/* Descriptors of another tunnel than the one that is wanted. */
+static void refuses_descriptors_that_do_not_fit(void)
+{
+	struct denim_udp_settings settings = settings_of(1), others[5];
+	int32_t error[2], fds[3];
+	struct denim_udp *udp = denim_udp_start(&settings, error);
+
+	CHECK(udp && denim_udp_descriptors(udp, fds, 3) == 3);
+	close(denim_udp_pipe(udp));
+	denim_udp_stop(udp, 1);
+	settings.tun[0] = fds[0];
+	settings.socket_v4[0] = fds[1];
+	for (int i = 0; i < 5; i++)
+		others[i] = settings;
+	others[0].port++;
+	others[1].address_v4[0] = 127;
+	others[2].plain = 1;
+	others[3].queues = 2;
+	others[4].socket_v4[0] = fds[0];
+	for (int i = 0; i < 5; i++) {
+		enum denim_udp_stage stage = i == 2 || i == 3 ? DENIM_STAGE_DEVICE : DENIM_STAGE_V4;
+
+		CHECK(!denim_udp_start(&others[i], error) && error[0] == -EINVAL && error[1] == (int32_t)stage);
+	}
+	udp = denim_udp_start(&settings, error);
+	CHECK(udp != NULL);
+	close(denim_udp_pipe(udp));
+	denim_udp_stop(udp, 0);
+}
+
 static void tells_that_the_port_is_taken(void)
 {
 	struct denim_udp_settings settings = settings_of(1);
@@ -206,6 +236,7 @@ int main(void)
 	RUN(changes_peers_under_way);
 	RUN(waits_for_its_first_peers);
 	RUN(hands_its_descriptors_on);
+	RUN(refuses_descriptors_that_do_not_fit);
 	RUN(tells_that_the_port_is_taken);
 	return 0;
 }

@@ -1,8 +1,9 @@
 /** What the library does for the process: sd_notify, the boot clock, SIGUSR1, the lock; and how it is found and checked. */
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { closeDescriptor, describeDescriptor, setCloseOnExec } from "../../ffi/descriptors.ts";
 import { ABI_VERSION } from "../../ffi/layout.ts";
 import { loadLibrary } from "../../ffi/library.ts";
-import { bootTime, ignoreInspectorSignal, lock, notify } from "../../ffi/process.ts";
+import { bootTime, ignoreInspectorSignal, lock, notify, notifyWithDescriptors } from "../../ffi/process.ts";
 import { Failure } from "../../src/model/errors.ts";
 import { output, poll, Process } from "../support/process.ts";
 
@@ -37,6 +38,26 @@ for (const kind of ["path", "abstract"]) {
     }
   });
 }
+
+Deno.test("descriptors go with a message, unless one is not open", async () => {
+  using library = loadLibrary();
+  const address = `@denim-fdstore-test-${Deno.pid}`;
+  await using listener = await listen(address);
+  notifyWithDescriptors(library, address, "FDSTORE=1\nFDNAME=udp\n", [1, 2]);
+  await listener.line(/FDSTORE=1/);
+  const lost = failureOf(() => notifyWithDescriptors(library, address, "FDSTORE=1", [1, 9999]));
+  assertMatch(lost, /EBADF/);
+  const many = failureOf(() => notifyWithDescriptors(library, address, "FDSTORE=1", Array(65).fill(1)));
+  assertMatch(many, /E2BIG/);
+});
+
+Deno.test("a descriptor that is not open is nothing, and can neither be kept nor closed", () => {
+  using library = loadLibrary();
+  assertEquals(describeDescriptor(library, 9999), null);
+  assertEquals(describeDescriptor(library, -1), null);
+  assertMatch(failureOf(() => setCloseOnExec(library, 9999)), /keep the descriptor 9999 .*EBADF/);
+  assertMatch(failureOf(() => closeDescriptor(library, 9999)), /close the descriptor 9999: .*EBADF/);
+});
 
 Deno.test("notify says why it could not", () => {
   using library = loadLibrary();
