@@ -40,6 +40,7 @@ const rows: Readonly<Record<Purpose, readonly (readonly [name: string, provides:
     ["systemd", "systemd-analyze"],
     ["tcpdump", "tcpdump"],
     ["ethtool", "ethtool"],
+    ["systemd", "systemd-analyze"],
     ["gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc"],
     ["libc6-dev-arm64-cross", "/usr/aarch64-linux-gnu/include/stdio.h"],
     ["qemu-user-static", "qemu-aarch64-static"],

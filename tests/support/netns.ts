@@ -2,8 +2,8 @@
  * Namespaces of the tests: each one a network, mount and UTS namespace of its own.
  *
  * A namespace is held by one process that waits for the end of its standard input. That end comes with `dispose`, and also
- * when the test process dies, even by SIGKILL; the holder then ends every process that is left in its mount namespace or in
- * the control group of its name, and goes. With it go the devices, the routes, the firewall and the mounts, so that nothing
+ * when the test process dies, even by SIGKILL; the holder then ends every process that is left in its mount or network
+ * namespace or in the control group of its name, and goes. With it go the devices, the routes, the firewall and the mounts, so that nothing
  * is left on the machine. Nothing is named under /run/netns.
  *
  * Inside: /run is an empty tmpfs (so that several hosts can use the real default paths at once), /sys shows this network
@@ -70,6 +70,19 @@ export class Namespace extends Place implements AsyncDisposable {
 }
 
 /**
+ * A script that gives a namespace these directories to itself: it sees what the machine has, and what it changes there is seen by
+ * nobody else.
+ */
+export function layered(...directories: string[]): string {
+  return `
+for directory in ${directories.join(" ")}; do
+  layer=/run/layers$directory
+  mkdir -p "$layer/upper" "$layer/work"
+  mount -t overlay overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" "$directory"
+done`;
+}
+
+/**
  * @param name unique on the machine: it is also the host name and the name of the control group
  * @param directory goes with the namespace, also when the test is killed
  */
@@ -114,9 +127,9 @@ echo ready
 cat > /dev/null
 set +e
 groups() { ls -d "/sys/fs/cgroup/$1" /sys/fs/cgroup/*/"$1" 2> /dev/null; }
-mine=$(readlink /proc/$$/ns/mnt | tr '[]' '??')
+mine() { find /proc/[0-9]*/ns/$1 -lname "$(readlink /proc/$$/ns/$1 | tr '[]' '??')" ! -path "/proc/$$/*"; }
 for round in 1 2 3; do
-  for link in $(find /proc/[0-9]*/ns/mnt -lname "$mine" ! -path "/proc/$$/*"); do
+  for link in $(mine mnt; mine net); do
     process=\${link#/proc/}
     kill -9 "\${process%%/*}"
   done

@@ -12,8 +12,23 @@ export interface Service {
   readonly environment: readonly string[];
   /** A dash in front: may be absent. */
   readonly environmentFiles: readonly string[];
+  /** Below /run: there as long as the unit is, and longer where it says so. */
+  readonly runtimeDirectory: string;
+  /** With their marks in front: `+` with full rights, `-` may fail. */
+  readonly startPre: readonly string[];
   readonly start: string;
   readonly startPost: readonly string[];
+  readonly sandbox: Sandbox;
+}
+
+/** What a hardened unit takes away, as far as it can be done without systemd. */
+export interface Sandbox {
+  /** `CAP_NET_ADMIN` …; null where the unit leaves all. */
+  readonly capabilities: readonly string[] | null;
+  readonly noNewPrivileges: boolean;
+  /** `ProtectSystem=strict`: but for the unit's own directories. */
+  readonly readOnly: boolean;
+  readonly privateTmp: boolean;
 }
 
 /** @param texts the unit file, then its drop-ins in their order */
@@ -33,8 +48,16 @@ export function readService(texts: readonly string[]): Service {
     stateDirectory: one("StateDirectory"),
     environment: list("Service", "Environment"),
     environmentFiles: list("Service", "EnvironmentFile"),
+    runtimeDirectory: one("RuntimeDirectory"),
+    startPre: list("Service", "ExecStartPre"),
     start: one("ExecStart"),
     startPost: list("Service", "ExecStartPost"),
+    sandbox: {
+      capabilities: one("CapabilityBoundingSet") === "" ? null : words(one("CapabilityBoundingSet")),
+      noNewPrivileges: one("NoNewPrivileges") === "yes",
+      readOnly: one("ProtectSystem") === "strict",
+      privateTmp: one("PrivateTmp") === "yes",
+    },
   };
 }
 

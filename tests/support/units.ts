@@ -8,6 +8,7 @@
  */
 import { NotifySocket } from "./notify_socket.ts";
 import { poll, type Process } from "./process.ts";
+import { sandboxed } from "./sandbox.ts";
 import type { Host } from "./topology.ts";
 import { commandWords, readService, readVariables, type Service } from "./unit_file.ts";
 
@@ -73,7 +74,9 @@ export class Units {
     const socket = service.type === "notify" ? await NotifySocket.listen(this.host, address) : null;
     if (service.user !== "" && socket !== null) await this.host.run(["chown", service.user, address]);
     const env = { ...variables, ...(socket && { NOTIFY_SOCKET: address }) };
-    const process = this.host.start(name, [...as(service), ...command(service.start, variables)], {
+    for (const pre of service.startPre) await this.#before(pre, variables);
+    const words = [...sandboxed(service), ...as(service), ...command(service.start, variables)];
+    const process = this.host.start(name, words, {
       env,
       clearEnv: true,
     });
@@ -87,9 +90,21 @@ export class Units {
     }
     if (!process.running) throw new Error(`Job for ${name}.service failed:\n${process.tail()}`);
     for (const post of service.startPost) {
-      await this.host.run(command(post, variables), { env: variables, clearEnv: true });
+      await this.host.run([...sandboxed(service), ...command(post, variables)], {
+        env: variables,
+        clearEnv: true,
+      });
     }
     await this.started(name);
+  }
+
+  /** A command of ExecStartPre, with the host's own rights: only those with a plus are known here. */
+  async #before(text: string, variables: Readonly<Record<string, string>>): Promise<void> {
+    const [, marks = ""] = /^([-+]*)/.exec(text) ?? [];
+    if (!marks.includes("+")) throw new Error(`ExecStartPre=${text}: without full rights, not known here`);
+    const words = command(text.slice(marks.length), variables);
+    const { code, stderr } = await this.host.output(words, { env: { PATH }, clearEnv: true });
+    if (code !== 0 && !marks.includes("-")) throw new Error(`${text}: exit code ${code}\n${stderr}`);
   }
 
   async #stop(name: string): Promise<void> {
@@ -126,6 +141,10 @@ export class Units {
       const { code, stdout } = await this.host.output(["cat", file]);
       if (code !== 0 && !each.startsWith("-")) throw new Error(`Failed to load environment file "${file}"`);
       Object.assign(all, readVariables(stdout));
+    }
+    if (service.runtimeDirectory !== "") {
+      all.RUNTIME_DIRECTORY = `/run/${service.runtimeDirectory}`;
+      await this.host.run(["mkdir", "-p", all.RUNTIME_DIRECTORY]);
     }
     if (service.stateDirectory !== "") {
       all.STATE_DIRECTORY = `/var/lib/${service.stateDirectory}`;

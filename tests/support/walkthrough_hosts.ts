@@ -10,7 +10,7 @@
  * - `apt-get install`: checks that the packages are installed.
  * - `npx deno@VERSION`: is the Deno that runs the test, where it has that version.
  */
-import { Place } from "./netns.ts";
+import { layered, Place } from "./netns.ts";
 import { type Output, pause, say } from "./process.ts";
 import type { Host, Topology } from "./topology.ts";
 import { type Answer, Units } from "./units.ts";
@@ -157,12 +157,7 @@ eval "$1"
 `;
 
 /** Directories of the host's own, without what the machine's software has left in them. */
-const FRESH = `
-for directory in /etc /root /usr/local /var/lib; do
-  layer=/run/layers$directory
-  mkdir -p "$layer/upper" "$layer/work"
-  mount -t overlay overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" "$directory"
-done
+const FRESH = `${layered("/etc", "/root", "/usr/local", "/var/lib")}
 rm -rf /var/lib/flannel /var/lib/etcd/default /etc/etcd /etc/flannel /etc/docker /usr/local/flannel
 rm -f /etc/systemd/system/flanneld.service /etc/systemd/system/docker.service.d/*
 mkdir -p /etc/docker /var/lib/docker

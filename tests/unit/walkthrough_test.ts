@@ -58,17 +58,21 @@ Deno.test("a unit file with its drop-ins: lists grow, an empty value clears them
     `[Unit]\nRequires=docker.socket\n[Service]\nType=notify\nUser=etcd\nEnvironmentFile=-/etc/default/%p
 ExecStart=/usr/bin/one \\\n  -a \\\n  -b\n# ExecStart=/no\nStateDirectory=flannel\nExecStartPost=/x\n`;
   const dropIn =
-    "[Unit]\nRequires=a.service b.service\n[Service]\nEnvironmentFile=/run/two\nExecStart=\nExecStart=/usr/bin/two $A\n";
+    "[Unit]\nRequires=a.service b.service\n[Service]\nEnvironmentFile=/run/two\nExecStart=\nExecStart=/usr/bin/two $A\n" +
+    "ExecStartPre=-+y\nCapabilityBoundingSet=CAP_A CAP_B\nNoNewPrivileges=yes\nProtectSystem=strict\n";
   assertEquals(readService([unit]).start, "/usr/bin/one -a -b");
   assertEquals(readService([unit, dropIn]), {
     requires: ["docker.socket", "a.service", "b.service"],
     type: "notify",
     user: "etcd",
     stateDirectory: "flannel",
+    runtimeDirectory: "",
     environment: [],
     environmentFiles: ["-/etc/default/%p", "/run/two"],
+    startPre: ["-+y"],
     start: "/usr/bin/two $A",
     startPost: ["/x"],
+    sandbox: { capabilities: ["CAP_A", "CAP_B"], noNewPrivileges: true, readOnly: true, privateTmp: false },
   });
 });
 
