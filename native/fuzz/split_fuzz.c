@@ -2,13 +2,14 @@
  * What a TUN device hands out: an offload header and a (super-)packet of any kind, parsed and cut.
  *
  * The packet is a heap block of its own size. Every piece must be a packet that says its own length and is no longer than
- * the first; the payloads one behind the other must be the whole's; and where the addresses are those of the ends, its
- * checksums must hold.
+ * the first; the payloads one behind the other must be the whole's, with sequence numbers to match; and where the addresses
+ * are those of the ends, its checksums must hold.
  */
 #include "../packet.h"
 
 #include "../bytes.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 
 /* Called by libFuzzer, which has no header for it. */
@@ -20,7 +21,7 @@ static void check(bool so)
 		abort();
 }
 
-static void check_piece(const struct split *split, const uint8_t *slot, const struct segment *segment)
+static void check_piece(const struct split *split, const uint8_t *slot, const struct segment *segment, uint32_t offset)
 {
 	uint32_t length = segment->header_length + segment->payload_length;
 	uint8_t *piece = malloc(length);
@@ -32,6 +33,8 @@ static void check_piece(const struct split *split, const uint8_t *slot, const st
 	check(packet_parse(piece, length, &packet) && packet.length == length);
 	check(packet.payload == segment->header_length && packet.protocol == split->packet.protocol);
 	check(!split->packet.plain || packet_verify(piece, &packet));
+	check(packet.protocol != IPPROTO_TCP ||
+	      get_u32(piece + packet.transport + 4) == get_u32(split->bytes + packet.transport + 4) + offset);
 	check(packet_flow(piece, &packet) == packet_flow(split->bytes, &split->packet));
 	free(piece);
 }
@@ -51,9 +54,9 @@ static void cut(const struct virtio_net_hdr *header, uint8_t *bytes, size_t leng
 		uint32_t piece = segment.header_length + segment.payload_length;
 
 		check(segment.payload == bytes + at && (count > 0 ? piece <= first : piece == first));
-		at += segment.payload_length;
 		if (split.size > 0)
-			check_piece(&split, slot, &segment);
+			check_piece(&split, slot, &segment, at - split.packet.payload);
+		at += segment.payload_length;
 	}
 	check(count > 0 && at == length);
 }
