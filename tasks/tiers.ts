@@ -21,6 +21,7 @@ export const tiers: readonly Tier[] = [
   { ...plain, name: "unit" },
   { ...plain, name: "golden" },
   { ...plain, name: "faults" },
+  { ...plain, name: "simulation" },
   { ...plain, name: "store" },
   { ...rooted, name: "kernel", namespace: true },
   { ...rooted, name: "scenarios" },

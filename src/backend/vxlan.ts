@@ -100,6 +100,7 @@ function toward(self: Host, peer: Lease, family: Family): Obj[] | Refused {
   if (direct) return [direct];
   const mac = vtepMac(backendDataOf(peer.record, family));
   if (mac === null) return { refused: `no usable VtepMAC in its IPv${family} backend data` };
+  if (mac === deviceMac(self, family)) return { refused: `its VtepMAC ${mac} is our own` };
   const device = deviceName(self, family);
   return [
     neighbour(device, subnet.ip, mac),

@@ -5,12 +5,14 @@
 import type { Backend, Host, Underlay } from "../backend/backend.ts";
 import type { Interface, Kernel } from "../kernel/kernel.ts";
 import { Failure } from "../model/errors.ts";
-import type { Ip } from "../model/ip.ts";
+import { type Family, type Ip, parseIp } from "../model/ip.ts";
 import type { Json } from "../model/json.ts";
-import type { LeaseRecord } from "../model/lease.ts";
+import type { LeaseRecord, Subnets } from "../model/lease.ts";
 import type { Mac } from "../model/mac.ts";
-import type { NetworkConfig } from "../model/network_config.ts";
+import { type NetworkConfig, networkOf } from "../model/network_config.ts";
 import { linkAlias } from "../model/objects.ts";
+import type { Observed } from "../model/plan.ts";
+import { prefix } from "../model/prefix.ts";
 import { baseObjects, enabled, ownerOf } from "./desired.ts";
 import type { UnderlayRoutes } from "./underlay_routes.ts";
 
@@ -62,6 +64,21 @@ export async function settleDevices(self: Host, backend: Backend, kernel: Kernel
 function freeName(interfaces: readonly Interface[]): string {
   const taken = new Set(interfaces.map(({ name }) => name));
   for (let number = 0;; number++) if (!taken.has(`flannel${number}`)) return `flannel${number}`;
+}
+
+/**
+ * The subnets that we had before: as the subnet file tells, and where it does not, as our device's address does. `observed`
+ * is what stands on this host.
+ */
+export function previousSubnets(told: Subnets, observed: readonly Observed[], { network }: Host): Subnets {
+  const standing = (family: Family) => {
+    const length = networkOf(network, family)?.subnetLen;
+    const own = observed.filter((o) => o.kind === "address" && o.standing === "ours");
+    const addresses = own.map((o) => parseIp(String(o.fields.address))).filter((ip) => ip?.family === family);
+    const [only] = addresses;
+    return only && length !== undefined && addresses.length === 1 ? prefix(only, length) : null;
+  };
+  return { v4: told.v4 ?? standing(4), v6: told.v6 ?? standing(6) };
 }
 
 /** Our own record: what every other host needs to know of us. */

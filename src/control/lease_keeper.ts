@@ -1,7 +1,8 @@
 /**
  * Keeps our lease ours: renews it in time, publishes what we have to say, notices its loss.
  *
- * - A store out of reach is no loss: everything stays, even past the expiry, and it is tried again until it answers.
+ * - A store that is out of reach or refuses us is no loss: everything stays, even past the expiry, and it is tried again
+ *   until it answers.
  * - Every write is conditional, so a record that has become another's is never overwritten.
  * - Absent: the same subnet is taken again and the data path stays. Another's: another subnet is taken in this process, or
  *   with `onLost: "exit"` the run ends with a Failure.
@@ -83,14 +84,15 @@ export class LeaseKeeper {
     }
   }
 
-  /** One step; a store out of reach only delays it. */
+  /** One step; a store that is out of reach, refuses us or has no free subnet only delays it. */
   async #attempt(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
     try {
       await this.#step(signal);
       this.#backoff.reset();
     } catch (error) {
-      if (signal.aborted || error instanceof Failure || !(error instanceof StoreUnavailable)) throw error;
+      const passes = error instanceof StoreUnavailable || error instanceof Failure;
+      if (signal.aborted || error instanceof LeaseLost || !passes) throw error;
       const wait = this.#backoff.next();
       log.warn(`Error renewing lease (trying again in ${Math.round(wait / 1000)} s): ${messageOf(error)}`);
       await clock.sleep(wait, signal);
@@ -144,7 +146,11 @@ export class LeaseKeeper {
 
   #doubtFrom(event: StoreEvent): string | null {
     if (event.type === "delete") return sameSubnets(event.subnets, this.#lease.subnets) ? "deleted" : null;
-    if (event.type === "recovered") return "the store was out of reach";
+    if (event.type === "recovered" || event.type === "resumed") return "the store was out of reach";
+    if (event.type === "unreadable") {
+      const { subnets } = event.unreadable;
+      return subnets && sameSubnets(subnets, this.#lease.subnets) ? "unreadable" : null;
+    }
     const leases = event.type === "put" ? [event.lease] : event.type === "snapshot" ? event.leases : null;
     if (leases === null) return null;
     const own = leases.find((lease) => sameSubnets(lease.subnets, this.#lease.subnets));

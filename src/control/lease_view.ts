@@ -2,8 +2,9 @@
  * What the store has told us: every lease by its subnets, and what could not be read.
  *
  * Invariants: nothing is in sync before the first whole snapshot. A record that has become unreadable keeps its last good
- * state, and the subnets it names stay protected from pruning even where no good state is known. Our own lease is here
- * like any other; who we are is decided by whoever asks.
+ * state, and the subnets it names stay protected from pruning even where no good state is known; but what it claimed counts
+ * less than any record that can be read, because its host may have moved since. Our own lease is here like any other; who we
+ * are is decided by whoever asks.
  */
 import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
 import type { Listing, StoreEvent, Unreadable } from "../store/store.ts";
@@ -26,9 +27,14 @@ export class LeaseView {
     return this.#outage;
   }
 
-  /** Oldest first: of two claims to one thing the earlier counts. The very same array while nothing has changed. */
+  /**
+   * Of two claims to one thing the earlier counts: oldest first, and behind them last good states of what can't be read now.
+   * The very same array while nothing has changed.
+   */
   leases(): readonly Lease[] {
-    return this.#sorted ??= [...this.#leases.values()].sort((a, b) => a.created - b.created);
+    return this.#sorted ??= [...this.#leases]
+      .sort(([a, one], [b, other]) => this.#rank(a) - this.#rank(b) || one.created - other.created)
+      .map(([, lease]) => lease);
   }
 
   unreadable(): Unreadable[] {
@@ -54,11 +60,12 @@ export class LeaseView {
         return this.#leases.delete(describeSubnets(event.subnets));
       case "unreadable":
         this.#unreadable.set(nameOf(event.unreadable), event.unreadable);
-        return false;
+        return this.#leases.has(nameOf(event.unreadable));
       case "outage":
         this.#outage = event.error;
         return false;
       case "recovered":
+      case "resumed":
         this.#outage = null;
         return false;
     }
@@ -71,6 +78,10 @@ export class LeaseView {
     const ours = [...this.#leases.keys()];
     return ours.length <= theirs.size && ours.every((key) => theirs.has(key)) &&
       [...theirs].every((key) => this.#leases.has(key) || this.#unreadable.has(key));
+  }
+
+  #rank(key: string): number {
+    return this.#unreadable.has(key) ? 1 : 0;
   }
 
   #put(lease: Lease): void {

@@ -9,15 +9,18 @@ import type { Backend, Host } from "../backend/backend.ts";
 import { trafficObjects } from "../backend/traffic_rules.ts";
 import { formatSubnetEnv } from "../files/subnet_env.ts";
 import type { KernelEvent } from "../kernel/kernel.ts";
+import type { Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, prefixesOf, publicIpOf } from "../model/lease.ts";
 import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
+import { samePrefix } from "../model/prefix.ts";
 import { judgeConfigChange, networksOf } from "./config_change.ts";
 import { containerMtu, desire, type Desired, enabled, type Former, formerly, ownerOf } from "./desired.ts";
 import { diff } from "./diff.ts";
 import { recordOf, requireSuited, settleDevices } from "./host.ts";
+import { later } from "./later.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
@@ -31,6 +34,10 @@ import { UnderlayFollower } from "./underlay_follower.ts";
 
 /** How often everything is read back without any event, with up to a quarter of jitter. */
 const FULL_READ_MS = 60_000;
+/** How long the subnet file waits for things of an earlier network to go. */
+const OLD_REMAINS_MS = 30_000;
+/** How long until a configuration that could not be applied is tried again. */
+const CONFIG_RETRY_MS = 5_000;
 /** Where others change the firewall all the time (kube-proxy), it is read back at most this often. */
 const FIREWALL_PAUSE_MS = 1_000;
 
@@ -42,6 +49,7 @@ export class Overlay {
   readonly #reconciler: Reconciler;
   readonly #file: SubnetFileWriter;
   readonly #started: Started;
+  readonly #since: Instant;
   #former: Former;
   readonly #ownerOf = remembered((self: Host, backend: Backend, former: Former) =>
     ownerOf(self, backend, former, this.#options.layout)
@@ -54,6 +62,8 @@ export class Overlay {
   #desired: Desired = { objects: [], peers: [], refused: [] };
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
   #unfit: string | null = null;
+  /** The last configuration that could be read. */
+  #newest: NetworkConfig | null = null;
   readonly #underlay: UnderlayFollower;
   readonly #reports: StoreReports;
   readonly #firewallEvents: Throttle;
@@ -69,6 +79,7 @@ export class Overlay {
     this.#started = started;
     this.#self = started.self;
     this.#backend = started.backend;
+    this.#since = ports.clock.boot();
     this.#former = formerly(ports.subnetFile.previous);
     this.#keeper = new LeaseKeeper(started.lease, {
       ...ports,
@@ -181,12 +192,13 @@ export class Overlay {
       if (done) return;
       if (value.type === "problem") {
         this.#ports.log.warn(`network configuration: ${value.error}; keeping the one we have`);
-      } else await this.#configChanged(value.config);
+      } else await this.#configChanged(value.config, signal);
     }
   }
 
   /** A new configuration is taken where our subnet fits it; otherwise the old network goes on. */
-  async #configChanged(config: NetworkConfig): Promise<void> {
+  async #configChanged(config: NetworkConfig, signal: AbortSignal): Promise<void> {
+    this.#newest = config;
     const change = judgeConfigChange(this.#self.network, config, this.#keeper.lease.subnets);
     this.#unfit = change.type === "unfit" ? change.text : null;
     if (change.type === "unfit") this.#ports.log.error(change.text);
@@ -196,11 +208,20 @@ export class Overlay {
       ...this.#former,
       networks: [...this.#former.networks, ...networksOf(this.#self.network)],
     };
+    await this.#apply(config, change.backend, signal);
+  }
+
+  /** What keeps us from it may pass (a reading that failed, an MTU too small): it is tried again while it is the newest. */
+  async #apply(config: NetworkConfig, backend: Backend, signal: AbortSignal): Promise<void> {
+    if (config !== this.#newest) return;
+    const was = this.#unfit;
     try {
-      await this.#become({ network: config }, change.backend);
+      await this.#become({ network: config }, backend);
+      this.#unfit = null;
     } catch (error) {
       this.#unfit = `apply the changed network configuration: ${messageOf(error)}; the old network goes on`;
-      this.#ports.log.error(this.#unfit);
+      if (this.#unfit !== was) this.#ports.log.error(this.#unfit);
+      later(this.#ports.clock, CONFIG_RETRY_MS, signal, () => this.#apply(config, backend, signal));
     }
   }
 
@@ -282,12 +303,25 @@ export class Overlay {
     );
     const rounds = [this.#rounds.network, this.#rounds.firewall];
     if (rounds.some((last) => last === null || obstacles(last, base).length > 0)) return;
+    if (this.#oldRemains()) return;
     this.#file.want(formatSubnetEnv({
       network: this.#self.network,
       subnets: this.#self.subnets,
       mtu: containerMtu(this.#self, this.#backend),
       ipMasq: this.#options.ipMasq,
     }));
+  }
+
+  /**
+   * True while something of a network that we had before is still to go: should we end now, the old subnet file is all that
+   * tells of it. Not for long: others wait for the file.
+   */
+  #oldRemains(): boolean {
+    const now = networksOf(this.#self.network);
+    const moved = this.#former.networks.some((old) => !now.some((network) => samePrefix(network, old)));
+    if (!moved || this.#ports.clock.boot() - this.#since > OLD_REMAINS_MS) return false;
+    const { plan, failed } = this.#rounds.network!;
+    return plan.withheld.length > 0 || failed.some(({ operation }) => operation.verb === "delete");
   }
 
   #reconsider(scope: { network: boolean; firewall: boolean }): void {

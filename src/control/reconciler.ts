@@ -59,6 +59,8 @@ type Part = (typeof parts)[number];
 const GATHER_MS = 5;
 /** The least pause between rounds. */
 const PAUSE_MS = 50;
+/** The longest pause between rounds: a machine that slept in the middle of one must not pause for as long as it slept. */
+const LONGEST_PAUSE_MS = 5_000;
 /** Rounds in a row for devices that need another look. */
 const MOST_REPEATS = 3;
 
@@ -97,7 +99,7 @@ export class Reconciler {
       this.#trigger.still();
       const began = clock.boot();
       await this.#settleAll(signal);
-      next = clock.boot() + Math.max(PAUSE_MS, clock.boot() - began);
+      next = clock.boot() + pauseAfter(clock.boot() - began);
     }
   }
 
@@ -190,6 +192,11 @@ export class Reconciler {
 /** The very same for the very same list, as everything that is worked out of it. */
 const networkPart = remembered((objects: readonly Obj[]) => objects.filter((o) => !isFirewall(o.kind)));
 const firewallPart = remembered((objects: readonly Obj[]) => objects.filter((o) => isFirewall(o.kind)));
+
+/** @param ms how long the round took */
+function pauseAfter(ms: number): number {
+  return Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, ms));
+}
 
 function touchedDevices(round: Round): boolean {
   return round.failed.length === 0 &&

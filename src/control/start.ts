@@ -4,7 +4,7 @@
  */
 import { backendFor } from "../backend/registry.ts";
 import type { Backend, Host } from "../backend/backend.ts";
-import type { Kernel, Owner } from "../kernel/kernel.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import type { FirewallLayout } from "../model/firewall.ts";
@@ -19,7 +19,14 @@ import type { ConfigReading, Store } from "../store/store.ts";
 import { baseObjects, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeDone } from "./describe.ts";
 import { diff } from "./diff.ts";
-import { type ChosenUnderlay, makeHost, recordOf, requireSuited, settleDevices } from "./host.ts";
+import {
+  type ChosenUnderlay,
+  makeHost,
+  previousSubnets,
+  recordOf,
+  requireSuited,
+  settleDevices,
+} from "./host.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
 
 export interface OverlayOptions {
@@ -84,12 +91,16 @@ export async function start(
   const { config, backend } = await firstConfig(readings, ports.log, signal);
   ports.log.info(`Found network config - Backend type: ${backend.type}`);
   if (member(config.backend.members, "Type") === undefined) ports.log.warn(noBackend);
-  const chosen = await ports.chooseUnderlay(config);
+  const chosen = await orFailure("choose the external interface", ports.chooseUnderlay(config));
   const routes = new UnderlayRoutes();
-  const self = await settleDevices(makeHost(chosen, config, options, routes), backend, ports.kernel);
+  const self = await orFailure(
+    "read the kernel's state",
+    settleDevices(makeHost(chosen, config, options, routes), backend, ports.kernel),
+  );
   requireSuited(self, backend);
-  await makeDevices(self, backend, ports);
-  const claim = { config, record: recordOf(self, backend), previous: ports.subnetFile.previous.subnets };
+  const observed = await makeDevices(self, backend, ports);
+  const previous = previousSubnets(ports.subnetFile.previous.subnets, observed, self);
+  const claim = { config, record: recordOf(self, backend), previous };
   const lease = await ports.store.acquire(claim, signal);
   ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`);
   return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, readings };
@@ -123,15 +134,18 @@ function usable(config: NetworkConfig): { config: NetworkConfig; backend: Backen
   return "problem" in backend ? backend.problem : { config, backend };
 }
 
-/** Makes our devices, so that what keeps us from it is known before a subnet is taken. */
+/** Makes our devices, so that what keeps us from it is known before a subnet is taken. What stood before. */
 async function makeDevices(
   self: Host,
   backend: Backend,
   { kernel, log, subnetFile }: OverlayPorts,
-): Promise<void> {
+): Promise<Observed[]> {
   const devices = baseObjects(self, backend).filter(makesDevices);
   const owner = ownerOf(self, backend, formerly(subnetFile.previous));
-  const observed = await readOrFail(kernel, owner);
+  const observed = await orFailure(
+    "read the kernel's state",
+    kernel.read(owner, { network: true, firewall: false }),
+  );
   const plan = diff(devices, observed, { rules: kernel.rules, mayDelete: () => false });
   const [blocked] = plan.blocked;
   if (blocked !== undefined) throw new Failure(describeBlocked(blocked));
@@ -139,12 +153,14 @@ async function makeDevices(
     if (error !== null) throw new Failure(error);
     log.info(describeDone(operation, kernel.rules));
   }
+  return observed;
 }
 
-async function readOrFail(kernel: Kernel, owner: Owner): Promise<Observed[]> {
+/** What the kernel does not answer ends the start with a sentence: it is this machine's trouble, not ours. */
+async function orFailure<T>(what: string, answer: Promise<T>): Promise<T> {
   try {
-    return await kernel.read(owner, { network: true, firewall: false });
+    return await answer;
   } catch (error) {
-    throw error instanceof Failure ? error : new Failure(`read the kernel's state: ${messageOf(error)}`);
+    throw error instanceof Failure ? error : new Failure(`${what}: ${messageOf(error)}`);
   }
 }

@@ -53,8 +53,11 @@ export function parseSubnetEnv(text: string): PreviousSubnetEnv {
     const entries = (variables.get(name) ?? "").split(",").map((entry) => entry.trim()).filter(Boolean);
     const prefixes = entries.flatMap((entry) => {
       const prefix = parsePrefix(entry);
-      if (prefix !== null && familyOf(prefix) === family) return [prefix];
-      problems.push(`read ${name} "${entry}": not an IPv${family} prefix; it is skipped`);
+      const known = prefix !== null && familyOf(prefix) === family;
+      // Everything is in 0.0.0.0/0: what is in our network may be ours to remove.
+      if (known && prefix.length > 0) return [prefix];
+      const what = known ? "the whole internet is no network of ours" : `not an IPv${family} prefix`;
+      problems.push(`read ${name} "${entry}": ${what}; it is skipped`);
       return [];
     });
     if (prefixes.length > 1) problems.push(`read ${name} "${entries}": several values; none of them is used`);

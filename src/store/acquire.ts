@@ -4,10 +4,11 @@
  * One attempt looks at the whole table and takes one of three ways, then starts again with a fresh view where it lost:
  *
  *     a record with our public IP that fits ──► adopt it: renew, or update where its content differs
+ *     (or with our old one: the previous subnet under our device's MAC)
  *     no such record ──► the previous subnet where it is free, else one of the first free ones ──► create if absent
  *     a record with our public IP that does not fit ──► remove it, look again
  *
- * - Nobody's record is ever overwritten or removed but one with our own public IP, at the version that was read.
+ * - Nobody's record is ever overwritten or removed but our own as told above, at the version that was read.
  * - Keys of two families can differ and still share a subnet, so that creating if absent is not enough: after creating, the
  *   table is read again, and of two records that overlap the later gives way. Every host decides alike, by `created`.
  * - A write whose reply was lost is found again as our own record by the next look.
@@ -16,7 +17,15 @@ import { chooseSubnets, compatible, conflicting } from "../model/allocate.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
 import { families, type Family, formatIp, sameIp } from "../model/ip.ts";
-import { describeSubnets, type Lease, type LeaseRecord, subnetOf, type Subnets } from "../model/lease.ts";
+import { isJsonObject, type Json, member } from "../model/json.ts";
+import {
+  describeSubnets,
+  type Lease,
+  type LeaseRecord,
+  sameSubnets,
+  subnetOf,
+  type Subnets,
+} from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import { type FamilyNetwork, type NetworkConfig, networkOf } from "../model/network_config.ts";
 import { subnetCount } from "../model/parse_config.ts";
@@ -63,7 +72,7 @@ export async function acquire(
 /** Null where the table changed under us: look again. */
 async function tryOnce(table: LeaseTable, claim: Claim, deps: AcquireDeps): Promise<Lease | null> {
   const listing = await table.list();
-  const own = listing.leases.filter((lease) => sameHost(lease.record, claim.record)).sort(byAge);
+  const own = listing.leases.filter((lease) => isOurs(lease, claim)).sort(byAge);
   for (const [i, lease] of own.entries()) {
     if (compatible(lease.subnets, claim.config) && !beaten(lease, listing.leases)) {
       for (const other of own.slice(i + 1)) reportDuplicate(lease, other, deps.log);
@@ -73,7 +82,7 @@ async function tryOnce(table: LeaseTable, claim: Claim, deps: AcquireDeps): Prom
     await table.remove(lease);
   }
   const view = own.length === 0 ? listing : await table.list();
-  if (view.leases.some((lease) => sameHost(lease.record, claim.record))) return null;
+  if (view.leases.some((lease) => isOurs(lease, claim))) return null;
   return await take(table, claim, preference(claim, own), view, deps);
 }
 
@@ -150,6 +159,23 @@ function inheritExtra(claimed: LeaseRecord, stored: LeaseRecord): LeaseRecord {
 export function sameHost(a: LeaseRecord, b: LeaseRecord): boolean {
   if (a.publicIp !== null || b.publicIp !== null) return sameIp(a.publicIp, b.publicIp);
   return a.publicIpv6 !== null && sameIp(a.publicIpv6, b.publicIpv6);
+}
+
+function isOurs(lease: Lease, claim: Claim): boolean {
+  return sameHost(lease.record, claim.record) || wasOurs(lease, claim);
+}
+
+/**
+ * Our record from before our address changed while nobody was looking: the subnet that we had, and the tunnel address that
+ * our device has. Left alone it would keep that tunnel address from us on every host, until it runs out.
+ */
+function wasOurs({ subnets, record }: Lease, { record: ours, previous }: Claim): boolean {
+  const mac = tunnelAddress(ours);
+  return mac !== undefined && mac === tunnelAddress(record) && sameSubnets(subnets, previous);
+}
+
+function tunnelAddress({ backendData }: LeaseRecord): Json | undefined {
+  return isJsonObject(backendData) ? member(backendData, "VtepMAC") : undefined;
 }
 
 function identityOf(record: LeaseRecord): string {

@@ -7,7 +7,8 @@
  *       └─ revision gone back, wrong count ─┘ revision seen, after 0.1 to 5 s
  *
  * - What was delivered is never delivered again; what happened is never left out.
- * - A loss that the first reconnect repairs is not told; else each failed attempt is, and one `recovered` when etcd answers.
+ * - A loss that the first reconnect repairs is told by `resumed` alone; else each failed attempt is, and one `recovered` when
+ *   etcd answers.
  * - A watch can fall silent without an error: after etcd was restored from a backup it waits for a revision that comes back
  *   in days. So 2 s after every reconnect and then every 5 to 10 minutes, a query without values compares cluster, revision,
  *   number of keys and newest change with what was delivered; two mismatches in a row, 2 s apart, read everything again.
@@ -42,7 +43,9 @@ export type FollowState =
   /** An attempt to reach etcd has failed: comes with every one. `refused`: etcd refuses us, waiting will not help. */
   | { readonly type: "failed"; readonly error: string; readonly refused: boolean }
   /** The first answer after failed attempts. */
-  | { readonly type: "recovered" };
+  | { readonly type: "recovered" }
+  /** The watch was lost, and stands again where it was: etcd may have been another one in between. */
+  | { readonly type: "resumed" };
 
 /** Milliseconds between two looks at whether the watch still tells everything: this and up to as much again. */
 const CHECK_MS = 300_000;
@@ -59,16 +62,19 @@ export async function* follow<K extends StoredKey>(
 ): AsyncGenerator<Followed<K>> {
   const follower = new Follower(deps, range, signal);
   let out = false;
+  let lost = false;
   let failures = 0;
   while (!signal.aborted) {
     try {
       for await (const followed of follower.session()) {
         if (out) yield { type: "recovered" };
-        out = false;
+        else if (lost) yield { type: "resumed" };
+        out = lost = false;
         if (followed !== null) yield followed;
       }
     } catch (thrown) {
       if (signal.aborted) return;
+      lost = true;
       const stood = follower.stood();
       if (stood === null) {
         yield { type: "failed", error: messageOf(thrown), refused: thrown instanceof Failure };
@@ -107,13 +113,14 @@ class Follower<K extends StoredKey> {
   }
 
   /**
-   * Reads everything where that is needed, then watches. Null is a sign of life without news. Ends where everything must be
+   * Reads everything where that is needed (a single key costs nothing: always), then watches. Null is a sign of life without news. Ends where everything must be
    * read again.
    *
    * @throws what the remote throws when it is out of reach
    */
   async *session(): AsyncGenerator<Followed<K> | null> {
     this.#standsSince = null;
+    if (this.#range.end === null) this.#at = null;
     const fresh = this.#at === null;
     if (this.#at === null) yield await this.#list();
     const stop = new AbortController();

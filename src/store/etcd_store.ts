@@ -125,7 +125,8 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
   #tell(followed: Exclude<Followed<K>, { type: "failed" }>): readonly StoreEvent[] {
     switch (followed.type) {
       case "recovered":
-        return [{ type: "recovered" }];
+      case "resumed":
+        return [{ type: followed.type }];
       case "snapshot":
         return [this.#snapshot(followed.kvs)];
       case "changes":

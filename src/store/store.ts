@@ -85,7 +85,12 @@ export type StoreEvent =
   | { readonly type: "unreadable"; readonly unreadable: Unreadable }
   /** The store stopped answering. What was delivered before stays valid. */
   | { readonly type: "outage"; readonly error: string }
-  | { readonly type: "recovered" };
+  | { readonly type: "recovered" }
+  /**
+   * A short loss of the connection, over already. Nothing was missed; but the store may have been restored from a backup in
+   * between, so whoever wrote something had better look whether it is still there.
+   */
+  | { readonly type: "resumed" };
 
 export interface Unreadable {
   /** As it stands in the store. */

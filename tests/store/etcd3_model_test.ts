@@ -214,7 +214,28 @@ test("another cluster behind the same address is read from its beginning", async
   model.keys.clear();
   model.breakWatches();
   await clock.advance(5_000);
-  assertEquals(events.seen.map(({ type }) => type), ["snapshot", "put", "snapshot"]);
+  assertEquals(events.seen.map(({ type }) => type), ["snapshot", "put", "resumed", "snapshot"]);
+});
+
+test("a watch that was lost for a moment says so: what we wrote may be gone with a restored backup", async (simulation) => {
+  const { clock, model } = simulation;
+  await using events = await watching(simulation);
+  model.breakWatches();
+  await clock.advance(1_000);
+  assertEquals(events.seen.map(({ type }) => type), ["snapshot", "resumed"]);
+});
+
+test("a configuration that was restored and written again at the same revision is noticed", async (simulation) => {
+  const { clock, model, store } = simulation;
+  const backup = model.snapshot();
+  model.put(`${PREFIX}/config`, '{"Network": "10.3.0.0/16"}');
+  await using readings = new Reader((signal) => store.watchConfig(signal));
+  await settle();
+  model.restore(backup);
+  model.put(`${PREFIX}/config`, '{"Network": "10.4.0.0/16"}');
+  await clock.advance(1_000);
+  const told = readings.seen.map((reading) => reading.type === "config" ? reading.text : reading.error);
+  assertEquals(told, ['{"Network": "10.3.0.0/16"}', '{"Network": "10.4.0.0/16"}']);
 });
 
 test("a backup from before: revisions go back, and everything is read again", async (simulation) => {

@@ -39,15 +39,21 @@ export const DEADLINE_MS = 15_000;
 export const network = parseNetworkConfig('{"Network": "10.3.0.0/16", "Backend": {"Type": "vxlan"}}');
 export const none: Subnets = { v4: null, v6: null };
 
+/** The tunnel address of a host: each has its own. */
+function macOf(hostIp: string): string {
+  const octets = hostIp.split(".").map((octet) => Number(octet).toString(16).padStart(2, "0"));
+  return `02:00:${octets.slice(0, 4).join(":")}`;
+}
+
 /** What a host of the vxlan backend publishes. */
-export function record(hostIp: string, mac = "02:00:00:00:00:01"): LeaseRecord {
+export function record(hostIp: string, mac = macOf(hostIp)): LeaseRecord {
   const publicIp = parseIp(hostIp);
   assert(publicIp !== null, hostIp);
   return { publicIp, publicIpv6: null, backendType: "vxlan", backendData: { VNI: 1, VtepMAC: mac } };
 }
 
 /** That record's text, as upstream writes it. */
-export function value(hostIp: string, mac = "02:00:00:00:00:01"): string {
+export function value(hostIp: string, mac = macOf(hostIp)): string {
   return `{"PublicIP":"${hostIp}","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"${mac}"}}`;
 }
 

@@ -51,6 +51,11 @@ export class FakeClock implements Clock {
     this.#wallOffset += ms;
   }
 
+  /** Lets `ms` pass in one leap, as in suspend: whoever should have woken meanwhile wakes late, when time goes on. */
+  skip(ms: number): void {
+    this.#boot += ms;
+  }
+
   /** How many sleep now. */
   get sleeping(): number {
     return this.#sleepers.size;

@@ -35,8 +35,9 @@ interface LeaseState {
   ends: Instant;
 }
 
-interface Backup {
+export interface Backup {
   readonly keys: ReadonlyMap<string, KeyValue>;
+  readonly leases: ReadonlyMap<LeaseId, LeaseState>;
   readonly revision: number;
 }
 
@@ -50,6 +51,8 @@ export class EtcdModel {
   /** Calls so far: the number that `inject` gets. */
   calls = 0;
   inject: (call: EtcdCall, number: number) => EtcdFault | null = () => null;
+  /** Called after each change, also one that watches are not told. */
+  changedKey: (event: WatchEvent) => void = () => {};
   keys = new Map<string, KeyValue>();
   readonly leases = new Map<LeaseId, LeaseState>();
   readonly clock: Clock;
@@ -90,17 +93,23 @@ export class EtcdModel {
     this.wake();
   }
 
+  /** As etcd 3.4 does it: of the revision itself a put is kept, a deletion is not. */
   compact(): void {
     this.compacted = this.revision;
-    this.history = [];
+    this.history = this.history.filter(({ type, kv }) => type === "put" && kv.modRevision >= this.revision);
   }
 
   snapshot(): Backup {
-    return { keys: new Map(this.keys), revision: this.revision };
+    return { keys: new Map(this.keys), leases: new Map(this.leases), revision: this.revision };
   }
 
   restore(backup: Backup): void {
     this.keys = new Map(backup.keys);
+    this.leases.clear();
+    // A restored lease starts anew.
+    for (const [id, { ttl }] of backup.leases) {
+      this.leases.set(id, { ttl, ends: this.clock.boot() + ttl * 1000 });
+    }
     this.revision = backup.revision;
     this.compacted = 0;
     this.history = this.history.filter(({ kv }) => kv.modRevision <= backup.revision);
@@ -142,6 +151,7 @@ export class EtcdModel {
   #tell(event: WatchEvent): void {
     if (this.dropEvents > 0) this.dropEvents--;
     else this.history.push(event);
+    this.changedKey(event);
     this.wake();
   }
 

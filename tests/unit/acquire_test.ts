@@ -335,3 +335,20 @@ Deno.test("acquire: random schedules of many hosts, latency and lost replies nev
     );
   }
 });
+
+Deno.test("acquire: the record from before our address changed is ours: previous subnet, our device's MAC", async () => {
+  const { take, cluster } = open();
+  const from = (address: string, mac: string) => ({
+    ...record(address),
+    backendData: { VNI: 1, VtepMAC: mac },
+  });
+  const key = "10.3.9.0-24";
+  cluster.put(key, encodeRecord(from("192.168.0.1", "02:00:00:00:00:01")), 600_000);
+  const stranger = from("192.168.0.2", "02:00:00:00:00:02");
+  assert(await take(claim("192.168.0.2", { record: stranger, previous: previous(key) })) !== key);
+  const elsewhere = claim("192.168.0.3", { record: from("192.168.0.3", "02:00:00:00:00:01") });
+  assert(await take(elsewhere) !== key, "the MAC alone says nothing: clones have it too");
+  const moved = from("192.168.0.7", "02:00:00:00:00:01");
+  assertEquals(await take(claim("192.168.0.7", { record: moved, previous: previous(key) })), key);
+  assertEquals(decodeRecord(cluster.get(key)!).publicIp, parseIp("192.168.0.7"));
+});

@@ -103,3 +103,12 @@ Deno.test("diff: lists of rules compare item by item", () => {
     "modify chain c",
   ]);
 });
+
+Deno.test("diff: what stands on another device than the one that is made is changed, not made a second time", () => {
+  const desired = [want("link", "new"), want("route", "r", { gateway: "a" }, "new")];
+  const observed = [
+    see("ours", want("link", "old")),
+    see("ours", want("route", "r", { gateway: "b" }, "old")),
+  ];
+  assertEquals(steps(plan(desired, observed)), ["create link new", "modify route r", "delete link old"]);
+});

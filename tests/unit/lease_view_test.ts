@@ -55,3 +55,15 @@ Deno.test("view: the list of leases is the very same until an event comes", () =
   assertNotStrictEquals(view.leases(), before);
   assertEquals([before.length, view.leases().length], [1, 2]);
 });
+
+Deno.test("view: the last good state of what can't be read any more claims less than any live record", () => {
+  const view = new LeaseView();
+  const [old, moved] = [{ ...a(), created: 1 }, { ...b(), created: 2 }];
+  view.take({ type: "snapshot", leases: [old, moved], unreadable: [] });
+  assertEquals(view.leases(), [old, moved]);
+  assert(
+    view.take({ type: "unreadable", unreadable: damaged("10.1.16.0/24") }),
+    "the order may change what stands",
+  );
+  assertEquals(view.leases(), [moved, old]);
+});

@@ -84,3 +84,9 @@ Deno.test("a file that is not there has nothing to say; one that can't be read o
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("the whole internet is nobody's previous network: everything would be ours to prune", () => {
+  const read = parseSubnetEnv("FLANNEL_NETWORK=0.0.0.0/0\nFLANNEL_IPV6_NETWORK=::/0\nFLANNEL_MTU=1450\n");
+  assertEquals(read.networks, []);
+  assertEquals(read.problems.map((problem) => problem.includes("the whole internet")), [true, true]);
+});

@@ -101,3 +101,10 @@ Deno.test("vxlan: members are checked by name, value and rule", () => {
     /^Backend\.DirectRouting "yes": must be true or false$/,
   );
 });
+
+Deno.test("vxlan: a peer with our own tunnel address is refused", () => {
+  const self = host(config);
+  const mac = String(vxlan.base(self, 4)[0]?.fields.mac);
+  const result = vxlan.toward(self, lease("10.1.16.0/24", "192.168.64.12", mac), 4);
+  assertEquals(result, { refused: `its VtepMAC ${mac} is our own` });
+});

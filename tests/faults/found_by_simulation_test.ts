@@ -1,0 +1,153 @@
+/**
+ * What random schedules have found (tests/simulation), each told again as a story of its own, short enough to be understood.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { noSubnetFile } from "../../src/control/subnet_files.ts";
+import { Failure } from "../../src/model/errors.ts";
+import { formatLeaseKey } from "../../src/model/lease_codec.ts";
+import { describeSubnets } from "../../src/model/lease.ts";
+import { route } from "../../src/model/objects.ts";
+import { parseIp } from "../../src/model/ip.ts";
+import { parsePrefix } from "../../src/model/prefix.ts";
+import { EtcdStore } from "../../src/store/etcd3.ts";
+import { Cluster, config, type TestHost } from "../support/cluster.ts";
+import { EtcdModel } from "../support/etcd_model.ts";
+
+const key = (host: TestHost) => formatLeaseKey(host.overlay!.lease.subnets);
+const subnet = (host: TestHost) => describeSubnets(host.overlay!.lease.subnets);
+
+Deno.test("a kernel that does not answer ends the start with a sentence, not as a fault of the program", async () => {
+  await using cluster = new Cluster();
+  const a = cluster.host(11);
+  a.kernel.unreadable = () => "no buffer space";
+  await a.start();
+  assertEquals(a.failure, "read the kernel's state: no buffer space");
+});
+
+Deno.test("our own record overwritten by what nobody can read is noticed at once: we move", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const was = key(a);
+  cluster.store.put(was, "{broken");
+  await cluster.advance(2_000);
+  assert(key(a) !== was);
+  assertEquals(cluster.store.get(was), "{broken");
+  assert(a.overlay!.readiness().ready);
+});
+
+Deno.test("a host that left an unreadable record behind and moved is found by its peers", async () => {
+  await using cluster = new Cluster();
+  const [a, b] = [await cluster.started(11), await cluster.started(12)];
+  cluster.store.put(key(a), "{broken");
+  await cluster.advance(2_000);
+  assert(b.keys("route").includes(subnet(a)), b.lines.join("\n"));
+});
+
+Deno.test("an address that changed while the daemon was down does not lock the host out of its own record", async () => {
+  await using cluster = new Cluster();
+  const [a, b] = [await cluster.started(11), await cluster.started(12)];
+  const was = key(a);
+  await a.stop();
+  const [eth0] = a.kernel.underlay.interfaces;
+  const address = { ...eth0!.addresses[0]!, address: parseIp("192.168.64.77")! };
+  a.kernel.underlay.interfaces = [{ ...eth0!, addresses: [address] }];
+  await a.start();
+  await cluster.advance(2_000);
+  assertEquals([key(a), cluster.store.keys().length], [was, 2]);
+  const [entry] = b.kernel.objects().filter((o) => o.kind === "fdb");
+  assertEquals(entry?.fields.destination, "192.168.64.77");
+});
+
+Deno.test("without its subnet file a host finds its subnet on its device", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const was = key(a);
+  await a.stop();
+  cluster.store.delete(was);
+  a.subnetFile = noSubnetFile();
+  await a.start();
+  await cluster.advance(1_000);
+  assertEquals(key(a), was);
+});
+
+Deno.test("a configuration that could not be applied for the moment is tried again", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  let failing = true;
+  a.kernel.unreadable = () => failing ? "no buffer space" : null;
+  cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "vxlan", VNI: 7 } }));
+  await cluster.advance(1_000);
+  assertMatch(a.overlay!.readiness().reasons.join(), /no buffer space; the old network goes on/);
+  failing = false;
+  await cluster.advance(10_000);
+  assertEquals(a.keys("link"), ["eth0", "flannel.7"]);
+  assert(a.overlay!.readiness().ready);
+});
+
+Deno.test("a change of the VNI takes routes over in place: nothing is refused, nothing has to be tried again", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  await cluster.started(12);
+  await cluster.advance(1_000);
+  cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "vxlan", VNI: 7 } }));
+  await cluster.advance(2_000);
+  assertEquals(a.said(/trying again/), []);
+  assertEquals(a.kernel.objects().find((o) => o.kind === "route")?.fields.device, "flannel.7");
+});
+
+Deno.test("a machine that slept for days in the middle of a round does not pause for days after it", async () => {
+  await using cluster = new Cluster();
+  const [a, b] = [await cluster.started(11), await cluster.started(12)];
+  await cluster.advance(1_000);
+  const asleep = Promise.withResolvers<void>();
+  a.kernel.pause = () => asleep.promise;
+  a.kernel.emit(new Set(["route"]));
+  await cluster.advance(1_000);
+  cluster.clock.skip(3 * 86_400_000);
+  a.kernel.pause = () => Promise.resolve();
+  asleep.resolve();
+  await cluster.advance(60_000);
+  a.kernel.remove("route", subnet(b));
+  await cluster.advance(6_000);
+  assertEquals(a.keys("route"), [subnet(b)]);
+});
+
+Deno.test("a store that refuses a running daemon does not end it", async () => {
+  await using cluster = new Cluster();
+  const model = new EtcdModel(cluster.clock);
+  model.put("/n/config", JSON.stringify(config));
+  const a = cluster.host(11);
+  const { clock, random } = cluster;
+  a.store = new EtcdStore(model.connect(), { prefix: "/n", previous: { v4: null, v6: null }, clock, random });
+  await a.start();
+  await cluster.advance(1_000);
+  model.inject = (call) => {
+    if (call !== "watch") throw new Failure("etcd refuses us: permission denied");
+    return null;
+  };
+  model.delete(`/n/subnets/${key(a)}`);
+  await cluster.advance(120_000);
+  assertEquals([a.failure, a.said(/permission denied/).length > 0], [null, true]);
+  model.inject = () => null;
+  await cluster.advance(120_000);
+  assert(model.keys.has(`/n/subnets/${key(a)}`));
+  assert(a.overlay!.readiness().ready);
+});
+
+Deno.test("the old subnet file stays until nothing of the old network is left to be forgotten", async () => {
+  await using cluster = new Cluster();
+  const a = cluster.host(11);
+  for (const n of [1, 2, 3, 4, 5]) {
+    const destination = parsePrefix(`10.77.${n}.0/24`)!;
+    a.kernel.put(route({ destination, gateway: parseIp(`192.168.64.${n}`), device: "eth0", onlink: false }));
+  }
+  const subnets = { v4: parsePrefix("10.77.9.0/24"), v6: null };
+  a.subnetFile = { ...noSubnetFile(), previous: { networks: [parsePrefix("10.77.0.0/16")!], subnets } };
+  await a.start();
+  await cluster.advance(3_000);
+  assertEquals(a.keys("route").length, 5, "so much at once is looked at twice");
+  assertEquals(await a.subnetFile.read(), null);
+  await cluster.advance(5_000);
+  assertEquals(a.keys("route"), []);
+  assertMatch((await a.subnetFile.read())!, /FLANNEL_NETWORK=10\.1\.0\.0\/16/);
+});

@@ -1,0 +1,140 @@
+/**
+ * What must hold in a simulated cluster. `always` after every step, whatever goes wrong meanwhile; `complaints` when nothing
+ * goes wrong any more: what still differs from the end that every host has to come to.
+ */
+import { type Lease, subnetOf } from "../../../src/model/lease.ts";
+import { formatLeaseKey } from "../../../src/model/lease_codec.ts";
+import { conflicting } from "../../../src/model/allocate.ts";
+import { formatIp } from "../../../src/model/ip.ts";
+import type { Kind, Obj } from "../../../src/model/objects.ts";
+import type { SimHost } from "./host.ts";
+import { desiredOf, deviceOf } from "./oracle.ts";
+import { parse, type Subnet, subnetsIn } from "./oracle_peers.ts";
+import { SUBNETS, type World } from "./world.ts";
+
+export function always(world: World): void {
+  noSharedSubnet(world);
+  for (const host of world.hosts) foreignStands(host);
+}
+
+/** What is not as it must be in the end, one sentence each. */
+export function complaints(world: World): string[] {
+  const hosts = world.hosts.filter((host) => host.running || host.pausing);
+  const all = hosts.flatMap((host) => hostComplaints(world, host).map((text) => `${host.name}: ${text}`));
+  const keys = hosts.flatMap((host) => host.overlay ? keyOf(host.overlay.lease) : []);
+  return new Set(keys).size === keys.length ? all : [...all, `two hosts have one subnet: ${keys.join(" ")}`];
+}
+
+/** Hosts that hold a lease and believe it valid share nothing, unless somebody had a hand in the store. */
+function noSharedSubnet(world: World): void {
+  const holders = world.hosts.flatMap((host) => {
+    const lease = host.overlay?.lease ?? null;
+    const valid = lease !== null && (lease.expires === null || world.clock.boot() < lease.expires);
+    return valid && !world.tampered.has(keyOf(lease)) ? [{ host, lease }] : [];
+  });
+  for (const [i, a] of holders.entries()) {
+    for (const b of holders.slice(i + 1)) {
+      if (!conflicting(a.lease.subnets, b.lease.subnets) || !holds(a.host) || !holds(b.host)) continue;
+      world.violation(`${a.host.name} and ${b.host.name} both use ${keyOf(a.lease)}`);
+    }
+  }
+}
+
+/** False for a host that knows it has lost its lease. */
+function holds({ overlay }: SimHost): boolean {
+  return !overlay!.readiness().reasons.some((reason) => reason.startsWith("our lease was lost"));
+}
+
+function foreignStands({ world, foreign, kernel, name }: SimHost): void {
+  for (const [id, object] of foreign) {
+    const standing = kernel.get(object.kind, object.key);
+    if (JSON.stringify(standing?.fields) === JSON.stringify(object.fields)) continue;
+    world.violation(`${name}: ${id} is somebody else's, and is ${standing ? "changed" : "gone"}`);
+  }
+}
+
+function hostComplaints(world: World, host: SimHost): string[] {
+  const { overlay } = host;
+  if (overlay === null) return ["has no overlay"];
+  const { ready, reasons } = overlay.readiness();
+  const key = keyOf(overlay.lease);
+  return [
+    ...(ready ? [] : [`not ready: ${reasons.join("; ")}`]),
+    ...recordComplaints(world, host, key),
+    ...kernelComplaints(world, host, subnetsIn(key)),
+    ...fileComplaints(world, host),
+  ];
+}
+
+function recordComplaints(world: World, host: SimHost, key: string): string[] {
+  const kv = world.model.keys.get(SUBNETS + key);
+  if (kv === undefined) return [`its key ${key} is not in the store`];
+  const record = parse(kv);
+  const ip = formatIp(host.underlay.v4);
+  const device = host.kernel.get("link", deviceOf(host.world, 4));
+  return [
+    ...(record?.type === world.network.type ? [] : [`its record is of ${record?.type}`]),
+    ...(record?.publicIp === ip ? [] : [`its record says ${record?.publicIp}, its address is ${ip}`]),
+    ...(!device || device.fields.mac === record?.mac
+      ? []
+      : [`its record says ${record?.mac}, its device has ${device.fields.mac}`]),
+  ];
+}
+
+function kernelComplaints(world: World, host: SimHost, own: readonly Subnet[]): string[] {
+  const { objects, open } = desiredOf(world, host, own);
+  const problems: string[] = [];
+  for (const [id, fields] of objects) {
+    if (host.foreign.has(id)) continue;
+    const object = find(host, id);
+    const wrong = object &&
+      Object.entries(fields).filter(([name, value]) => !same(object.fields[name], value));
+    if (!object) problems.push(`${id} is missing`);
+    else if (wrong!.length > 0) {
+      problems.push(`${id} is ${JSON.stringify(object.fields)}, wanted ${JSON.stringify(fields)}`);
+    }
+  }
+  for (const object of host.kernel.objects()) {
+    const id = `${object.kind} ${object.key}`;
+    const expected = objects.has(id) || host.foreign.has(id) || id === "link eth0" ||
+      object.kind === "sysctl";
+    if (!expected && !leadsTo(host, object, open)) {
+      problems.push(`${id} stands, which nobody wants: ${JSON.stringify(object.fields)}`);
+    }
+  }
+  return problems;
+}
+
+/** True where the object belongs to one of `subnets`. */
+function leadsTo(host: SimHost, { kind, key, fields }: Obj, subnets: readonly Subnet[]): boolean {
+  return subnets.some(({ text, address }) =>
+    kind === "route" ? key === text : kind === "neighbour" ? key.endsWith(` ${address}`) : kind === "fdb" &&
+      host.kernel.objects().some((o) =>
+        o.kind === "neighbour" && o.key.endsWith(` ${address}`) && o.fields.mac === fields.mac
+      )
+  );
+}
+
+function find({ kernel }: SimHost, id: string): Obj | undefined {
+  const space = id.indexOf(" ");
+  return kernel.get(id.slice(0, space) as Kind, id.slice(space + 1));
+}
+
+function fileComplaints(world: World, { file, overlay, underlay }: SimHost): string[] {
+  const subnet = subnetOf(overlay!.lease.subnets, 4)!;
+  const first = formatIp({ ...subnet.ip, value: subnet.ip.value + 1n });
+  const overhead = world.network.type !== "vxlan" ? 0 : world.network.dual ? 70 : 50;
+  const wanted = [`FLANNEL_SUBNET=${first}/24`, `FLANNEL_MTU=${underlay.mtu - overhead}`];
+  const lines = (file ?? "").split("\n");
+  return wanted.filter((line) => !lines.includes(line)).map((line) =>
+    `its subnet file lacks ${line}: ${file}`
+  );
+}
+
+function keyOf({ subnets }: Lease): string {
+  return formatLeaseKey(subnets);
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,13 @@
+/**
+ * What can go wrong in a simulated cluster, by name. A schedule takes some of these and lets them happen in any order; each
+ * draws its particulars from the world's chance. `tests/support/simulation/schedule.ts` ends them all.
+ */
+import { kernelFaults } from "./faults_kernel.ts";
+import { lifeFaults } from "./faults_life.ts";
+import { storeFaults } from "./faults_store.ts";
+import type { World } from "./world.ts";
+
+/** Does it, and says what was done; null where it can't be now. */
+export type Fault = (world: World) => string | null;
+
+export const faults: Readonly<Record<string, Fault>> = { ...kernelFaults, ...storeFaults, ...lifeFaults };

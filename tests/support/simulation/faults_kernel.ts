@@ -1,0 +1,247 @@
+/** What goes wrong with kernels and underlays, and what administrators and other programs do to them. */
+import { formatIp, parseIp } from "../../../src/model/ip.ts";
+import { kinds, type Obj } from "../../../src/model/objects.ts";
+import type { Fault } from "./faults.ts";
+import type { SimHost } from "./host.ts";
+import { deviceOf } from "./oracle.ts";
+import type { World } from "./world.ts";
+
+export const kernelFaults: Readonly<Record<string, Fault>> = {
+  "the next operations fail": (world) => {
+    const host = world.pick(world.hosts);
+    const left = 1 + world.random.int(6);
+    host.faults.refusals.push({ why: "no buffer space (ENOBUFS)", left, matches: () => true });
+    return `${left} operations on ${host.name}`;
+  },
+  "operations of one kind fail": (world) => {
+    const host = world.pick(world.hosts);
+    const kind = world.pick(kinds);
+    const left = 1 + world.random.int(10);
+    host.faults.refusals.push({
+      why: "no memory (ENOMEM)",
+      left,
+      matches: ({ object }) => object.kind === kind,
+    });
+    return `${left} of ${kind} on ${host.name}`;
+  },
+  "a batch dies half done": (world) => {
+    const host = world.pick(world.hosts);
+    let whole = world.random.int(8);
+    host.faults.refusals.push({ why: "the socket is gone", left: 20, matches: () => whole-- <= 0 });
+    return `after ${whole} operations on ${host.name}`;
+  },
+  "the kernel is slow": (world) => {
+    const host = world.pick(world.hosts);
+    host.faults.slowMs = world.pick([0, 5, 200, 3_000]);
+    return `up to ${host.faults.slowMs} ms on ${host.name}`;
+  },
+  "readings fail": (world) => {
+    const host = world.pick(world.hosts);
+    host.faults.unreadable += 1 + world.random.int(4);
+    return `${host.faults.unreadable} on ${host.name}`;
+  },
+  "kernel events get lost": (world) => {
+    const host = world.pick(world.hosts);
+    host.faults.lostEvents += 1 + world.random.int(4);
+    return `${host.faults.lostEvents} on ${host.name}`;
+  },
+  "kernel events overflow": (world) => {
+    const host = world.pick(world.hosts);
+    host.kernel.emit(new Set(["lost"]));
+    return host.name;
+  },
+  "kernel events come late": (world) => {
+    const host = world.pick(world.hosts);
+    host.faults.eventDelayMs = world.pick([0, 100, 4_000]);
+    return `up to ${host.faults.eventDelayMs} ms on ${host.name}`;
+  },
+  "something is deleted": (world) => remove(world, 1),
+  "much is deleted": (world) => remove(world, 3 + world.random.int(20)),
+  "a kind is flushed": (world) => {
+    const host = world.pick(world.hosts);
+    const kind = world.pick(["route", "neighbour", "fdb", "address"] as const);
+    for (const { key } of ofDenim(host).filter((o) => o.kind === kind)) host.kernel.remove(kind, key);
+    return `${kind} on ${host.name}`;
+  },
+  "the firewall is wiped": (world) => {
+    const host = world.pick(world.hosts);
+    for (const kind of ["jump", "chain"] as const) {
+      for (const { key } of ofDenim(host).filter((o) => o.kind === kind)) host.kernel.remove(kind, key);
+    }
+    return host.name;
+  },
+  "something is changed": (world) => {
+    const host = world.pick(world.hosts);
+    const candidates = ofDenim(host).filter((o) => change(o) !== null);
+    if (candidates.length === 0) return null;
+    const victim = world.pick(candidates);
+    host.kernel.put({ ...victim, fields: { ...victim.fields, ...change(victim) } });
+    return `${victim.kind} ${victim.key} on ${host.name}`;
+  },
+  "a device is deleted": (world) => onDevice(world, (host, device) => host.kernel.remove("link", device.key)),
+  "a device goes down": (world) =>
+    onDevice(world, (host, device) => {
+      host.kernel.put({ ...device, fields: { ...device.fields, up: false } });
+    }),
+  "a MAC is rewritten": (world) => onDevice(world, (host, device) => host.rewriteMac(device.key)),
+  "udev rewrites the next MAC": (world) => {
+    const host = world.pick(world.hosts);
+    host.faults.rewrites = 1;
+    return host.name;
+  },
+  "marks are gone, as upstream leaves things": (world) => {
+    if (!world.gives("no marks", "other names")) return null;
+    const host = world.pick(world.hosts);
+    for (const object of ofDenim(host)) {
+      const plain = unmarked(object);
+      if (plain !== null) host.kernel.put({ ...object, fields: { ...object.fields, ...plain } });
+    }
+    return host.name;
+  },
+  "an administrator's route takes a peer's place": (world) => {
+    const host = world.pick(world.hosts);
+    const routes = ofDenim(host).filter((o) => o.kind === "route" && o.key.includes("."));
+    if (routes.length === 0) return null;
+    const { key } = world.pick(routes);
+    host.kernel.remove("route", key);
+    foreign(host, {
+      kind: "route",
+      key,
+      on: "eth0",
+      fields: { ...plainRoute, destination: key, gateway: "192.168.64.254", device: "eth0", protocol: 4 },
+    });
+    return `${key} on ${host.name}`;
+  },
+  "another daemon sets up beside ours": (world) => {
+    const host = world.pick(world.hosts);
+    if (host.foreign.has("link flannel.9")) return null;
+    for (const object of neighbours) foreign(host, object);
+    return host.name;
+  },
+  "what is foreign is taken away": (world) => {
+    const host = world.pick(world.hosts);
+    if (host.foreign.size === 0) return null;
+    forget(host);
+    return host.name;
+  },
+  "the underlay's MTU changes": (world) => {
+    const host = world.pick(world.hosts);
+    host.underlay.mtu = world.pick([1400, 1450, 1500, 9000]);
+    host.kernel.emit(new Set(["link"]));
+    return `${host.underlay.mtu} on ${host.name}`;
+  },
+  "the underlay's addresses change": (world) => {
+    const host = world.pick(world.hosts);
+    const n = 100 + host.number * 10 + world.random.int(3);
+    host.renumber(parseIp(`192.168.64.${n}`)!, parseIp(`fd00:64::${n}`)!);
+    return `192.168.64.${n} on ${host.name}`;
+  },
+  "the underlay has no address": (world) => {
+    const host = world.pick(world.hosts);
+    host.underlay.addressed = !host.underlay.addressed;
+    host.kernel.emit(new Set(["address"]));
+    return `${host.underlay.addressed} on ${host.name}`;
+  },
+  "a peer is behind a router": (world) => {
+    const host = world.pick(world.hosts);
+    const peer = world.pick(world.hosts);
+    if (host === peer) return null;
+    for (const ip of [peer.underlay.v4, peer.underlay.v6]) host.underlay.distant.add(formatIp(ip));
+    host.kernel.emit(new Set(["route"]));
+    return `${peer.name} as seen from ${host.name}`;
+  },
+};
+
+/** Takes away everything foreign. */
+export function forget(host: SimHost): void {
+  for (const { kind, key } of [...host.foreign.values()].reverse()) {
+    host.foreign.delete(`${kind} ${key}`);
+    host.kernel.remove(kind, key);
+  }
+}
+
+function foreign(host: SimHost, object: Obj): void {
+  host.kernel.put(object, "foreign");
+  host.foreign.set(`${object.kind} ${object.key}`, host.kernel.get(object.kind, object.key)!);
+}
+
+/** What denim has put up on a host, or what stands on its devices. */
+function ofDenim(host: SimHost): Obj[] {
+  return host.kernel.objects().filter((o) => o.key !== "eth0" && !host.foreign.has(`${o.kind} ${o.key}`));
+}
+
+function remove(world: World, count: number): string | null {
+  const host = world.pick(world.hosts);
+  const candidates = ofDenim(host).filter((o) => o.kind !== "chain" && o.kind !== "sysctl");
+  if (candidates.length === 0) return null;
+  const victims = Array.from({ length: count }, () => world.pick(candidates));
+  for (const { kind, key } of victims) host.kernel.remove(kind, key);
+  return `${victims.map(({ kind, key }) => `${kind} ${key}`).join(", ")} on ${host.name}`;
+}
+
+function onDevice(world: World, action: (host: SimHost, device: Obj) => void): string | null {
+  const host = world.pick(world.hosts);
+  const device = host.kernel.get("link", deviceOf(world, world.network.dual && world.chance(2) ? 6 : 4));
+  if (!device) return null;
+  action(host, device);
+  return `${device.key} on ${host.name}`;
+}
+
+/** How somebody else would change it; null for what nobody changes in place. */
+function change({ kind }: Obj): Obj["fields"] | null {
+  switch (kind) {
+    case "link":
+      return { mtu: 1280 };
+    case "neighbour":
+      return { mac: "02:00:00:00:00:fe" };
+    case "fdb":
+      return { destination: "192.168.64.253" };
+    case "sysctl":
+      return { value: "1" };
+    case "chain":
+      return { rules: ["-j DROP"] };
+    default:
+      return null;
+  }
+}
+
+/**
+ * Fields as upstream would have written them; null where nothing marks the kind. Plain routes through eth0 could be an
+ * administrator's then and are nobody's to change, so they keep theirs.
+ */
+function unmarked({ kind, on }: Obj): Obj["fields"] | null {
+  if (kind === "link") return { alias: "" };
+  if (kind === "neighbour") return { protocol: 0 };
+  return kind === "route" && on !== "eth0" ? { protocol: 3 } : null;
+}
+
+const plainRoute = { type: "unicast", onlink: false };
+
+/** A second daemon's objects in a network of its own. */
+const neighbours: readonly Obj[] = [
+  {
+    kind: "link",
+    key: "flannel.9",
+    fields: { type: "vxlan", alias: "denim:other", vni: 9, up: true, mtu: 1450 },
+  },
+  {
+    kind: "route",
+    key: "10.9.7.0/24",
+    on: "flannel.9",
+    fields: {
+      ...plainRoute,
+      destination: "10.9.7.0/24",
+      gateway: "10.9.7.0",
+      device: "flannel.9",
+      onlink: true,
+      protocol: 85,
+    },
+  },
+  {
+    kind: "neighbour",
+    key: "flannel.9 10.9.7.0",
+    on: "flannel.9",
+    fields: { device: "flannel.9", address: "10.9.7.0", mac: "02:00:00:00:09:07", protocol: 85 },
+  },
+  { kind: "chain", key: "iptables nat FLANNEL-POSTRTG-OTHER", fields: { rules: ["-j RETURN"] } },
+];

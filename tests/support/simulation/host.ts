@@ -1,0 +1,215 @@
+/**
+ * One simulated machine: a fake kernel, an underlay, a subnet file, and the daemon that runs on it, ends, is killed and
+ * started again. Only kernel and file outlive a process. A supervisor starts a daemon that failed again after some seconds.
+ */
+import { Overlay } from "../../../src/control/overlay.ts";
+import type { OverlayOptions, OverlayPorts, SubnetFile } from "../../../src/control/start.ts";
+import { underlayChooser } from "../../../src/control/underlay_choice.ts";
+import { parseSubnetEnv } from "../../../src/files/subnet_env.ts";
+import { FakeKernel } from "../../../src/kernel/fake.ts";
+import type { Clock } from "../../../src/model/clock.ts";
+import { Failure, messageOf } from "../../../src/model/errors.ts";
+import { formatIp, type Ip } from "../../../src/model/ip.ts";
+import type { Obj } from "../../../src/model/objects.ts";
+import type { Operation, Outcome } from "../../../src/model/plan.ts";
+import type { Level, Log } from "../../../src/observe/log.ts";
+import { EtcdStore } from "../../../src/store/etcd3.ts";
+import { HostFaults } from "./host_faults.ts";
+import { Life } from "./life.ts";
+import { MortalKernel } from "./mortal_kernel.ts";
+import { SimUnderlay } from "./underlay.ts";
+import { Wire } from "./wire.ts";
+import { PREFIX, type World } from "./world.ts";
+
+const options: OverlayOptions = {
+  instance: "default",
+  ipMasq: true,
+  forwardRules: true,
+  randomFully: true,
+  layout: "chains",
+  acceptMoved: false,
+  renewMarginMs: 3_600_000,
+  onLost: "reacquire",
+  // Seldom: virtual time is cheap, but not for nothing.
+  firewallPeriodMs: 60_000,
+};
+
+interface Process {
+  readonly life: Life;
+  readonly stop: AbortController;
+  overlay: Overlay | null;
+}
+
+export class SimHost {
+  readonly name: string;
+  readonly underlay: SimUnderlay;
+  readonly kernel: FakeKernel;
+  readonly faults = new HostFaults();
+  /** Every public IPv4 address that this host ever had. */
+  readonly addresses = new Set<string>();
+  /** What somebody else has put up here, by kind and key. */
+  readonly foreign = new Map<string, Obj>();
+  /** Content of the subnet file. */
+  file: string | null = null;
+  /** The supervisor is about to start it again. */
+  pausing = false;
+  #pauses = 0;
+  #process: Process | null = null;
+
+  constructor(readonly world: World, readonly number: number) {
+    this.name = `host ${number}`;
+    this.underlay = new SimUnderlay(number);
+    this.kernel = new FakeKernel(this.underlay);
+    this.kernel.refuse = (operation) => this.faults.refuse(operation);
+    this.kernel.unreadable = () =>
+      this.faults.unreadable > 0 && this.faults.unreadable-- > 0 ? "no buffer space" : null;
+    this.addresses.add(formatIp(this.underlay.v4));
+  }
+
+  get overlay(): Overlay | null {
+    return this.#process?.overlay ?? null;
+  }
+
+  get life(): Life | null {
+    return this.#process?.life ?? null;
+  }
+
+  get running(): boolean {
+    return this.#process !== null;
+  }
+
+  /** The device gets other addresses; the daemon hears of it, unless events get lost. */
+  renumber(v4: Ip, v6: Ip): void {
+    this.underlay.renumber(v4, v6);
+    this.addresses.add(formatIp(v4));
+    this.kernel.emit(new Set(["address"]));
+  }
+
+  start(): void {
+    this.kill();
+    this.pausing = false;
+    const stop = new AbortController();
+    const life = new Life(() => this.#died(process, remote));
+    const kernel = new MortalKernel(this, life);
+    const remote = new Wire(this, life, kernel);
+    const process: Process = { life, stop, overlay: null };
+    this.#process = process;
+    Overlay.start(options, this.#ports(life, kernel, remote), stop.signal)
+      .then((overlay) => (process.overlay = overlay).run(stop.signal))
+      .catch((error) => this.#failed(process, error));
+  }
+
+  /** SIGTERM: everything stays in place. */
+  stop(): void {
+    this.pausing = false;
+    this.life?.thaw();
+    this.#process?.stop.abort();
+    this.#process = null;
+  }
+
+  /** SIGKILL, a power cut: now, in the middle of whatever it does. */
+  kill(): void {
+    this.life?.kill();
+    this.#process = null;
+  }
+
+  /** For good: the schedule is over. */
+  end(): void {
+    this.kill();
+    this.pausing = false;
+  }
+
+  /** After a device was made, udev may have its own mind about the MAC. */
+  madeDevice({ verb, object }: Operation, { error }: Outcome): void {
+    const made = error === null && object.kind === "link" && (verb === "create" || verb === "recreate");
+    if (!made || this.faults.rewrites === 0) return;
+    this.faults.rewrites--;
+    const { clock, random } = this.world;
+    clock.sleep(1 + random.int(30)).then(() => this.rewriteMac(object.key));
+  }
+
+  rewriteMac(device: string): void {
+    const link = this.kernel.get("link", device);
+    if (!link) return;
+    const mac = `02:aa:00:00:00:${(16 + this.world.random.int(200)).toString(16)}`;
+    this.kernel.put({ ...link, fields: { ...link.fields, mac } });
+  }
+
+  #ports(life: Life, kernel: MortalKernel, remote: Wire): OverlayPorts {
+    const { random } = this.world;
+    const log = this.#log(life);
+    const clock = this.#clock(life);
+    const flags = { iface: [], ifaceRegex: [], ifaceCanReach: null, publicIp: null, publicIpv6: null };
+    const subnetFile = this.#subnetFile(life);
+    const { subnets } = subnetFile.previous;
+    const store = new EtcdStore(remote, { prefix: PREFIX, previous: subnets, clock, random, log });
+    return {
+      store,
+      kernel,
+      clock,
+      random,
+      log,
+      subnetFile,
+      chooseUnderlay: underlayChooser(kernel, flags, log),
+    };
+  }
+
+  #clock(life: Life): Clock {
+    const { clock } = this.world;
+    return {
+      wall: () => clock.wall(),
+      boot: () => clock.boot(),
+      sleep: async (ms, signal) => {
+        await clock.sleep(ms, signal);
+        await life.moment();
+      },
+    };
+  }
+
+  #subnetFile(life: Life): SubnetFile {
+    const broken = () => {
+      if (this.faults.fileBroken) throw new Failure("write subnet file: no space left on device");
+    };
+    return {
+      path: "subnet.env",
+      previous: parseSubnetEnv(this.file ?? ""),
+      read: () => life.call(() => this.file),
+      write: (text) => life.call(() => (broken(), void (this.file = text))),
+    };
+  }
+
+  #log(life: Life): Log {
+    const at = (level: Level) => (message: string) => {
+      if (life.alive) this.world.say(this.name, `${level}: ${message}`);
+    };
+    return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), verbose: false };
+  }
+
+  #died(process: Process, remote: Wire): void {
+    if (this.#process === process) this.#process = null;
+    remote.close();
+    process.stop.abort();
+    // Not every daemon has a supervisor that minds.
+    if (this.world.chance(2)) this.#startSoon();
+  }
+
+  #failed(process: Process, error: unknown): void {
+    if (!process.life.alive || process.stop.signal.aborted) return;
+    this.world.say(this.name, `ended: ${messageOf(error)}`);
+    if (!(error instanceof Failure)) this.world.violation(`${this.name} crashed: ${trace(error)}`);
+    process.life.kill();
+    this.#startSoon();
+  }
+
+  #startSoon(): void {
+    this.pausing = true;
+    const nth = ++this.#pauses;
+    this.world.clock.sleep(1_000 + this.world.random.int(2_000)).then(() => {
+      if (this.pausing && nth === this.#pauses) this.start();
+    });
+  }
+}
+
+function trace(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}

@@ -1,0 +1,108 @@
+/**
+ * The kernel as one simulated process sees it: the host's fake kernel with operations that take time, batches that die half
+ * done, and events that come late, not at all or as an overflow. It also checks each operation before it is done:
+ * - nothing is deleted before the process has seen a whole snapshot of the store;
+ * - what is somebody else's is never changed or deleted;
+ * - nothing of a peer is deleted whose record nobody has touched.
+ */
+import type { Kernel, KernelEvent, Owner, RouteAnswer, Scope } from "../../../src/kernel/kernel.ts";
+import type { Family, Ip } from "../../../src/model/ip.ts";
+import type { Observed, Operation, Outcome } from "../../../src/model/plan.ts";
+import type { SimHost } from "./host.ts";
+import type { Life } from "./life.ts";
+
+export class MortalKernel implements Kernel {
+  readonly rules: Kernel["rules"];
+  /** The process has seen a whole snapshot. */
+  inSync = false;
+  readonly #host: SimHost;
+  readonly #life: Life;
+
+  constructor(host: SimHost, life: Life) {
+    this.#host = host;
+    this.#life = life;
+    this.rules = host.kernel.rules;
+  }
+
+  get hasNexthops(): boolean {
+    return this.#host.kernel.hasNexthops;
+  }
+
+  read(owner: Owner, scope: Scope): Promise<Observed[]> {
+    return this.#life.call(async () => {
+      await this.#dawdle();
+      return await this.#host.kernel.read(owner, scope);
+    });
+  }
+
+  apply(operations: readonly Operation[]): Promise<Outcome[]> {
+    return this.#life.call(async () => {
+      const outcomes: Outcome[] = [];
+      for (const operation of operations) {
+        await this.#dawdle();
+        if (!this.#life.alive) break;
+        this.#check(operation);
+        outcomes.push(...await this.#host.kernel.apply([operation]));
+        this.#host.madeDevice(operation, outcomes.at(-1)!);
+      }
+      return outcomes;
+    });
+  }
+
+  async *events(signal: AbortSignal): AsyncGenerator<KernelEvent> {
+    const { faults, world, kernel } = this.#host;
+    for await (const event of kernel.events(signal)) {
+      await this.#life.moment();
+      if (faults.eventDelayMs > 0) await world.clock.sleep(world.random.int(faults.eventDelayMs), signal);
+      if (faults.lostEvents > 0) faults.lostEvents--;
+      else yield event;
+    }
+  }
+
+  interfaces(): ReturnType<Kernel["interfaces"]> {
+    return this.#ask((kernel) => kernel.interfaces());
+  }
+
+  routes(to: readonly Ip[]): Promise<(RouteAnswer | null)[]> {
+    return this.#ask((kernel) => kernel.routes(to));
+  }
+
+  defaultDevice(family: Family): Promise<string | null> {
+    return this.#ask((kernel) => kernel.defaultDevice(family));
+  }
+
+  tunnels(): ReturnType<Kernel["tunnels"]> {
+    return this.#host.kernel.tunnels();
+  }
+
+  [Symbol.dispose](): void {}
+
+  /** A question about the underlay; it fails when readings do. */
+  #ask<T>(question: (kernel: Kernel) => Promise<T>): Promise<T> {
+    return this.#life.call(async () => {
+      await this.#dawdle();
+      const why = this.#host.kernel.unreadable();
+      if (why !== null) throw new Error(why);
+      return await question(this.#host.kernel);
+    });
+  }
+
+  /** Each operation may take its time, and the process may die in between. */
+  async #dawdle(): Promise<void> {
+    const { faults, world } = this.#host;
+    if (faults.slowMs > 0) await world.clock.sleep(world.random.int(faults.slowMs));
+    if (this.#life.deathIn !== null || this.#life.frozen) await this.#life.moment();
+  }
+
+  #check({ verb, object }: Operation): void {
+    const { world, foreign, name } = this.#host;
+    const what = `${name}: ${verb} ${object.kind} ${object.key}`;
+    if (verb !== "create" && foreign.has(`${object.kind} ${object.key}`)) {
+      world.violation(`${what}: it is somebody else's`);
+    }
+    if (verb !== "delete") return;
+    if (!this.inSync) world.violation(`${what}: before a whole snapshot was seen`);
+    const peer = world.untouched.peerOf(this.#host, object);
+    if (peer !== null) world.violation(`${what}: it is of ${peer}, whose record nobody has touched`);
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Who is a peer of whom, read from the keys and values in etcd by the rules as documented: inside the network, nothing of
+ * ours, the older of two claims to one thing.
+ */
+import type { KeyValue } from "../../../src/store/etcd3_remote.ts";
+import type { SimHost } from "./host.ts";
+import { SUBNETS, type World } from "./world.ts";
+
+export interface Subnet {
+  readonly family: 4 | 6;
+  /** `10.1.7.0`. */
+  readonly address: string;
+  readonly length: number;
+  /** `10.1.7.0/24`. */
+  readonly text: string;
+}
+
+export interface Peer {
+  readonly key: string;
+  readonly subnets: readonly Subnet[];
+  readonly publicIp: string | null;
+  readonly publicIpv6: string | null;
+  readonly type: string;
+  readonly mac: string | null;
+  readonly macV6: string | null;
+}
+
+/** `own`: the host's subnets. */
+export function peersOf(world: World, host: SimHost, own: readonly Subnet[]): Peer[] {
+  const candidates = records(world)
+    .filter(({ subnets }) => subnets.map(({ text }) => text).join() !== own.map(({ text }) => text).join())
+    .map((peer) => ({
+      ...peer,
+      subnets: peer.subnets.filter(({ family }) => family === 4 || world.network.dual),
+    }))
+    .filter((peer) => acceptable(world, host, own, peer));
+  const accepted: Peer[] = [];
+  for (const peer of candidates) {
+    if (!accepted.some((older) => clash(world, older, peer))) accepted.push(peer);
+  }
+  return withTunnels(world, host, accepted);
+}
+
+/** Subnets of records that can't be read. */
+export function outsiders(world: World): Subnet[] {
+  return keyValues(world).flatMap((kv) => parse(kv) === null ? subnetsIn(nameOf(kv)) : []);
+}
+
+/** Every readable record, oldest first. */
+export function records(world: World): Peer[] {
+  return keyValues(world).flatMap((kv) => parse(kv) ?? []);
+}
+
+function keyValues({ model }: World): KeyValue[] {
+  return [...model.keys.values()].filter(({ key }) => key.startsWith(SUBNETS))
+    .sort((a, b) => a.createRevision - b.createRevision);
+}
+
+function nameOf({ key }: KeyValue): string {
+  return key.slice(SUBNETS.length);
+}
+
+/** Null for what can't be read. Schedules write no other odd values than those that are told apart here. */
+export function parse(kv: KeyValue): Peer | null {
+  const subnets = subnetsIn(nameOf(kv));
+  if (subnets.length === 0 || kv.value.length > 65_536 || !kv.value.startsWith("{")) return null;
+  try {
+    const value = JSON.parse(kv.value);
+    if (typeof value.PublicIP !== "string") return null;
+    return {
+      key: kv.key,
+      subnets,
+      publicIp: value.PublicIP,
+      publicIpv6: value.PublicIPv6 ?? null,
+      type: value.BackendType ?? "",
+      mac: value.BackendData?.VtepMAC ?? null,
+      macV6: value.BackendV6Data?.VtepMAC ?? null,
+    };
+  } catch {
+    return null;
+  }
+}
+
+export function subnetsIn(name: string): Subnet[] {
+  const subnets = name.split("&").flatMap((part) => {
+    const match = /^(\d+\.\d+\.\d+\.0|[0-9a-f:]+::)-(\d+)$/.exec(part);
+    if (match === null) return [];
+    const [address, length] = [match[1]!, Number(match[2])];
+    return [{
+      family: address.includes(":") ? 6 as const : 4 as const,
+      address,
+      length,
+      text: `${address}/${length}`,
+    }];
+  });
+  return subnets[0]?.family === 4 ? subnets : [];
+}
+
+function acceptable(world: World, host: SimHost, own: readonly Subnet[], peer: Peer): boolean {
+  const network = world.network.v4.replace(".0.0/16", ".");
+  if (peer.type !== world.network.type) return false;
+  for (const subnet of peer.subnets) {
+    const inside = subnet.family === 4
+      ? subnet.address.startsWith(network) && subnet.length > 16
+      : subnet.address.startsWith("fd00:10:0:") && subnet.length > 48;
+    if (!inside || own.some((ours) => overlap(ours, subnet))) return false;
+  }
+  const { publicIp } = peer;
+  return publicIp !== addressOf(host, 4) && !(world.network.dual && peer.publicIpv6 === addressOf(host, 6)) &&
+    !(publicIp ?? "").startsWith(network) && !/^(127|224)\./.test(publicIp ?? "");
+}
+
+/** The younger gives way where both claim one subnet or one public address. */
+function clash(world: World, older: Peer, younger: Peer): boolean {
+  return older.publicIp === younger.publicIp || (world.network.dual && older.publicIpv6 !== null &&
+    older.publicIpv6 === younger.publicIpv6) ||
+    older.subnets.some((a) => younger.subnets.some((b) => overlap(a, b)));
+}
+
+/**
+ * Of two peers with one MAC on one device, the older gets the tunnel; a peer without a usable MAC gets none. What one family
+ * can't have, the other does not get.
+ */
+function withTunnels(world: World, host: SimHost, peers: readonly Peer[]): Peer[] {
+  const taken = new Set<string>();
+  return peers.filter((peer) => {
+    const tunnels = peer.subnets.flatMap(({ family }) => {
+      const publicIp = family === 4 ? peer.publicIp : peer.publicIpv6;
+      return publicIp !== null && isDirect(world, host, publicIp)
+        ? []
+        : `${family} ${(family === 4 ? peer.mac : peer.macV6)}`;
+    });
+    if (world.network.type === "host-gw") return tunnels.length === 0;
+    const own = (tunnel: string) =>
+      tunnel.endsWith(` ${host.kernel.get("link", deviceName(world, tunnel))?.fields.mac}`);
+    if (tunnels.some((t) => taken.has(t) || !/^[46] [0-9a-f][02468ace]:/.test(t) || own(t))) return false;
+    for (const tunnel of tunnels) taken.add(tunnel);
+    return true;
+  });
+}
+
+/** The device of a tunnel of the form `4 02:…` or `6 02:…`. */
+function deviceName({ network: { vni } }: World, tunnel: string): string {
+  return tunnel.startsWith("4") ? `flannel.${vni}` : `flannel-v6.${vni}`;
+}
+
+/** True where a plain route through the underlay leads to a peer. */
+export function isDirect({ network }: World, { underlay }: SimHost, publicIp: string): boolean {
+  return (network.direct || network.type === "host-gw") && !underlay.distant.has(publicIp);
+}
+
+function overlap(a: Subnet, b: Subnet): boolean {
+  if (a.family !== b.family) return false;
+  if (a.family === 6) return a.address === b.address;
+  const mask = Math.min(a.length, b.length);
+  return bits(a.address).slice(0, mask) === bits(b.address).slice(0, mask);
+}
+
+function bits(address: string): string {
+  return address.split(".").map((octet) => Number(octet).toString(2).padStart(8, "0")).join("");
+}
+
+function addressOf({ underlay }: SimHost, family: 4 | 6): string {
+  return family === 4 ? text(underlay.v4.value) : underlay6(underlay.v6.value);
+}
+
+function text(value: bigint): string {
+  return [24n, 16n, 8n, 0n].map((shift) => String(value >> shift & 255n)).join(".");
+}
+
+/** Of `fd00:64::x` alone, which all addresses of simulated underlays are. */
+function underlay6(value: bigint): string {
+  return `fd00:64::${(value & 0xffffn).toString(16)}`;
+}

@@ -1,0 +1,40 @@
+/**
+ * Which peers nobody has touched: their record was written once and is still there, and nothing else in the store or about
+ * the host can be a reason to drop them. Whatever goes wrong elsewhere, nothing of theirs may be deleted anywhere.
+ */
+import type { Obj } from "../../../src/model/objects.ts";
+import type { SimHost } from "./host.ts";
+import { SUBNETS, type World } from "./world.ts";
+
+export class Untouched {
+  /** Something happened that concerns every peer: another configuration, a backup, a hostile record. */
+  all = false;
+  readonly #changes = new Map<string, number>();
+
+  constructor(readonly world: World) {}
+
+  changed(key: string): void {
+    this.#changes.set(key, (this.#changes.get(key) ?? 0) + 1);
+  }
+
+  /** The key of the untouched peer that an object of `host` belongs to; null where there is none. */
+  peerOf(host: SimHost, { kind, key }: Obj): string | null {
+    if (this.all || host.addresses.size > 1 || host.underlay.distant.size > 0) return null;
+    for (const { key: path, value } of this.world.model.keys.values()) {
+      if (!path.startsWith(SUBNETS) || this.#changes.get(path) !== 1) continue;
+      const ip = /"PublicIP":"([^"]*)"/.exec(value)?.[1] ?? "";
+      const name = path.slice(SUBNETS.length);
+      if (!host.addresses.has(ip) && belongs(kind, key, name, value)) return name;
+    }
+    return null;
+  }
+}
+
+/** True where the object leads to the subnets of the record called `name`. */
+function belongs(kind: string, key: string, name: string, value: string): boolean {
+  const subnets = name.split("&");
+  if (kind === "route") return subnets.some((subnet) => key === subnet.replace(/-(\d+)$/, "/$1"));
+  if (kind === "neighbour") return subnets.some((subnet) => key.endsWith(` ${subnet.replace(/-\d+$/, "")}`));
+  const mac = /"VtepMAC":"([^"]*)"/.exec(value)?.[1];
+  return kind === "fdb" && mac !== undefined && key.endsWith(` ${mac}`);
+}

@@ -1,0 +1,116 @@
+/**
+ * The way from one simulated process to the etcd in memory: latency, partition, calls that fail, are done while their reply
+ * gets lost, or are done twice, lists that lack records. It also watches the process's fingers: a record that is another
+ * host's must never be overwritten, deleted or let go.
+ */
+import { Failure } from "../../../src/model/errors.ts";
+import type {
+  ConditionalWrite,
+  EtcdRemote,
+  GrantedLease,
+  KeyValue,
+  LeaseId,
+  WriteResponse,
+} from "../../../src/store/etcd3_remote.ts";
+import type { KeyRange, RangeRequest, RangeResponse, WatchBatch } from "../../../src/store/etcd_remote.ts";
+import { StoreUnavailable } from "../../../src/store/store.ts";
+import type { Life } from "./life.ts";
+import type { SimHost } from "./host.ts";
+import type { MortalKernel } from "./mortal_kernel.ts";
+
+/** Milliseconds until a call into a partition gives up. */
+const TIMEOUT_MS = 2_000;
+
+export class Wire implements EtcdRemote {
+  readonly endpoints = '"simulated"';
+  readonly #host: SimHost;
+  readonly #life: Life;
+  readonly #kernel: MortalKernel;
+  readonly #remote: EtcdRemote;
+
+  constructor(host: SimHost, life: Life, kernel: MortalKernel) {
+    this.#host = host;
+    this.#life = life;
+    this.#kernel = kernel;
+    this.#remote = host.world.model.connect();
+  }
+
+  async range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<KeyValue>> {
+    const answer = await this.#call(signal, () => this.#remote.range(request, signal));
+    // Only watchers pass a signal, and only they are lied to: what a claim is decided on is linearizable.
+    const snapshot = request.end !== null && !request.newestOnly && signal !== undefined;
+    if (snapshot) this.#kernel.inSync = true;
+    if (!snapshot || this.#host.faults.thinLists === 0) return answer;
+    this.#host.faults.thinLists--;
+    const kvs = answer.kvs.filter(() => this.#host.world.random.int(3) === 0);
+    return { ...answer, kvs, count: kvs.length };
+  }
+
+  write(request: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
+    return this.#call(signal, async () => {
+      const before = this.#host.world.model.keys.get(request.key);
+      const answer = await this.#remote.write(request, signal);
+      if (answer.succeeded && before?.modRevision === request.expect) this.#own(before.value, "wrote over");
+      return answer;
+    });
+  }
+
+  grantLease(ttl: number, signal?: AbortSignal): Promise<GrantedLease> {
+    return this.#call(signal, () => this.#remote.grantLease(ttl, signal));
+  }
+
+  keepLeaseAlive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    return this.#call(signal, () => this.#remote.keepLeaseAlive(id, signal));
+  }
+
+  revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
+    return this.#call(signal, () => {
+      const { model } = this.#host.world;
+      for (const kv of model.keys.values()) if (kv.lease === id) this.#own(kv.value, "let go");
+      return this.#remote.revokeLease(id, signal);
+    });
+  }
+
+  async *watch(
+    range: KeyRange,
+    fromRevision: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchBatch<KeyValue>> {
+    const { faults, world } = this.#host;
+    await this.#call(signal, () => {});
+    for await (const batch of this.#remote.watch(range, fromRevision, signal)) {
+      await this.#life.moment();
+      if (faults.latencyMs > 0) await world.clock.sleep(world.random.int(faults.latencyMs), signal);
+      if (faults.partitioned) throw new StoreUnavailable("the watch broke: no route to etcd");
+      yield batch;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#remote.close();
+  }
+
+  #call<T>(signal: AbortSignal | undefined, work: () => T | Promise<T>): Promise<T> {
+    const { faults, world } = this.#host;
+    return this.#life.call(async () => {
+      const wait = faults.partitioned ? TIMEOUT_MS : faults.latencyMs && world.random.int(faults.latencyMs);
+      if (wait > 0) await world.clock.sleep(wait, signal);
+      if (faults.partitioned) throw new StoreUnavailable("no route to etcd");
+      if (faults.refusedCalls > 0 && faults.refusedCalls-- > 0) {
+        throw new Failure("etcd refuses us: permission denied");
+      }
+      const fault = faults.storeCalls.shift();
+      if (fault === "fail") throw new StoreUnavailable("the call failed");
+      const answer = await work();
+      if (fault === "lose reply") throw new StoreUnavailable("the reply was lost");
+      return fault === "twice" ? await work() : answer;
+    });
+  }
+
+  #own(value: string, did: string): void {
+    const ip = /"PublicIP":"([^"]*)"/.exec(value)?.[1];
+    if (ip !== undefined && !this.#host.addresses.has(ip)) {
+      this.#host.world.violation(`${this.#host.name} ${did} the record of ${ip}: ${value}`);
+    }
+  }
+}

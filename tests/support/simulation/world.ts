@@ -1,0 +1,123 @@
+/**
+ * A simulated cluster: hosts, one etcd in memory, one clock that stands still, chance from a seed. The same seed gives the
+ * same run, step by step.
+ */
+import { deriveMac } from "../../../src/model/mac.ts";
+import { parseIp } from "../../../src/model/ip.ts";
+import { FakeClock, seededRandom } from "../clock.ts";
+import { type Backup, EtcdModel } from "../etcd_model.ts";
+import type { Random } from "../../../src/model/clock.ts";
+import { SimHost } from "./host.ts";
+import { Untouched } from "./untouched.ts";
+
+export const PREFIX = "/coreos.com/network";
+export const SUBNETS = `${PREFIX}/subnets/`;
+
+/** The network configuration, as far as schedules change it. */
+export interface Network {
+  readonly v4: string;
+  readonly dual: boolean;
+  readonly type: "vxlan" | "host-gw";
+  readonly vni: number;
+  readonly direct: boolean;
+}
+
+export function configText({ v4, dual, type, vni, direct }: Network): string {
+  const v6 = dual ? { EnableIPv6: true, IPv6Network: "fd00:10::/48", IPv6SubnetLen: 64 } : {};
+  const members = type === "vxlan" ? { VNI: vni, DirectRouting: direct } : {};
+  return JSON.stringify({ Network: v4, SubnetLen: 24, ...v6, Backend: { Type: type, ...members } });
+}
+
+export class World {
+  readonly clock = new FakeClock();
+  readonly random: Random;
+  readonly model: EtcdModel;
+  readonly hosts: SimHost[] = [];
+  readonly untouched: Untouched;
+  /** Keys that hosts may lose without noticing at once, because somebody had a hand in the store. */
+  readonly tampered = new Set<string>();
+  backup: Backup | null = null;
+  readonly #given = new Set<string>();
+  /** What was broken that must never be; the first is what counts. */
+  readonly violations: string[] = [];
+  network: Network;
+
+  /** @param trace called with each line of what happens; null where nobody reads it */
+  constructor(seed: number, readonly trace: ((line: string) => void) | null) {
+    this.random = seededRandom(seed);
+    this.model = new EtcdModel(this.clock);
+    this.untouched = new Untouched(this);
+    this.network = this.#drawNetwork();
+    this.model.changedKey = ({ kv }) => this.untouched.changed(kv.key);
+    this.setConfig(this.network);
+    for (let n = 2 + this.random.int(3); n > 0; n--) {
+      this.hosts.push(new SimHost(this, this.hosts.length + 1));
+    }
+  }
+
+  setConfig(network: Network): void {
+    this.network = network;
+    this.model.put(`${PREFIX}/config`, configText(network));
+  }
+
+  /**
+   * False where `other` was given before: two faults that together take away all by which a host could know what is its own
+   * (a device's mark and its name; the subnet file and the network) are not for one schedule.
+   */
+  gives(fault: string, other: string): boolean {
+    if (this.#given.has(other)) return false;
+    this.#given.add(fault);
+    return true;
+  }
+
+  /** One of `from`, which has at least one member. */
+  pick<T>(from: readonly T[]): T {
+    return from[this.random.int(from.length)]!;
+  }
+
+  /** True once in `times`. */
+  chance(times: number): boolean {
+    return this.random.int(times) === 0;
+  }
+
+  say(who: string, what: string): void {
+    this.trace?.(`${((this.clock.boot() - 1_000_000) / 1000).toFixed(3).padStart(10)} s  ${who}: ${what}`);
+  }
+
+  violation(what: string): void {
+    this.say("VIOLATION", what);
+    this.violations.push(what);
+  }
+
+  /** A record as a host of another make writes it; `n` below 256 gives its addresses and MAC. */
+  record(n: number, more: Record<string, unknown> = {}): string {
+    const { type, dual, vni } = this.network;
+    const ip = parseIp(`192.168.65.${n}`)!;
+    const data = { VNI: vni, VtepMAC: deriveMac(ip, vni) };
+    return JSON.stringify({
+      PublicIP: `192.168.65.${n}`,
+      PublicIPv6: dual ? `fd00:65::${n}` : null,
+      BackendType: type,
+      ...(type === "vxlan" && { BackendData: data }),
+      ...(type === "vxlan" && dual && { BackendV6Data: data }),
+      ...more,
+    });
+  }
+
+  /** The key of subnet number `n` of the network. */
+  key(n: number): string {
+    const v4 = this.network.v4.replace(/\.0\.0\/16$/, `.${n}.0-24`);
+    return `${SUBNETS}${v4}${this.network.dual ? `&fd00:10:0:${n.toString(16)}::-64` : ""}`;
+  }
+
+  #drawNetwork(): Network {
+    const kind = this.random.int(10);
+    return {
+      v4: "10.1.0.0/16",
+      dual: this.chance(4),
+      type: kind === 0 ? "host-gw" : "vxlan",
+      vni: 1,
+      direct: kind === 1,
+    };
+  }
+}
