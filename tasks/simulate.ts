@@ -53,7 +53,8 @@ async function share(first: number, count: number, jobs: number): Promise<Summar
     while (next < first + count) {
       const from = next;
       next += CHUNK;
-      summary = add(summary, await part(from, Math.min(CHUNK, first + count - from)));
+      const done = await part(from, Math.min(CHUNK, first + count - from));
+      summary = add(summary, done);
     }
   }));
   return summary;

@@ -91,7 +91,7 @@ test("a connection that is lost and found at once is no outage", async ({ gate, 
     await put(`10.3.${i}.0-24`);
     await events.until("the change", isPut(`10.3.${i}.0-24`));
   }
-  assertEquals(types(events.seen), ["snapshot", "put", "put", "put"]);
+  assertEquals(types(events.seen), ["snapshot", "resumed", "put", "resumed", "put", "resumed", "put"]);
 });
 
 test("an outage is told once, however long; calls say what is wrong", async ({ gate, store }) => {
