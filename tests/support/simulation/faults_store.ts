@@ -134,8 +134,9 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     return `cluster ${world.model.cluster}`;
   },
   "the configuration has another network": (world) => {
-    // Once: addresses carry no mark, and what a daemon had no time to write down nobody knows after the second time.
-    if (world.network.v4 !== "10.1.0.0/16" || !world.gives("other network", "no file")) return null;
+    // Addresses carry no mark: what no daemon had the time to write down, nobody knows in another network.
+    if (world.network.v4 !== "10.1.0.0/16" || world.hosts.some(({ file }) => file === null)) return null;
+    if (!world.gives("other network", "no file")) return null;
     world.untouched.all = true;
     world.setConfig({ ...world.network, v4: "10.2.0.0/16" });
     return world.network.v4;

@@ -7,6 +7,7 @@
  */
 import type { Kernel, KernelEvent, Owner, RouteAnswer, Scope } from "../../../src/kernel/kernel.ts";
 import type { Family, Ip } from "../../../src/model/ip.ts";
+import type { Obj } from "../../../src/model/objects.ts";
 import type { Observed, Operation, Outcome } from "../../../src/model/plan.ts";
 import type { SimHost } from "./host.ts";
 import type { Life } from "./life.ts";
@@ -15,6 +16,8 @@ export class MortalKernel implements Kernel {
   readonly rules: Kernel["rules"];
   /** The process has seen a whole snapshot. */
   inSync = false;
+  /** What was foreign when the process last read. */
+  #seenForeign: ReadonlySet<Obj> = new Set();
   readonly #host: SimHost;
   readonly #life: Life;
 
@@ -31,6 +34,7 @@ export class MortalKernel implements Kernel {
   read(owner: Owner, scope: Scope): Promise<Observed[]> {
     return this.#life.call(async () => {
       await this.#dawdle();
+      this.#seenForeign = new Set(this.#host.foreign.values());
       return await this.#host.kernel.read(owner, scope);
     });
   }
@@ -97,8 +101,11 @@ export class MortalKernel implements Kernel {
   #check({ verb, object }: Operation): void {
     const { world, foreign, name } = this.#host;
     const what = `${name}: ${verb} ${object.kind} ${object.key}`;
-    if (verb !== "create" && foreign.has(`${object.kind} ${object.key}`)) {
-      world.violation(`${what}: it is somebody else's`);
+    const theirs = foreign.get(`${object.kind} ${object.key}`);
+    if (verb !== "create" && theirs !== undefined) {
+      if (this.#seenForeign.has(theirs)) world.violation(`${what}: it is somebody else's`);
+      // It came between reading and writing, which no kernel interface can tell apart.
+      else foreign.delete(`${object.kind} ${object.key}`);
     }
     if (verb !== "delete") return;
     if (!this.inSync) world.violation(`${what}: before a whole snapshot was seen`);
