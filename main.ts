@@ -24,6 +24,10 @@ const verbs: VerbTable = {
     summary: "write dockerd's options from the subnet file",
     load: () => import("./src/cli/docker_opts.ts"),
   },
+  migrate: {
+    summary: "copy the network from etcd's v2 API to v3, or back",
+    load: () => import("./src/cli/migrate.ts"),
+  },
   version: { summary: "print the version", load: () => import("./src/cli/version.ts") },
   help: {
     summary: "print this text",

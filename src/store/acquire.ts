@@ -31,6 +31,7 @@ import { type FamilyNetwork, type NetworkConfig, networkOf } from "../model/netw
 import { subnetCount } from "../model/parse_config.ts";
 import { formatPrefix, overlaps, type Prefix, samePrefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
+import { hostOf } from "./host_name.ts";
 import type { LeaseTable } from "./lease_table.ts";
 import { untilAvailable } from "./outage.ts";
 import { type Claim, isLost, type Listing } from "./store.ts";
@@ -147,10 +148,10 @@ function preference(claim: Claim, removed: readonly Lease[]): Subnets {
 
 /**
  * Members of a stored value that belong to nobody we know are kept when we write it again. `Speaks` is ours: it is what the
- * claim says.
+ * claim says. `Mirror` ends when the host itself writes (`mirror.ts`).
  */
 function inheritExtra(claimed: LeaseRecord, stored: LeaseRecord): LeaseRecord {
-  const { Speaks: _ours, ...foreign } = stored.extra ?? {};
+  const { Speaks: _ours, Mirror: _mark, ...foreign } = stored.extra ?? {};
   const extra = { ...foreign, ...claimed.extra };
   return Object.keys(extra).length === 0 ? claimed : { ...claimed, extra };
 }
@@ -233,14 +234,9 @@ function whyNot(wanted: Prefix, view: Listing): string {
     return subnet !== null && overlaps(subnet, wanted);
   };
   const holder = view.leases.find((lease) => held(lease.subnets));
-  if (holder !== undefined) return `now belongs to ${describeHost(holder.record)}`;
+  if (holder !== undefined) return `now belongs to ${hostOf(holder.record)}`;
   const unreadable = view.unreadable.some(({ subnets }) => held(subnets));
   return unreadable ? "has a record that can't be read" : "is not compatible with current config";
-}
-
-function describeHost(record: LeaseRecord): string {
-  const address = record.publicIp ?? record.publicIpv6;
-  return address === null ? "a host without address" : formatIp(address);
 }
 
 function exhausted(network: FamilyNetwork): string {

@@ -13,7 +13,7 @@ import { encodeRecord } from "../model/lease_codec.ts";
 import { sameHost } from "./acquire.ts";
 import { type EtcdKeys, leaseKey, lostTo, readLease, readListing, type Stored } from "./etcd_keys.ts";
 import type { Etcd2Node, Etcd2Remote } from "./etcd2_remote.ts";
-import type { LeaseTable } from "./lease_table.ts";
+import type { CopyTable } from "./lease_table.ts";
 import type { Listing, Lost, Unreadable } from "./store.ts";
 
 interface Put {
@@ -21,12 +21,13 @@ interface Put {
   readonly value: string;
   /** See `Etcd2Write`. */
   readonly expect: number;
-  readonly reserved: boolean;
+  /** Seconds; null: for ever. */
+  readonly ttl: number | null;
 }
 
 type Written = Pick<Lease, "version" | "created" | "expires">;
 
-export class Etcd2Table implements LeaseTable {
+export class Etcd2Table implements CopyTable {
   readonly #remote: Etcd2Remote;
   readonly #keys: EtcdKeys;
   readonly #clock: Clock;
@@ -51,21 +52,41 @@ export class Etcd2Table implements LeaseTable {
     return readLease(this.#keys, stored(node));
   }
 
-  async create(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
-    const put = { key: leaseKey(this.#keys, subnets), value: encode(record), expect: 0, reserved: false };
-    const written = await this.#write(put);
+  /** Every list is. */
+  listExact(): Promise<Listing> {
+    return this.list();
+  }
+
+  endOf(lease: Lease): Promise<Instant | null> {
+    return Promise.resolve(lease.expires);
+  }
+
+  create(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
+    return this.#create(subnets, record, this.#ttl);
+  }
+
+  createUntil(subnets: Subnets, record: LeaseRecord, expires: Instant | null): Promise<Lease | null> {
+    return this.#create(subnets, record, this.#until(expires));
+  }
+
+  async #create(subnets: Subnets, record: LeaseRecord, ttl: number | null): Promise<Lease | null> {
+    const key = leaseKey(this.#keys, subnets);
+    const written = await this.#write({ key, value: encode(record), expect: 0, ttl });
     return "conflict" in written ? null : { subnets, record, ...written };
   }
 
-  async update(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
+  update(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
+    return this.#update(lease, record, lease.expires === null ? null : this.#ttl);
+  }
+
+  updateUntil(lease: Lease, record: LeaseRecord, expires: Instant | null): Promise<Lease | Lost> {
+    return this.#update(lease, record, this.#until(expires));
+  }
+
+  async #update(lease: Lease, record: LeaseRecord, ttl: number | null): Promise<Lease | Lost> {
     const key = leaseKey(this.#keys, lease.subnets);
     const expect = Number(lease.version);
-    const written = await this.#write({
-      key,
-      value: encode(record),
-      expect,
-      reserved: lease.expires === null,
-    });
+    const written = await this.#write({ key, value: encode(record), expect, ttl });
     if ("conflict" in written) return this.#lost(written.conflict);
     return { subnets: lease.subnets, record, ...written };
   }
@@ -78,7 +99,7 @@ export class Etcd2Table implements LeaseTable {
     if (now === null || "reason" in now || !sameHost(now.record, lease.record)) return this.#lost(node);
     if (now.expires === null) return now;
     const expect = Number(now.version);
-    const written = await this.#write({ key, value: node!.value!, expect, reserved: false });
+    const written = await this.#write({ key, value: node!.value!, expect, ttl: this.#ttl });
     return "conflict" in written ? this.#lost(written.conflict) : { ...now, ...written };
   }
 
@@ -87,14 +108,17 @@ export class Etcd2Table implements LeaseTable {
     await this.#remote.write({ key, expect: Number(lease.version), put: null });
   }
 
+  #until(expires: Instant | null): number | null {
+    return expires === null ? null : Math.max(1, Math.floor((expires - this.#clock.boot()) / 1000));
+  }
+
   /** Puts a value where the key is as expected; else tells what stands there. */
-  async #write({ key, value, expect, reserved }: Put): Promise<Written | { conflict: Etcd2Node | null }> {
-    const expires = reserved ? null : this.#clock.boot() + this.#ttl * 1000;
-    const put = { value, ttl: reserved ? null : this.#ttl };
-    const result = await this.#remote.write({ key, expect, put });
+  async #write({ key, value, expect, ttl }: Put): Promise<Written | { conflict: Etcd2Node | null }> {
+    const expires = ttl === null ? null : this.#clock.boot() + ttl * 1000;
+    const result = await this.#remote.write({ key, expect, put: { value, ttl } });
     if (result.succeeded) return written(result.node, expires);
     const { current } = result;
-    const ours = current?.value === value && (current.expires === null) === reserved;
+    const ours = current?.value === value && (current.expires === null) === (ttl === null);
     return ours ? written(current, expires) : { conflict: current };
   }
 

@@ -71,6 +71,13 @@ class EtcdClient implements EtcdRemote {
     return await this.#call("extend the lease in etcd", call, CALL_MS, signal);
   }
 
+  async leaseTimeToLive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    const call = (etcd: Etcd3, options: CallOptions) =>
+      etcd.leaseClient.leaseTimeToLive({ ID: id, keys: false }, options);
+    const { TTL } = await this.#call("ask etcd for a lease's end", call, CALL_MS, signal);
+    return Math.max(0, Number(TTL));
+  }
+
   async revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
     const call = (etcd: Etcd3, options: CallOptions) =>
       etcd.leaseClient.leaseRevoke({ ID: id }, options).catch((thrown) => {

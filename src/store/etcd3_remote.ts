@@ -21,6 +21,8 @@ export interface EtcdRemote extends EtcdReader<KeyValue> {
   grantLease(ttl: number, signal?: AbortSignal): Promise<GrantedLease>;
   /** One keep-alive: the granted TTL in seconds, from now on; 0 where the lease is gone. */
   keepLeaseAlive(id: LeaseId, signal?: AbortSignal): Promise<number>;
+  /** Seconds that a lease has left; 0 where it is gone. */
+  leaseTimeToLive(id: LeaseId, signal?: AbortSignal): Promise<number>;
   /** Ends a lease and removes its keys; nothing happens where it is gone. */
   revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void>;
 }

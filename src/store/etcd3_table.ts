@@ -17,7 +17,7 @@ import { sameHost } from "./acquire.ts";
 import { within } from "./deadline.ts";
 import { type EtcdKeys, leaseKey, lostTo, readLease, readListing, type Stored } from "./etcd_keys.ts";
 import { type EtcdRemote, type KeyValue, type LeaseId, LeaseNotFound, NO_LEASE } from "./etcd3_remote.ts";
-import type { LeaseTable } from "./lease_table.ts";
+import type { CopyTable } from "./lease_table.ts";
 import { type Listing, type Lost, StoreUnavailable, type Unreadable } from "./store.ts";
 
 /** An etcd lease under which a record can be put. */
@@ -38,10 +38,13 @@ interface Put {
 /** `created` is right for a key that was absent. */
 type Written = Pick<Lease, "version" | "created" | "expires">;
 
+/** Leases whose end is asked for at a time. */
+const AT_ONCE = 16;
+
 /** Milliseconds to spend on giving back a lease. */
 const GIVE_BACK_MS = 2_000;
 
-export class EtcdTable implements LeaseTable {
+export class EtcdTable implements CopyTable {
   readonly #remote: EtcdRemote;
   readonly #keys: EtcdKeys;
   readonly #clock: Clock;
@@ -75,17 +78,55 @@ export class EtcdTable implements LeaseTable {
     return { key, value, createRevision, version: formatVersion({ modRevision, lease }), expires };
   }
 
+  async listExact(): Promise<Listing> {
+    const { leases, unreadable } = await this.list();
+    const exact: Lease[] = [];
+    for (let i = 0; i < leases.length; i += AT_ONCE) {
+      const part = leases.slice(i, i + AT_ONCE);
+      exact.push(
+        ...await Promise.all(part.map(async (lease) => ({ ...lease, expires: await this.endOf(lease) }))),
+      );
+    }
+    return { leases: exact, unreadable };
+  }
+
+  async endOf(lease: Lease): Promise<Instant | null> {
+    const { lease: id } = parseVersion(lease.version);
+    if (id === NO_LEASE) return null;
+    const now = this.#clock.boot();
+    return now + await this.#remote.leaseTimeToLive(id) * 1000;
+  }
+
   async create(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
+    return await this.#create(subnets, record, await this.#grant());
+  }
+
+  async createUntil(
+    subnets: Subnets,
+    record: LeaseRecord,
+    expires: Instant | null,
+  ): Promise<Lease | null> {
+    return await this.#create(subnets, record, await this.#grantUntil(expires));
+  }
+
+  async #create(subnets: Subnets, record: LeaseRecord, tenure: Tenure): Promise<Lease | null> {
     const write = { key: leaseKey(this.#keys, subnets), value: encodeRecord(record), expect: 0 };
-    const written = await this.#write(write, await this.#grant());
+    const written = await this.#write(write, tenure);
     return "conflict" in written ? null : { subnets, record, ...written };
   }
 
   async update(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
-    const seen = parseVersion(lease.version);
+    return await this.#update(lease, record, await this.#tenure(parseVersion(lease.version).lease));
+  }
+
+  async updateUntil(lease: Lease, record: LeaseRecord, expires: Instant | null): Promise<Lease | Lost> {
+    return await this.#update(lease, record, await this.#grantUntil(expires));
+  }
+
+  async #update(lease: Lease, record: LeaseRecord, tenure: Tenure): Promise<Lease | Lost> {
     const key = leaseKey(this.#keys, lease.subnets);
-    const write = { key, value: encodeRecord(record), expect: seen.modRevision };
-    const written = await this.#write(write, await this.#tenure(seen.lease));
+    const expect = parseVersion(lease.version).modRevision;
+    const written = await this.#write({ key, value: encodeRecord(record), expect }, tenure);
     if ("conflict" in written) return this.#lost(written.conflict);
     return { subnets: lease.subnets, record, ...written, created: lease.created };
   }
@@ -152,6 +193,13 @@ export class EtcdTable implements LeaseTable {
     const now = this.#clock.boot();
     const { id, ttl } = await this.#remote.grantLease(this.#ttl);
     this.#granted = ttl;
+    return { lease: id, expires: now + ttl * 1000, fresh: true };
+  }
+
+  async #grantUntil(expires: Instant | null): Promise<Tenure> {
+    if (expires === null) return { lease: NO_LEASE, expires, fresh: false };
+    const now = this.#clock.boot();
+    const { id, ttl } = await this.#remote.grantLease(Math.max(1, Math.floor((expires - now) / 1000)));
     return { lease: id, expires: now + ttl * 1000, fresh: true };
   }
 

@@ -4,6 +4,7 @@
  *
  * All reject with StoreUnavailable where the store is out of reach, with Failure where it refuses us for good.
  */
+import type { Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import type { Listing, Lost } from "./store.ts";
 
@@ -21,4 +22,16 @@ export interface LeaseTable {
   renew(lease: Lease): Promise<Lease | Lost>;
   /** Removes the record if it is still at `lease.version`. */
   remove(lease: Lease): Promise<void>;
+}
+
+/** A table in which a record can stand for one elsewhere, and end when that does. */
+export interface CopyTable extends LeaseTable {
+  /** Like `list`, with the exact end of every lease. */
+  listExact(): Promise<Listing>;
+  /** When a lease ends, as of now; null where it never does. */
+  endOf(lease: Lease): Promise<Instant | null>;
+  /** Writes a new record that ends then (null: never); null where the key exists. */
+  createUntil(subnets: Subnets, record: LeaseRecord, expires: Instant | null): Promise<Lease | null>;
+  /** Replaces the record if it is still at `lease.version`. */
+  updateUntil(lease: Lease, record: LeaseRecord, expires: Instant | null): Promise<Lease | Lost>;
 }

@@ -28,7 +28,7 @@ type WatchBatch = remote.WatchBatch<KeyValue>;
 type WatchEvent = remote.WatchEvent<KeyValue>;
 
 export type EtcdFault = "fail" | "lose reply" | "twice";
-export type EtcdCall = "range" | "write" | "grant" | "keep alive" | "revoke" | "watch";
+export type EtcdCall = "range" | "write" | "grant" | "keep alive" | "time to live" | "revoke" | "watch";
 
 interface LeaseState {
   readonly ttl: number;
@@ -213,6 +213,13 @@ class ModelRemote implements EtcdRemote {
       if (lease === undefined) return 0;
       lease.ends = model.clock.boot() + lease.ttl * 1000;
       return lease.ttl;
+    });
+  }
+
+  leaseTimeToLive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    return this.#call("time to live", signal, (model) => {
+      const lease = model.leases.get(id);
+      return lease === undefined ? 0 : Math.floor((lease.ends - model.clock.boot()) / 1000);
     });
   }
 
