@@ -2,13 +2,13 @@
  * What the kernel may answer a queue, in its place: the system calls are the real ones until a test says what one of them
  * refuses. Nothing is lost but what was refused, nothing is given up but what cannot be, and nobody waits for long.
  *
- * The program's own sendmmsg and so on stand before the C library's.
+ * The program's own sendmmsg and so on stand before the C library's, also where that is linked statically.
  */
 #include "bench.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/syscall.h>
 
 enum call { SENDMMSG, SENDMSG, WRITEV, RECVMMSG, CALLS };
 
@@ -38,45 +38,35 @@ static bool refuses(enum call call, const struct msghdr *head)
 	return true;
 }
 
-static void *real(const char *name)
-{
-	return dlsym(RTLD_NEXT, name);
-}
-
 int sendmmsg(int fd, struct mmsghdr *heads, unsigned int count, int flags)
 {
-	int (*call)(int, struct mmsghdr *, unsigned int, int) = (int (*)(int, struct mmsghdr *, unsigned int, int))real("sendmmsg");
 	unsigned int good = 0;
 
 	while (good < count && !refuses(SENDMMSG, &heads[good].msg_hdr))
 		good++;
 	if (good == 0)
 		return -1;
-	return call(fd, heads, most_messages > 0 && good > (unsigned int)most_messages ? (unsigned int)most_messages : good, flags);
+	if (most_messages > 0 && good > (unsigned int)most_messages)
+		good = (unsigned int)most_messages;
+	return (int)syscall(SYS_sendmmsg, fd, heads, good, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *head, int flags)
 {
-	ssize_t (*call)(int, const struct msghdr *, int) = (ssize_t (*)(int, const struct msghdr *, int))real("sendmsg");
-
-	return refuses(SENDMSG, head) ? -1 : call(fd, head, flags);
+	return refuses(SENDMSG, head) ? -1 : syscall(SYS_sendmsg, fd, head, flags);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
-	ssize_t (*call)(int, const struct iovec *, int) = (ssize_t (*)(int, const struct iovec *, int))real("writev");
 	const struct virtio_net_hdr *header = parts[0].iov_base;
 	struct msghdr super = { .msg_controllen = header->gso_type };
 
-	return refuses(WRITEV, &super) ? -1 : call(fd, parts, count);
+	return refuses(WRITEV, &super) ? -1 : syscall(SYS_writev, fd, parts, count);
 }
 
 int recvmmsg(int fd, struct mmsghdr *heads, unsigned int count, int flags, struct timespec *timeout)
 {
-	int (*call)(int, struct mmsghdr *, unsigned int, int, struct timespec *) =
-		(int (*)(int, struct mmsghdr *, unsigned int, int, struct timespec *))real("recvmmsg");
-
-	return refuses(RECVMMSG, NULL) ? -1 : call(fd, heads, count, flags, timeout);
+	return refuses(RECVMMSG, NULL) ? -1 : (int)syscall(SYS_recvmmsg, fd, heads, count, flags, timeout);
 }
 
 int poll(struct pollfd *fds, nfds_t count, int timeout)
