@@ -8,9 +8,9 @@
 import { assertEquals } from "@std/assert";
 import { launchReady, subnetEnv } from "../support/daemon.ts";
 import { containerOn } from "../support/overlay.ts";
-import { startEtcd, startUpstream, withUpstream } from "../support/peers.ts";
-import { poll, type Process, say } from "../support/process.ts";
-import type { Host, PlainContainer, Topology } from "../support/topology.ts";
+import { startEtcd, startUpstreamTunnel, withUpstream } from "../support/peers.ts";
+import { say } from "../support/process.ts";
+import type { PlainContainer } from "../support/topology.ts";
 import { reachable, startPing, transfer } from "../support/traffic.ts";
 
 const CONFIG = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "udp", Port: 7890 } };
@@ -20,7 +20,7 @@ withUpstream("udp: a mixed cluster, and taking over both ways", async (net, upst
   const etcd = await startEtcd(net, CONFIG);
   const args = ["-etcd-endpoints", etcd.endpoints];
   await launchReady(h1, args);
-  const theirs = await upstreamReady(net, h2, upstream, args);
+  const theirs = await startUpstreamTunnel(net, h2, upstream, args);
   const [c1, c2] = [await containerOn(net, h1), await containerOn(net, h2)];
   await reachable(c1, c2.address);
   await reachable(c2, c1.address);
@@ -37,7 +37,7 @@ withUpstream("udp: a mixed cluster, and taking over both ways", async (net, upst
   assertEquals(await subnetEnv(h2), subnet);
   const back = performance.now();
   await ours.stop();
-  await upstreamReady(net, h2, upstream, args);
+  await startUpstreamTunnel(net, h2, upstream, args);
   say(`our stop to upstream's ready: ${Math.round(performance.now() - back)} ms`);
   await ping.answers(50);
   const report = await ping.stop();
@@ -52,18 +52,4 @@ async function sendBothWays(c1: PlainContainer, c2: PlainContainer): Promise<voi
     assertEquals(received, sent);
     say(`${megabytes} MB from ${from.name} in ${seconds.toFixed(2)} s, checksums equal`);
   }
-}
-
-/** Starts upstream's daemon and waits until it carries packets. */
-async function upstreamReady(
-  net: Topology,
-  host: Host,
-  upstream: string,
-  args: readonly string[],
-): Promise<Process> {
-  const daemon = net.use(startUpstream(host, upstream, args));
-  await poll("upstream's daemon runs", 30_000, async () =>
-    daemon.text.includes("Running backend") &&
-    (await host.run(["ip", "-br", "link", "show", "type", "tun"])).includes("flannel0"));
-  return daemon;
 }

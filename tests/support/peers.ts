@@ -5,8 +5,8 @@
 import { messageOf } from "../../src/model/errors.ts";
 import { EtcdCluster } from "./etcd.ts";
 import type { Place } from "./netns.ts";
-import { type CommandOptions, type Process, say } from "./process.ts";
-import { inTopology, type Topology } from "./topology.ts";
+import { type CommandOptions, poll, type Process, say } from "./process.ts";
+import { type Host, inTopology, type Topology } from "./topology.ts";
 
 /** The path of a peer's binary, or null. */
 export function peerBinary(name = "flanneld"): string | null {
@@ -50,6 +50,20 @@ export function startUpstream(
   const settings = "mount -t tmpfs tmpfs /proc/sys/net && mkdir /proc/sys/net/bridge && " +
     'touch /proc/sys/net/bridge/bridge-nf-call-iptables && exec "$@"';
   return host.start("upstream", ["unshare", "--mount", "sh", "-c", settings, "sh", binary, ...args], options);
+}
+
+/** Starts upstream's daemon with backend udp and waits until it carries packets. */
+export async function startUpstreamTunnel(
+  net: Topology,
+  host: Host,
+  upstream: string,
+  args: readonly string[],
+): Promise<Process> {
+  const daemon = net.use(startUpstream(host, upstream, args));
+  await poll("upstream's daemon runs", 30_000, async () =>
+    daemon.text.includes("Running backend") &&
+    (await host.run(["ip", "-br", "link", "show", "type", "tun"])).includes("flannel0"));
+  return daemon;
 }
 
 function isFile(path: string): boolean {

@@ -2,31 +2,17 @@
  * A service manager with a store for descriptors around one daemon, as systemd is to a unit with `FileDescriptorStoreMax=`:
  * `service_manager.c`, built on first use.
  */
+import { cProgram } from "./c_program.ts";
 import { daemonCommand } from "./daemon.ts";
 import type { Place } from "./netns.ts";
-import { poll, type Process, run } from "./process.ts";
-
-const SOURCE = new URL("./service_manager.c", import.meta.url).pathname;
-let built: Promise<string> | null = null;
-
-function program(): Promise<string> {
-  return built ??= (async () => {
-    const path = `${await Deno.makeTempDir({ prefix: "denim-manager-" })}/service_manager`;
-    globalThis.addEventListener(
-      "unload",
-      () => Deno.removeSync(path.replace(/\/[^/]*$/, ""), { recursive: true }),
-    );
-    await run(["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o", path, SOURCE]);
-    return path;
-  })();
-}
+import { poll, type Process } from "./process.ts";
 
 export class ServiceManager {
   private constructor(private readonly process: Process) {}
 
   /** Starts the daemon under a manager and waits until it is ready. */
   static async start(host: Place, args: readonly string[]): Promise<ServiceManager> {
-    const command = [await program(), "/run/manager.sock", ...daemonCommand(), ...args];
+    const command = [await cProgram("service_manager"), "/run/manager.sock", ...daemonCommand(), ...args];
     const manager = new ServiceManager(host.start("manager", command, { env: { NO_COLOR: "1" } }));
     await manager.#readyAgain(0);
     return manager;
