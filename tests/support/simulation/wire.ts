@@ -63,6 +63,10 @@ export class Wire implements EtcdRemote {
     return this.#call(signal, () => this.#remote.keepLeaseAlive(id, signal));
   }
 
+  leaseTimeToLive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    return this.#call(signal, () => this.#remote.leaseTimeToLive(id, signal));
+  }
+
   revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
     return this.#call(signal, () => {
       const { model } = this.#host.world;
