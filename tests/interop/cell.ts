@@ -10,6 +10,7 @@ import { assert, assertEquals } from "@std/assert";
 import { launchReady, subnetEnv } from "../support/daemon.ts";
 import type { EtcdCluster } from "../support/etcd.ts";
 import { containerOn, type Link, linkOf } from "../support/overlay.ts";
+import { type Records, recordsOf } from "../support/records.ts";
 import { startEtcd, startUpstream, withUpstream } from "../support/peers.ts";
 import { poll, type Process, say } from "../support/process.ts";
 import type { Host, PlainContainer, Topology } from "../support/topology.ts";
@@ -19,6 +20,8 @@ export interface Cell {
   /** `0.28` is looked for as `flanneld-0.28`. */
   readonly release: string;
   readonly backend: "vxlan" | "host-gw" | "udp";
+  /** Of etcd: the one that the release speaks. Ours finds out by itself. */
+  readonly api: "v2" | "v3";
 }
 
 interface Side {
@@ -28,9 +31,9 @@ interface Side {
 
 /** Registers the test of a cell; it prints the cell's row of the table in docs/migration.md. */
 export function matrixCell(cell: Cell): void {
-  const { release, backend } = cell;
+  const { release, backend, api } = cell;
   withUpstream(
-    `matrix: flannel ${release}, ${backend}, etcd v3`,
+    `matrix: flannel ${release}, ${backend}, etcd ${api}`,
     (net, binary) => new CellRun(net, binary, cell).run(),
     { peer: `flanneld-${release}` },
   );
@@ -38,18 +41,20 @@ export function matrixCell(cell: Cell): void {
 
 class CellRun {
   #etcd!: EtcdCluster;
+  #records!: Records;
   /** The daemon on each host. */
   readonly #daemons = new Map<Host, Process>();
 
   constructor(readonly net: Topology, readonly binary: string, readonly cell: Cell) {}
 
   async run(): Promise<void> {
-    const { release, backend } = this.cell;
-    this.#etcd = await startEtcd(this.net, {
+    const { release, backend, api } = this.cell;
+    this.#etcd = await startEtcd(this.net, this.cell.api, {
       Network: "10.1.0.0/16",
       SubnetLen: 24,
       Backend: { Type: backend },
     });
+    this.#records = recordsOf(this.#etcd, api);
     const [h1, h2] = [this.net.host(1), this.net.host(2)];
     await this.#ours(h1);
     await this.#theirs(h2);
@@ -59,7 +64,7 @@ class CellRun {
     const killed = await this.#underPing(one, two, (answers) => this.#killEach(one, two, answers));
     const replaced = await this.#underPing(one, two, (answers) => this.#replaceEach(one, two, answers));
     const ended = await this.#expireEach(one, two);
-    say(`| ${[release, backend, "v3", bytes, counts(killed), counts(replaced), ended].join(" | ")} |`);
+    say(`| ${[release, backend, api, bytes, counts(killed), counts(replaced), ended].join(" | ")} |`);
     // Each time two daemons were away, one after the other.
     const allowed = this.#inKernel ? 0 : 2;
     for (const { lost } of [killed, replaced]) assert(gaps(lost) <= allowed, `lost: ${lost.join(" ")}`);
@@ -113,11 +118,11 @@ class CellRun {
     assertEquals([await this.#left(one.host), await this.#left(two.host)], before);
   }
 
-  /** What has to stay through a replacement: the file, the record and, with vxlan, the device and its MAC. */
+  /** What has to stay through a replacement: the file, whose record it is and, with vxlan, the device and its MAC. */
   async #left(host: Host): Promise<unknown> {
-    const record = await this.#etcd.ctl("get", "--print-value-only", this.#key(await subnetEnv(host)));
+    const { PublicIP, BackendData } = JSON.parse(await this.#records.get(this.#key(await subnetEnv(host))));
     const link: Link | null = this.cell.backend === "vxlan" ? await linkOf(host) : null;
-    return [await subnetEnv(host), record, link?.ifindex, link?.address];
+    return [await subnetEnv(host), PublicIP, BackendData?.VtepMAC, link?.address, link?.ifindex];
   }
 
   /** A host dies, its lease ends: the other side forgets it, and knows it again when it is back. */
@@ -125,7 +130,7 @@ class CellRun {
     for (const [dead, alive, start] of [[one, two, "theirs"], [two, one, "ours"]] as const) {
       const env = await subnetEnv(dead.host);
       await this.#daemons.get(dead.host)!.stop("SIGKILL");
-      await this.#etcd.ctl("lease", "revoke", await this.#leaseOf(this.#key(env)));
+      await this.#records.end(this.#key(env));
       const network = env.FLANNEL_SUBNET!.replace(/1\/24$/, "0/24");
       // With udp one route leads the whole network into the device, and the peers are the daemon's own.
       await poll(`${alive.host.name} to forget ${network}`, 20_000, async () => {
@@ -142,18 +147,12 @@ class CellRun {
     return `/coreos.com/network/subnets/${FLANNEL_SUBNET!.replace(/1\/24$/, "0-24")}`;
   }
 
-  /** The id of the etcd lease that a key stands under, as etcdctl takes it. */
-  async #leaseOf(key: string): Promise<string> {
-    const fields = await this.#etcd.ctl("get", "-w", "fields", key);
-    return BigInt(/"Lease" : (\d+)/.exec(fields)![1]!).toString(16);
-  }
-
   get #args(): string[] {
     return ["-etcd-endpoints", this.#etcd.endpoints, "-ip-masq"];
   }
 
   async #stop(host: Host): Promise<void> {
-    assertEquals(await this.#daemons.get(host)!.stop(), 0);
+    await this.#daemons.get(host)!.stop();
   }
 
   #start(host: Host, which: "ours" | "theirs"): Promise<void> {
@@ -167,7 +166,11 @@ class CellRun {
   async #theirs(host: Host): Promise<void> {
     const daemon = this.net.use(startUpstream(host, this.binary, this.#args));
     this.#daemons.set(host, daemon);
-    await poll("upstream's daemon runs", 30_000, () => /Running backend/.test(daemon.text));
+    await poll(
+      "upstream's daemon runs",
+      30_000,
+      () => /Running backend|Waiting for .* to renew/.test(daemon.text),
+    );
   }
 }
 

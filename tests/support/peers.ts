@@ -29,11 +29,14 @@ export function withUpstream(
   });
 }
 
-/** A plain etcd member on host 1, with the network configuration. */
-export async function startEtcd(net: Topology, config: unknown): Promise<EtcdCluster> {
+/** A plain etcd member on host 1, with the network configuration in one of its APIs. */
+export async function startEtcd(net: Topology, api: "v2" | "v3", config: unknown): Promise<EtcdCluster> {
   const { ip, enter } = net.host(1);
-  const etcd = net.use(await EtcdCluster.start({ members: [{ ip, ports: [2379, 2380], enter }] }));
-  await etcd.ctl("put", "/coreos.com/network/config", JSON.stringify(config));
+  const members = [{ ip, ports: [2379, 2380] as const, enter }];
+  const etcd = net.use(await EtcdCluster.start({ members, flags: api === "v2" ? ["--enable-v2"] : [] }));
+  const text = JSON.stringify(config);
+  if (api === "v3") await etcd.ctl("put", "/coreos.com/network/config", text);
+  else await etcd.ctl2("set", "/coreos.com/network/config", text);
   return etcd;
 }
 
