@@ -49,11 +49,8 @@ class CellRun {
 
   async run(): Promise<void> {
     const { release, backend, api } = this.cell;
-    this.#etcd = await startEtcd(this.net, this.cell.api, {
-      Network: "10.1.0.0/16",
-      SubnetLen: 24,
-      Backend: { Type: backend },
-    });
+    const config = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: backend } };
+    this.#etcd = await startEtcd(this.net, config, api);
     this.#records = recordsOf(this.#etcd, api);
     const [h1, h2] = [this.net.host(1), this.net.host(2)];
     await this.#ours(h1);

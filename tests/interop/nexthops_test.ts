@@ -27,7 +27,7 @@ withUpstream(`a host with ${PEERS} peers changes hands and back`, handOver);
 
 async function handOver(net: Topology, upstream: string): Promise<void> {
   const [h1, h2] = [net.host(1), net.host(2)];
-  const etcd = await startEtcd(net, "v3", CONFIG);
+  const etcd = await startEtcd(net, CONFIG);
   await eachPeer(etcd, 0, (key, value) => `put ${key} ${JSON.stringify(value)}`);
   const args = ["-etcd-endpoints", etcd.endpoints, "-ip-masq"];
   const ours = await launchReady(h1, args);

@@ -17,7 +17,7 @@ const CONFIG = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "udp", 
 
 withUpstream("udp: a mixed cluster, and taking over both ways", async (net, upstream) => {
   const [h1, h2] = [net.host(1), net.host(2)];
-  const etcd = await startEtcd(net, "v3", CONFIG);
+  const etcd = await startEtcd(net, CONFIG);
   const args = ["-etcd-endpoints", etcd.endpoints];
   await launchReady(h1, args);
   const theirs = await startUpstreamTunnel(net, h2, upstream, args);

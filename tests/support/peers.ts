@@ -30,7 +30,11 @@ export function withUpstream(
 }
 
 /** A plain etcd member on host 1, with the network configuration in one of its APIs. */
-export async function startEtcd(net: Topology, api: "v2" | "v3", config: unknown): Promise<EtcdCluster> {
+export async function startEtcd(
+  net: Topology,
+  config: unknown,
+  api: "v2" | "v3" = "v3",
+): Promise<EtcdCluster> {
   const { ip, enter } = net.host(1);
   const members = [{ ip, ports: [2379, 2380] as const, enter }];
   const etcd = net.use(await EtcdCluster.start({ members, flags: api === "v2" ? ["--enable-v2"] : [] }));
