@@ -2,11 +2,14 @@
  * The daemon under test, on a host.
  *
  * DENIM_DAEMON in the environment names another command to test (words separated by blanks), such as a built binary; without
- * it this source tree's main.ts is run.
+ * it this source tree's main.ts is run. With DENIM_HARDENED set it has only the capabilities that dist/flanneld-hardened.conf leaves
+ * it, wherever a test has no wrapping of its own.
  */
 import type { Place } from "./netns.ts";
 import { NotifySocket } from "./notify_socket.ts";
 import { type CommandOptions, poll, type Process } from "./process.ts";
+import { rights } from "./sandbox.ts";
+import { readService } from "./unit_file.ts";
 
 export interface DaemonOptions extends CommandOptions {
   /** Words before the daemon's command: `["setpriv", "--reuid=65534", …]`. */
@@ -22,8 +25,17 @@ export function daemonCommand(): string[] {
 
 /** Starts the daemon and returns at once. */
 export function launch(host: Place, args: readonly string[], options: DaemonOptions = {}): Process {
-  const command = [...(options.wrap ?? []), ...daemonCommand(), ...args];
+  const command = [...(options.wrap ?? hardening()), ...daemonCommand(), ...args];
   return host.start("flanneld", command, { ...options, env: { NO_COLOR: "1", ...options.env } });
+}
+
+/** The tests' health port is the tutorial's 300, for which the hardened unit has no capability: the kernel is told not to ask. */
+function hardening(): string[] {
+  if (!Deno.env.get("DENIM_HARDENED")) return [];
+  const path = new URL("../../dist/flanneld-hardened.conf", import.meta.url);
+  const { sandbox } = readService([Deno.readTextFileSync(path)]);
+  const script = 'echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$@"';
+  return ["/bin/sh", "-ec", script, "sh", ...rights(sandbox)];
 }
 
 /** Starts the daemon as systemd would and returns when it has said READY=1. */

@@ -3,7 +3,7 @@
  * ones, a file system that is read-only but for the unit's directories, a /tmp of its own. What else such a unit says (system
  * calls, address families, devices) is passed over.
  */
-import type { Service } from "./unit_file.ts";
+import type { Sandbox, Service } from "./unit_file.ts";
 
 /** Words to put before the command; none where the unit asks for nothing of it. */
 export function sandboxed({ sandbox, stateDirectory, runtimeDirectory }: Service): string[] {
@@ -21,12 +21,13 @@ export function sandboxed({ sandbox, stateDirectory, runtimeDirectory }: Service
   return ["env", `WRITABLE=${own.join(" ")}`, "unshare", "--mount", "sh", "-ec", script, ...words];
 }
 
-function rights({ capabilities, noNewPrivileges }: Service["sandbox"]): string[] {
+/** The same for the capabilities alone. */
+export function rights({ capabilities, noNewPrivileges }: Sandbox): string[] {
   if (capabilities === null && !noNewPrivileges) return [];
   const set = ["-all", ...(capabilities ?? []).map((name) => `+${name.replace(/^CAP_/, "").toLowerCase()}`)]
     .join(",");
   return [
-    "setpriv",
+    "/usr/bin/setpriv",
     ...noNewPrivileges ? ["--no-new-privs"] : [],
     ...capabilities === null ? [] : [`--inh-caps=${set}`, `--ambient-caps=${set}`, `--bounding-set=${set}`],
     "--",
