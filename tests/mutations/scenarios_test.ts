@@ -177,6 +177,14 @@ const mutations: readonly Mutation[] = [
     test: "tests/scenarios/tutorial_page_test.ts",
     filter: "page",
   },
+  {
+    name: "the move to the other API leaves the leases behind",
+    file: "src/store/migration.ts",
+    find: 'else if (there === undefined) steps.push({ type: "create", lease });',
+    replace: "else if (there === undefined) kept.push(lease);",
+    test: "tests/scenarios/migrate_test.ts",
+    filter: "without a lost packet",
+  },
 ];
 
 mutations.forEach(mustFail);
