@@ -6,13 +6,14 @@
  *                                 └ .1 outside (a stranger)
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes, equal } from "@std/assert";
-import { health, launchReady, subnetEnv } from "../support/daemon.ts";
+import { launchReady, subnetEnv } from "../support/daemon.ts";
 import type { Place } from "../support/netns.ts";
 import { HostEtcd } from "../support/host_etcd.ts";
 import { containerOn, linkOf, sqliteArgs } from "../support/overlay.ts";
 import { poll, type Process, say } from "../support/process.ts";
 import { type Host, type PlainContainer, scenario, type Topology } from "../support/topology.ts";
 import { ping, reachable, transfer, unreachablePairs } from "../support/traffic.ts";
+import { drops, metrics } from "../support/tunnel_metrics.ts";
 
 const CONFIG = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "udp", Port: 7890 } };
 const DEADLINE = 15_000;
@@ -204,19 +205,6 @@ ip -o link show dev flannel0 | sed 's/ qdisc.*//'
 ip -o -4 address show dev flannel0
 ip -4 route show dev flannel0
 true`;
-
-async function metrics(host: Host): Promise<string> {
-  const { status, body } = await health(host, "/metrics");
-  assertEquals(status, 200);
-  return body;
-}
-
-async function drops(host: Host): Promise<Record<string, number>> {
-  const lines = (await metrics(host)).matchAll(
-    /^flannel_udp_drops_total{device="flannel0",reason="(\w+)"} (\d+)$/gm,
-  );
-  return Object.fromEntries([...lines].map(([, reason, count]) => [reason, Number(count)]));
-}
 
 /** One datagram from a host to port 7890 of another. */
 async function sendTo(from: Place, to: string, bytes: Uint8Array): Promise<void> {
