@@ -62,6 +62,8 @@ export class Overlay {
   #desired: Desired = { objects: [], peers: [], refused: [] };
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
   #unfit: string | null = null;
+  /** The last change of who we are. */
+  #turn: Promise<void> = Promise.resolve();
   /** The last configuration that could be read. */
   #newest: NetworkConfig | null = null;
   readonly #underlay: UnderlayFollower;
@@ -225,8 +227,15 @@ export class Overlay {
     }
   }
 
-  /** Changes who we are: checks, publishes and asks for a round. */
-  async #become(change: Partial<Host>, backend: Backend = this.#backend): Promise<void> {
+  /** Changes who we are, one change after the other; without a backend the one that we have by then goes on. */
+  #become(change: Partial<Host>, backend?: Backend): Promise<void> {
+    const turn = this.#turn.then(() => this.#change(change, backend ?? this.#backend));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Checks, publishes and asks for a round. */
+  async #change(change: Partial<Host>, backend: Backend): Promise<void> {
     const next = { ...this.#self, ...change };
     requireSuited(next, backend);
     const { macs } = await settleDevices(next, backend, this.#ports.kernel);

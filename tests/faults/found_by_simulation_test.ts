@@ -151,3 +151,22 @@ Deno.test("the old subnet file stays until nothing of the old network is left to
   assertEquals(a.keys("route"), []);
   assertMatch((await a.subnetFile.read())!, /FLANNEL_NETWORK=10\.1\.0\.0\/16/);
 });
+
+Deno.test("a changed underlay that is slow to be looked at does not undo a change of the backend meanwhile", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const slow = Promise.withResolvers<void>();
+  let reads = 0;
+  a.kernel.pause = () => reads++ === 0 ? slow.promise : Promise.resolve();
+  const [eth0] = a.kernel.underlay.interfaces;
+  a.kernel.underlay.interfaces = [{ ...eth0!, mtu: 1400 }];
+  a.kernel.emit(new Set(["link"]));
+  await cluster.advance(100);
+  assertEquals(reads, 1);
+  cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "host-gw" } }));
+  await cluster.advance(1_000);
+  slow.resolve();
+  await cluster.advance(10_000);
+  assertEquals(a.keys("link"), ["eth0"]);
+  assertMatch((await a.subnetFile.read())!, /FLANNEL_MTU=1400/);
+});

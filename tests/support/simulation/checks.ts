@@ -19,6 +19,7 @@ export function always(world: World): void {
 
 /** What is not as it must be in the end, one sentence each. */
 export function complaints(world: World): string[] {
+  world.model.sweep();
   const hosts = world.hosts.filter((host) => host.running || host.pausing);
   const all = hosts.flatMap((host) => hostComplaints(world, host).map((text) => `${host.name}: ${text}`));
   const keys = hosts.flatMap((host) => host.overlay ? keyOf(host.overlay.lease) : []);
