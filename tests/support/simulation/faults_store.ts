@@ -58,7 +58,8 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
   "the backup is restored": (world) => {
     // Once, and with everybody there to see it: etcd gives out the same revisions again, and who comes back when they have
     // caught up can't tell the old ones from the new.
-    if (world.backup === null || world.hosts.some(({ faults }) => faults.partitioned)) return null;
+    const absent = world.hosts.some(({ faults, life }) => faults.partitioned || life?.frozen);
+    if (world.backup === null || absent || world.model.muteWatches) return null;
     if (!world.gives("a restored backup", "a restored backup")) return null;
     for (const key of world.model.keys.keys()) tamper(world, key);
     for (const key of world.backup.keys.keys()) tamper(world, key);
