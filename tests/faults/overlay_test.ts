@@ -320,3 +320,10 @@ Deno.test("leaving releases the lease and takes everything of ours away, and not
   assertEquals(cluster.store.get(own), null);
   assertEquals(a.kernel.objects().filter((o) => o.kind !== "sysctl").map((o) => o.key), ["eth0"]);
 });
+
+Deno.test("a configuration without a backend means udp, and a warning says so", async () => {
+  await using cluster = new Cluster(1, { Network: "10.1.0.0/16" });
+  const a = await cluster.started(11);
+  assertEquals(a.failure, null);
+  assertEquals(a.said(/^warn: the network configuration names no Backend: udp is taken/).length, 1);
+});
