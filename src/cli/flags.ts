@@ -30,6 +30,8 @@ export interface Flag {
   readonly choices?: readonly string[];
   /** The value never reaches a log. */
   readonly secret?: true;
+  /** Addresses, in front of whose hosts a user might have put a name and password. */
+  readonly urls?: true;
   /** The part behind it does not exist yet: giving it another value than the default is refused. */
   readonly built?: false;
   /** Values for which the same holds. */
@@ -38,7 +40,7 @@ export interface Flag {
   readonly ignored?: string;
 }
 
-type Details = Partial<Pick<Flag, "choices" | "secret" | "built" | "unbuilt" | "ignored">>;
+type Details = Partial<Pick<Flag, "choices" | "secret" | "urls" | "built" | "unbuilt" | "ignored">>;
 
 function table(group: Group, since: string, rows: readonly Row[]): Flag[] {
   return rows.map(([name, kind, value, help, details]) => {
@@ -60,6 +62,7 @@ export const flags: readonly Flag[] = [
       "string",
       "http://127.0.0.1:4001,http://127.0.0.1:2379",
       "comma-separated list of etcd endpoints",
+      { urls: true },
     ],
     [
       "etcd-prefix",
@@ -201,7 +204,7 @@ export const flags: readonly Flag[] = [
       since: "0.7",
       built: false,
     }],
-    ["kube-api-url", "string", "", "URL of the Kubernetes API server", { built: false }],
+    ["kube-api-url", "string", "", "URL of the Kubernetes API server", { urls: true, built: false }],
     ["kubeconfig-file", "string", "", "kubeconfig file with location and credentials of the API server", {
       built: false,
     }],

@@ -4,6 +4,7 @@
  */
 import type { Ip } from "../model/ip.ts";
 import type { Flag, Value } from "./flags.ts";
+import { shownValue } from "./hide.ts";
 
 /** Where a setting came from. */
 export type Source = "flag" | "environment" | "file" | "default";
@@ -86,12 +87,8 @@ export type StoreChoice =
 /** One line for the start of the log: what was set, to what and by whom. Secrets are left out. */
 export function describeOptions(options: DaemonOptions): string {
   const given = [...options.settings.values()].filter((setting) => setting.source !== "default");
-  const parts = given.map((setting) => `${setting.flag.name}=${shown(setting)} (${setting.source})`);
+  const parts = given.map((setting) =>
+    `${setting.flag.name}=${shownValue(setting.flag, setting.value)} (${setting.source})`
+  );
   return `CLI flags config: {${parts.join(", ")}}, everything else by default`;
-}
-
-/** Strings quoted; instead of a secret only that there is one; no user and password inside URLs. */
-function shown({ flag, value }: Setting): string {
-  if (flag.secret) return "(hidden)";
-  return JSON.stringify(value).replace(/\/\/[^/@"]*@/g, "//(hidden)@");
 }

@@ -8,6 +8,7 @@
 import { UsageError } from "../model/errors.ts";
 import { type Flag, flagNamed, flags, type Value } from "./flags.ts";
 import { parseWord } from "./flag_values.ts";
+import { shownWord, shownWords } from "./hide.ts";
 import { didYouMean } from "./nearest.ts";
 import { type RemovedFlag, removedFlags } from "./removed_flags.ts";
 
@@ -62,7 +63,9 @@ class Parser implements CommandLine {
 
   #flag(word: string): void {
     const body = word.slice(word.startsWith("--") ? 2 : 1);
-    if (body === "" || /^[-=]/.test(body)) throw new CommandLineError(withHelp(`bad flag syntax: ${word}`));
+    if (body === "" || /^[-=]/.test(body)) {
+      throw new CommandLineError(withHelp(`bad flag syntax: ${shownWord(word)}`));
+    }
     const equals = body.indexOf("=");
     const name = equals < 0 ? body : body.slice(0, equals);
     const inline = equals < 0 ? undefined : body.slice(equals + 1);
@@ -90,7 +93,9 @@ class Parser implements CommandLine {
     if (word === undefined) throw new CommandLineError(withHelp(`flag needs an argument: -${name}`));
     const looksLike = /^--?([^=]+)/.exec(word)?.[1];
     if (looksLike !== undefined && flagNamed(looksLike) !== undefined) {
-      this.warnings.push(`set flag -${name}: its value is now "${word}", which looks like the next flag`);
+      this.warnings.push(
+        `set flag -${name}: its value is now "${shownWord(word)}", which looks like the next flag`,
+      );
     }
     return word;
   }
@@ -127,7 +132,7 @@ function withHelp(message: string): string {
 
 /** Why the words after the flags are refused, and what was probably meant. */
 export function describeIgnored(line: CommandLine): string {
-  const words = line.ignored.map((word) => JSON.stringify(word)).join(" ");
+  const words = shownWords(line.ignored);
   const [first] = line.ignored;
   const value = line.lastBool !== null && first !== undefined && /^[01tTfF]|^true$|^false$/i.test(first)
     ? `; write -${line.lastBool}=${first}, a switch takes its value with =`

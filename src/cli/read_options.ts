@@ -8,6 +8,7 @@ import { UsageError } from "../model/errors.ts";
 import { osErrorText } from "../system/os_error.ts";
 import { flagNamed, flags, isDefault, type Value, variableOf } from "./flags.ts";
 import type { DaemonOptions, Settings, Source } from "./options.ts";
+import { shownValue } from "./hide.ts";
 import { CommandLineError, describeIgnored, parseArgs } from "./parse_args.ts";
 import { parseEnvironment } from "./environment.ts";
 import { type FromFile, parseToml } from "./toml.ts";
@@ -88,7 +89,9 @@ function refuseUnbuilt(settings: Settings): void {
     const refused = flag.built === false ? !isDefault(flag, value) : flag.unbuilt?.includes(String(value));
     if (refused) {
       throw new UsageError(
-        `use -${flag.name} "${value}": this release does not have that part; leave the flag out`,
+        `use -${flag.name} ${
+          shownValue(flag, value)
+        }: this release does not have that part; leave the flag out`,
       );
     }
   }

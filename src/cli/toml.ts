@@ -3,7 +3,7 @@
  * configuration of the embedded store, member for member what etcd would hold as JSON. Nothing is passed over silently: an
  * unknown key or a wrong type is an error.
  */
-import { parse } from "@std/toml";
+import { parse, TomlError } from "@std/toml";
 import { messageOf, UsageError } from "../model/errors.ts";
 import { type Flag, flagNamed, flags, type Value } from "./flags.ts";
 import { checked } from "./flag_values.ts";
@@ -33,8 +33,14 @@ function read(path: string, text: string): Record<string, unknown> {
   try {
     return parse(text);
   } catch (error) {
-    throw new UsageError(`read config file "${path}": ${messageOf(error).trimEnd()}`);
+    throw new UsageError(`read config file "${path}": ${placeOf(error)}`);
   }
+}
+
+/** Without the lines around the mistake, which the parser's message ends with: a password may stand in them. */
+function placeOf(error: unknown): string {
+  const [what = ""] = messageOf(error).split("\n");
+  return error instanceof TomlError ? `line ${error.line}, column ${error.column}: ${what}` : what;
 }
 
 function flagValue(path: string, key: string, value: unknown): Value {

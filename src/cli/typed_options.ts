@@ -66,15 +66,19 @@ function storeChoice(get: Getter): StoreChoice {
 
 /** Comma separated; blanks around an endpoint are dropped (flannel keeps them, and fails to connect). */
 function endpoints(text: string): string[] {
+  if (text.includes("@")) {
+    throw new UsageError(
+      "use -etcd-endpoints: an endpoint holds a user or password; give them with -etcd-username and -etcd-password",
+    );
+  }
   const list = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
   if (list.length === 0) {
     throw new UsageError(`use -etcd-endpoints "${text}": no endpoint in it; give http://HOST:PORT`);
   }
   const strange = list.find((part) => !/^((https?|unixs?):\/\/\S+|[^\s/]+)$/.test(part));
   if (strange === undefined) return list;
-  const shown = strange.replace(/\/\/[^/@]*@/, "//(hidden)@");
   throw new UsageError(
-    `use -etcd-endpoints "${shown}": not an endpoint; give http://HOST:PORT or https://HOST:PORT`,
+    `use -etcd-endpoints "${strange}": not an endpoint; give http://HOST:PORT or https://HOST:PORT`,
   );
 }
 

@@ -25,6 +25,11 @@ const DEFAULT_PORT = 2379;
 
 /** @throws UsageError where the list is empty or an endpoint is malformed */
 export function parseEndpoints(list: string, bareUsesTls: boolean): readonly Endpoint[] {
+  if (list.includes("@")) {
+    throw new UsageError(
+      `parse flag ${FLAG}: an endpoint holds a user or password; give them with -etcd-username and -etcd-password`,
+    );
+  }
   const texts = list.split(",").map((text) => text.trim()).filter((text) => text !== "");
   if (texts.length === 0) {
     throw new UsageError(`parse flag ${FLAG} "${list}": no endpoint in it; give one, as in ${EXAMPLE}`);
@@ -36,11 +41,6 @@ const EXAMPLE = "http://127.0.0.1:2379";
 
 function parseEndpoint(text: string, bareUsesTls: boolean): Endpoint {
   const [, scheme, rest = ""] = /^(?:([A-Za-z][A-Za-z0-9+.-]*):\/\/)?(.*)$/.exec(text) ?? [];
-  if (rest.includes("@")) {
-    throw new UsageError(
-      `parse flag ${FLAG}: an endpoint holds a user or password; give them with -etcd-username and -etcd-password`,
-    );
-  }
   switch (scheme?.toLowerCase()) {
     case undefined:
       return tcpEndpoint(text, rest, bareUsesTls);

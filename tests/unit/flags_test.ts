@@ -281,11 +281,10 @@ Deno.test("the instance is named after the subnet file, in eight characters, and
 
 Deno.test("the password reaches no description, and on the command line draws a warning", () => {
   const environment = { FLANNELD_ETCD_PASSWORD: "hunter2" };
-  const endpoint = "-etcd-endpoints=http://root:hunter2@h:2379";
-  const quiet = options([endpoint, "-iface=eth1"], { environment });
+  const quiet = options(["-etcd-endpoints=http://h:2379", "-iface=eth1"], { environment });
   assertEquals(
     describeOptions(quiet),
-    'CLI flags config: {etcd-endpoints="http://(hidden)@h:2379" (flag), etcd-password=(hidden) (environment), ' +
+    'CLI flags config: {etcd-endpoints="http://h:2379" (flag), etcd-password=(hidden) (environment), ' +
       'iface=["eth1"] (flag)}, everything else by default',
   );
   assertEquals([quiet.etcdPassword, quiet.warnings], ["hunter2", []]);
