@@ -2,7 +2,7 @@
  * `deno task bench [NAME...]`: measures, prints, judges nothing. Needs root; everything happens in namespaces of its own
  * (`enclosure.ts`) and is gone with them. How the figures are made stands in each benchmark's file.
  *
- * `--rounds N`, `--measures NAME,...` and `--json FILE` are for `udp` and `udp-peers`.
+ * `--rounds N`, `--measures NAME,...` and `--json FILE` are for `udp`, `udp-peers` and `udp-queues`.
  */
 import { parseArgs } from "@std/cli";
 import { say } from "../tests/support/process.ts";
@@ -15,7 +15,7 @@ import { propagation } from "./propagation.ts";
 import { repair } from "./repair.ts";
 import { round } from "./round.ts";
 import { start } from "./start.ts";
-import { udp, type UdpOptions, udpPeers } from "./udp.ts";
+import { udp, type UdpOptions, udpPeers, udpQueues } from "./udp.ts";
 import { udpLookup } from "./udp_lookup.ts";
 import { MEASURES } from "./udp_measures.ts";
 
@@ -29,6 +29,7 @@ const benchmarks: Readonly<Record<string, (options: UdpOptions) => Promise<void>
   round,
   udp,
   "udp-peers": udpPeers,
+  "udp-queues": udpQueues,
   "udp-lookup": udpLookup,
 };
 
@@ -49,6 +50,9 @@ function readArguments(args: readonly string[]): { names: string[]; options: Udp
     ...wrong.map((arg) => `read "${arg}": no such option; there are --rounds, --measures, --json`),
     ...unknown("benchmark", names, Object.keys(benchmarks)),
     ...unknown("measure", chosen, MEASURES.map(({ name }) => name)),
+    ...json === undefined || names.length === 1
+      ? []
+      : [`keep the figures in "${json}": they are those of one benchmark; name one`],
     ...Number(rounds) >= 1 ? [] : [`make "${rounds}" rounds: not a positive number`],
   ];
   if (problems.length > 0) return problems[0]!;

@@ -40,8 +40,11 @@ const KINDS: readonly MakeWay[] = [
 
 /** The same tunnel with more and more peers; all but one never answer. */
 const CROWDS: readonly MakeWay[] = [1, 100, 1_000, 10_000].map((peers) =>
-  ours(`${peers} peers`, {}, peers - 1)
+  ours(`peers: ${peers}`, {}, peers - 1)
 );
+
+/** One packet thread, and two. */
+const QUEUES: readonly MakeWay[] = [1, 2].map((queues) => ours(`queues: ${queues}`, { queues }));
 
 export async function udp(options: UdpOptions): Promise<void> {
   await compare(KINDS, MEASURES, options);
@@ -49,6 +52,10 @@ export async function udp(options: UdpOptions): Promise<void> {
 
 export async function udpPeers(options: UdpOptions): Promise<void> {
   await compare(CROWDS, MEASURES.filter(({ name }) => name === "tcp" || name === "small"), options);
+}
+
+export async function udpQueues(options: UdpOptions): Promise<void> {
+  await compare(QUEUES, MEASURES.filter(({ family, offload }) => family !== 6 && offload !== false), options);
 }
 
 async function compare(
@@ -65,7 +72,7 @@ async function compare(
     for (const measure of chosen) samples.push(...await takeAll(lab, measure, ways, round));
   }
   for (const measure of chosen) report(measure, samples.filter((sample) => sample.measure === measure.name));
-  if (json !== null) await keep(json, { rounds, seconds: SECONDS, samples });
+  if (json !== null) await keep(json, { rounds, seconds: SECONDS }, samples);
 }
 
 async function open(lab: UdpLab, kinds: readonly MakeWay[]): Promise<Way[]> {
@@ -128,7 +135,12 @@ function cell({ name, title, digits }: Column, of: readonly Sample[], by: Map<st
   return range + ratios.join("");
 }
 
-async function keep(path: string, content: Record<string, unknown>): Promise<void> {
-  const about = { machine: await describeMachine(), at: new Date().toISOString() };
-  await Deno.writeTextFile(path, JSON.stringify({ ...about, ...content }, null, 1) + "\n");
+/** A line for each sample. */
+async function keep(path: string, about: Record<string, unknown>, samples: readonly Sample[]): Promise<void> {
+  const head = { machine: await describeMachine(), at: new Date().toISOString(), ...about };
+  const lines = samples.map((sample) => JSON.stringify(sample)).join(",\n");
+  await Deno.writeTextFile(
+    path,
+    JSON.stringify({ ...head, samples: [] }).replace("[]}", `[\n${lines}\n]}\n`),
+  );
 }
