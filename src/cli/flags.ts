@@ -77,7 +77,7 @@ export const flags: readonly Flag[] = [
       "which of etcd's APIs has the network; auto looks for a configuration, v3 first",
       {
         since: "denim",
-        choices: ["auto", "v2", "v3"],
+        choices: ["auto", "v2", "v3", "both"],
       },
     ],
     ["etcd-keyfile", "string", "", "client key file for etcd (PEM)"],

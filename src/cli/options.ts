@@ -24,7 +24,7 @@ export interface DaemonOptions {
   readonly etcdEndpoints: readonly string[];
   /** Cleaned like a path: no `//`, no slash at the end. */
   readonly etcdPrefix: string;
-  readonly etcdApi: "auto" | "v2" | "v3";
+  readonly etcdApi: "auto" | "v2" | "v3" | "both";
   /** The three files: empty where not given. */
   readonly etcdKeyfile: string;
   readonly etcdCertfile: string;

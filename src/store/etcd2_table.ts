@@ -57,6 +57,11 @@ export class Etcd2Table implements CopyTable {
     return this.list();
   }
 
+  async find(subnets: Subnets): Promise<Lease | Unreadable | null> {
+    const { kvs: [node] } = await this.#remote.range({ key: leaseKey(this.#keys, subnets), end: null });
+    return node === undefined ? null : this.read(node);
+  }
+
   endOf(lease: Lease): Promise<Instant | null> {
     return Promise.resolve(lease.expires);
   }

@@ -90,6 +90,11 @@ export class EtcdTable implements CopyTable {
     return { leases: exact, unreadable };
   }
 
+  async find(subnets: Subnets): Promise<Lease | Unreadable | null> {
+    const { kvs: [kv] } = await this.#remote.range({ key: leaseKey(this.#keys, subnets), end: null });
+    return kv === undefined ? null : this.read(kv);
+  }
+
   async endOf(lease: Lease): Promise<Instant | null> {
     const { lease: id } = parseVersion(lease.version);
     if (id === NO_LEASE) return null;

@@ -4,6 +4,8 @@
  *     <prefix>/config                     the network configuration, written by the operator
  *     <prefix>/subnets/10.1.15.0-24       a host's record; where nothing ends it, it is a reservation
  *
+ *     <prefix>/bridge                     in v3: who mirrors between the two APIs; ours alone
+ *
  * Keys beside `subnets/` are nobody's business here, whatever their names begin with.
  */
 import type { Instant } from "../model/clock.ts";
@@ -23,6 +25,11 @@ export interface EtcdKeys {
 export function etcdKeys(prefix: string): EtcdKeys {
   const base = cleanPath(prefix);
   return { config: joinPath(base, "config"), subnets: prefixRange(joinPath(base, "subnets/")) };
+}
+
+/** In v3, beside what upstream reads: who mirrors between the two APIs. */
+export function electionKey(prefix: string): string {
+  return joinPath(cleanPath(prefix), "bridge");
 }
 
 function cleanPath(path: string): string {

@@ -1,10 +1,11 @@
 /** A store on etcd, and the place of its configuration, with the API that was asked for or the one that has our network. */
+import { UsageError } from "../model/errors.ts";
 import type { ConfigPlace } from "./config_place.ts";
 import type { ApiDeps } from "./etcd_api.ts";
 import type { EtcdFlags, EtcdStoreFlags } from "./etcd_store.ts";
 import type { Store } from "./store.ts";
 
-export type EtcdApi = "auto" | "v2" | "v3";
+export type EtcdApi = "auto" | "v2" | "v3" | "both";
 
 /**
  * @param signal ends waiting for what "auto" has to know; null: nobody waits, and with no configuration anywhere it is v3
@@ -21,6 +22,8 @@ export async function openEtcd(
       return await (await import("./etcd3.ts")).openEtcdStore(flags);
     case "v2":
       return (await import("./etcd2.ts")).openEtcd2Store(flags);
+    case "both":
+      return await (await import("./both.ts")).openBothStore(flags);
     case "auto":
       return await openChosen(flags, signal);
   }
@@ -32,6 +35,11 @@ export async function openEtcd(
  * @throws like `openEtcd`; StoreUnavailable where etcd is out of reach and has to be asked
  */
 export async function openConfigPlace(api: EtcdApi, flags: EtcdFlags): Promise<ConfigPlace> {
+  if (api === "both") {
+    throw new UsageError(
+      'use -etcd-api "both": a configuration of its own stands in each; give --etcd-api=v2 or --etcd-api=v3',
+    );
+  }
   const [etcd2, etcd3] = await Promise.all([import("./etcd2.ts"), import("./etcd3.ts")]);
   if (api === "v3") return await etcd3.openEtcdConfig(flags);
   if (api === "v2") return etcd2.openEtcd2Config(flags);

@@ -14,7 +14,7 @@ import { follow, type FollowDeps, type Followed } from "./etcd_follow.ts";
 import { type EtcdKeys, subnetsOf } from "./etcd_keys.ts";
 import type { EtcdReader, WatchEvent } from "./etcd_remote.ts";
 import { tlsConfigured, TlsFiles, type TlsPaths } from "./etcd_tls.ts";
-import type { LeaseTable } from "./lease_table.ts";
+import type { CopyTable } from "./lease_table.ts";
 import {
   type Claim,
   type ConfigReading,
@@ -66,7 +66,7 @@ export interface EtcdParts<K extends StoredText> {
   /** The store owns it and closes it. */
   readonly remote: EtcdReader<K>;
   readonly keys: EtcdKeys;
-  readonly table: LeaseTable & { read(kv: K): Lease | Unreadable };
+  readonly table: CopyTable & { read(kv: K): Lease | Unreadable };
   /** What to say where there is no configuration. */
   readonly noConfig: string;
 }
@@ -82,6 +82,11 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
     this.name = `Etcd Local Manager with Previous Subnet: ${describeSubnets(previous) || "None"}`;
     this.#parts = parts;
     this.#deps = { remote: parts.remote, clock, random, ...(log && { log }) };
+  }
+
+  /** The records as such, for who stands in several stores. */
+  get table(): CopyTable {
+    return this.#parts.table;
   }
 
   watchConfig(signal: AbortSignal): AsyncIterable<ConfigReading> {

@@ -6,7 +6,7 @@
  */
 import type { Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
-import type { Listing, Lost } from "./store.ts";
+import type { Listing, Lost, Unreadable } from "./store.ts";
 
 /** Upstream's lease time: 24 hours. */
 export const LEASE_TTL_MS = 86_400_000;
@@ -28,6 +28,8 @@ export interface LeaseTable {
 export interface CopyTable extends LeaseTable {
   /** Like `list`, with the exact end of every lease. */
   listExact(): Promise<Listing>;
+  /** What stands at the key of these subnets (linearizable); null where nothing does. */
+  find(subnets: Subnets): Promise<Lease | Unreadable | null>;
   /** When a lease ends, as of now; null where it never does. */
   endOf(lease: Lease): Promise<Instant | null>;
   /** Writes a new record that ends then (null: never); null where the key exists. */
