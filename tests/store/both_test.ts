@@ -1,6 +1,8 @@
 /** etcd's two APIs bridged, on a real etcd: mirrors, the election, claims that meet others', configurations that differ. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type BothStore, openBothStore } from "../../src/store/both.ts";
+import { BothTable } from "../../src/store/both_table.ts";
+import { openSide } from "../../src/store/etcd_side.ts";
 import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import { isLost, type StoreEvent } from "../../src/store/store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
@@ -227,6 +229,20 @@ test("a subnet that is another's on either side is not taken; nothing of the cla
   }
   assertEquals([await v2.get("10.3.1.0-24"), await v3.get("10.3.2.0-24")], [oldValue(B), value(C)]);
   assertEquals([await v2.get("10.3.2.0-24"), await v3.get("10.3.1.0-24")], [null, null]);
+});
+
+test("a claim that meets another's record in v3 gives its half in v2 back; a mirror of ours becomes ours", async (setup) => {
+  const { prefix, v2, v3 } = setup;
+  await using two = await openSide("v2", flags(etcd.endpoints, { prefix }));
+  await using three = await openSide("v3", flags(etcd.endpoints, { prefix }));
+  const table = new BothTable(two.table, three.table);
+  await v3.put("10.3.2.0-24", value(C), 5_000_000);
+  assertEquals(await table.create(subnets("10.3.2.0-24"), record(A)), null);
+  assertEquals([await v2.get("10.3.2.0-24"), await v3.get("10.3.2.0-24")], [null, value(C)]);
+  // As the bridge is faster than we are.
+  await v3.put("10.3.4.0-24", mirrored(value(A), "v2"), 5_000_000);
+  assert(await table.create(subnets("10.3.4.0-24"), record(A)) !== null);
+  assertEquals([await v2.get("10.3.4.0-24"), await v3.get("10.3.4.0-24")], [oldValue(A), value(A)]);
 });
 
 test("a host that stood on one side, or was mirrored, stands on both with the subnet it had", async ({ v2, v3, open, setConfig }) => {
