@@ -106,14 +106,19 @@ export class LeaseKeeper {
     const publishing = encodeRecord(this.#record) !== encodeRecord(this.#lease.record);
     const renewing = this.#doubt !== null || (this.#renewAt() ?? Infinity) <= now;
     if (!publishing && !renewing) return;
-    const doubted = this.#doubt !== null;
-    const result = await (publishing ? store.publish(this.#lease, this.#record) : store.renew(this.#lease));
+    const doubt = this.#doubt;
+    // What is heard while the store answers is another doubt: the answer may be older.
     this.#doubt = null;
+    const asking = publishing ? store.publish(this.#lease, this.#record) : store.renew(this.#lease);
+    const result = await asking.catch((error) => {
+      this.#doubt ??= doubt;
+      throw error;
+    });
     if (isLost(result)) return this.#losing(result);
     this.#lease = result;
     if (publishing) {
       this.#options.log.info(`published our record for ${describeSubnets(result.subnets)} anew`);
-    } else if (!doubted) this.#renewed();
+    } else if (doubt === null) this.#renewed();
   }
 
   /** Takes note of the loss; the next step acts on it. */

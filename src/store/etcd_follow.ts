@@ -210,7 +210,10 @@ class Follower<K extends StoredKey> {
       return this.#readAgain(`etcd went back from revision ${at.revision} to ${now.header.revision}`);
     }
     const newest = this.#known.values().reduce((a, b) => Math.max(a, b), 0);
-    const same = now.count === this.#known.size && (now.kvs[0]?.modRevision ?? 0) === newest;
+    const [last] = now.kvs;
+    // By name: etcd restored from a backup gives out the same revisions again, to others.
+    const same = now.count === this.#known.size && (last?.modRevision ?? 0) === newest &&
+      (last === undefined || this.#known.get(last.key) === newest);
     if (!same && this.#suspect) return this.#readAgain("etcd's watch has left something out");
     this.#suspect = !same;
     this.#scheduleCheck(same ? this.#checkInterval() : SETTLE_MS);

@@ -170,3 +170,25 @@ Deno.test("a changed underlay that is slow to be looked at does not undo a chang
   assertEquals(a.keys("link"), ["eth0"]);
   assertMatch((await a.subnetFile.read())!, /FLANNEL_MTU=1400/);
 });
+
+Deno.test("a lease that is stolen while its renewal is under way is noticed", async () => {
+  await using cluster = new Cluster();
+  const { clock, random } = cluster;
+  const model = new EtcdModel(clock);
+  model.put("/n/config", JSON.stringify(config));
+  const remote = model.connect();
+  const a = cluster.host(11, { firewallPeriodMs: 3_600_000 });
+  a.store = new EtcdStore(remote, { prefix: "/n", previous: { v4: null, v6: null }, clock, random });
+  await a.start();
+  await cluster.advance(1_000);
+  const was = key(a);
+  const keepAlive = remote.keepLeaseAlive.bind(remote);
+  remote.keepLeaseAlive = async (id) => {
+    const seconds = await keepAlive(id);
+    model.put(`/n/subnets/${was}`, '{"PublicIP":"192.168.64.99","PublicIPv6":null}');
+    await clock.sleep(100);
+    return seconds;
+  };
+  await cluster.advance(23 * 3_600_000);
+  assert(key(a) !== was);
+});

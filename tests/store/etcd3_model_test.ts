@@ -225,6 +225,20 @@ test("a watch that was lost for a moment says so: what we wrote may be gone with
   assertEquals(events.seen.map(({ type }) => type), ["snapshot", "resumed"]);
 });
 
+test("a backup restored, and the same revision given to another key: everything is read again", async (simulation) => {
+  const { clock, model } = simulation;
+  const backup = model.snapshot();
+  await using events = await watching(simulation);
+  model.put(`${PREFIX}/subnets/10.3.1.0-24`, value(A));
+  await settle();
+  model.restore(backup);
+  model.put(`${PREFIX}/subnets/10.3.2.0-24`, value(A));
+  await clock.advance(10_000);
+  const last = events.seen.at(-1)!;
+  assert(last.type === "snapshot", last.type);
+  assertEquals(last.leases.map(keyOf), ["10.3.2.0-24"]);
+});
+
 test("a configuration that was restored and written again at the same revision is noticed", async (simulation) => {
   const { clock, model, store } = simulation;
   const backup = model.snapshot();
