@@ -72,13 +72,16 @@ function recordComplaints(world: World, host: SimHost, key: string): string[] {
   if (kv === undefined) return [`its key ${key} is not in the store`];
   const record = parse(kv);
   const ip = formatIp(host.underlay.v4);
-  const device = host.kernel.get("link", deviceOf(host.world, 4));
+  const macs = ([[4, record?.mac], [6, record?.macV6]] as const).flatMap(([family, told]) => {
+    const device = host.kernel.get("link", deviceOf(world, family));
+    return !device || device.fields.mac === told
+      ? []
+      : [`its record says ${told}, ${device.key} has ${device.fields.mac}`];
+  });
   return [
     ...(record?.type === world.network.type ? [] : [`its record is of ${record?.type}`]),
     ...(record?.publicIp === ip ? [] : [`its record says ${record?.publicIp}, its address is ${ip}`]),
-    ...(!device || device.fields.mac === record?.mac
-      ? []
-      : [`its record says ${record?.mac}, its device has ${device.fields.mac}`]),
+    ...macs,
   ];
 }
 

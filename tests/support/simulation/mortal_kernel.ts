@@ -16,8 +16,8 @@ export class MortalKernel implements Kernel {
   readonly rules: Kernel["rules"];
   /** The process has seen a whole snapshot. */
   inSync = false;
-  /** What was foreign when the process last read. */
-  #seenForeign: ReadonlySet<Obj> = new Set();
+  /** What was foreign at each of the last readings: which of them an operation was planned on, only its planner knows. */
+  #seenForeign: readonly ReadonlySet<Obj>[] = [];
   readonly #host: SimHost;
   readonly #life: Life;
 
@@ -34,7 +34,7 @@ export class MortalKernel implements Kernel {
   read(owner: Owner, scope: Scope): Promise<Observed[]> {
     return this.#life.call(async () => {
       await this.#dawdle();
-      this.#seenForeign = new Set(this.#host.foreign.values());
+      this.#seenForeign = [new Set(this.#host.foreign.values()), ...this.#seenForeign.slice(0, 3)];
       return await this.#host.kernel.read(owner, scope);
     });
   }
@@ -103,8 +103,9 @@ export class MortalKernel implements Kernel {
     const what = `${name}: ${verb} ${object.kind} ${object.key}`;
     const theirs = foreign.get(`${object.kind} ${object.key}`);
     if (verb !== "create" && theirs !== undefined) {
-      if (this.#seenForeign.has(theirs)) world.violation(`${what}: it is somebody else's`);
-      // It came between reading and writing, which no kernel interface can tell apart.
+      if (this.#seenForeign.every((seen) => seen.has(theirs))) {
+        world.violation(`${what}: it is somebody else's`);
+      } // It came between reading and writing, which no kernel interface can tell apart.
       else foreign.delete(`${object.kind} ${object.key}`);
     }
     if (verb !== "delete") return;
