@@ -129,6 +129,7 @@ export class Overlay {
       outage: this.#view.outage,
       refused: this.#desired.refused,
       unreadable: this.#view.unreadable().map((u) => u.key),
+      missing: this.#view.missing,
       unfit: this.#unfit,
     });
   }
@@ -169,7 +170,7 @@ export class Overlay {
     for await (const event of this.#ports.store.watch(signal)) {
       this.#reports.event(event);
       this.#keeper.observe(event);
-      if (this.#view.take(event)) this.#reconciler.request(this.#firstLook());
+      if (this.#view.take(event, this.#ports.clock.boot())) this.#reconciler.request(this.#firstLook());
     }
   }
 
@@ -258,7 +259,7 @@ export class Overlay {
 
   async #wanted(): Promise<Wanted> {
     await this.#underlay.follow(this.#self, (change) => this.#become(change));
-    const leases = this.#view.leases();
+    const leases = this.#view.leases(this.#ports.clock.boot());
     if (this.#backend.usesUnderlayRoutes(this.#self.network.backend)) {
       const publicIps = leases.flatMap((lease) =>
         enabled(this.#self).map((f) => publicIpOf(lease.record, f))
@@ -294,7 +295,7 @@ export class Overlay {
   async #secondLook(): Promise<boolean> {
     const listing = await this.#ports.store.list();
     const agrees = this.#view.agreesWith(listing);
-    if (!agrees) this.#view.take({ type: "snapshot", ...listing });
+    if (!agrees) this.#view.take({ type: "snapshot", ...listing }, this.#ports.clock.boot());
     this.#ports.log.warn(
       `many peers are gone from the store; a second look ${
         agrees ? "agrees, removing them" : "disagrees, judging afresh"

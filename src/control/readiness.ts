@@ -27,6 +27,8 @@ export interface Situation {
   readonly outage: string | null;
   readonly refused: readonly RefusedPeer[];
   readonly unreadable: readonly string[];
+  /** Peers that a restored store lacks, kept for now. */
+  readonly missing: number;
   /** A configuration that our subnet does not fit, in words. */
   readonly unfit: string | null;
 }
@@ -59,6 +61,7 @@ function notes(now: Situation): string[] {
     ...blocked.map(describeBlocked),
     ...now.refused.map(({ lease, reason }) => `peer ${describeSubnets(lease.subnets)} is refused: ${reason}`),
     ...now.unreadable.map((key) => `the record "${key}" cannot be read`),
+    ...(now.missing === 0 ? [] : [`${now.missing} peers that the restored store lacks are kept for now`]),
     ...(withheld === 0 ? [] : [`${withheld} deletions wait for a second look at the store`]),
   ];
 }

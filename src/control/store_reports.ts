@@ -14,7 +14,14 @@ export class StoreReports {
       this.log.warn(`the store is out of reach: ${event.error}; the network stays as it is`);
     }
     if (event.type === "recovered") this.log.info("the store answers again");
-    if (event.type === "snapshot") this.log.info(`read ${event.leases.length} leases from the store`);
+    if (event.type === "snapshot") {
+      this.log.info(`read ${event.leases.length} leases from the store`);
+      if (event.restored) {
+        this.log.warn(
+          "the store was restored or replaced; peers that it lacks are kept for a while, until they are back",
+        );
+      }
+    }
     for (const { key, reason } of unreadableIn(event)) {
       this.log.warn(
         `read lease record ${JSON.stringify(key)}: ${reason}; skipped, and what stood for it stays`,

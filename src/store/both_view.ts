@@ -90,7 +90,7 @@ export class BothView {
     if (event.type === "outage" || event.type === "recovered") return this.#outage(side, name, event);
     const keys = side.take(event);
     if (!this.#sides.v2.inSync || !this.#sides.v3.inSync) return [];
-    if (event.type === "snapshot") return [await this.#snapshot()];
+    if (event.type === "snapshot") return [await this.#snapshot(event.restored === true)];
     const told: StoreEvent[] = [];
     for (const key of keys) told.push(...await this.#tell(key));
     return told;
@@ -109,7 +109,7 @@ export class BothView {
     return SIDES.some((name) => this.#sides[name].outage !== null);
   }
 
-  async #snapshot(): Promise<StoreEvent> {
+  async #snapshot(restored: boolean): Promise<StoreEvent> {
     const leases: Lease[] = [];
     const unreadable: Unreadable[] = [];
     const keys = new Set([...this.#sides.v2.entries.keys(), ...this.#sides.v3.entries.keys()]);
@@ -122,7 +122,7 @@ export class BothView {
     }
     this.#told.clear();
     for (const [key, entry] of found) this.#told.set(key, entry);
-    return { type: "snapshot", leases, unreadable };
+    return { type: "snapshot", leases, unreadable, restored };
   }
 
   async #tell(key: string): Promise<StoreEvent[]> {

@@ -35,7 +35,8 @@ export interface FollowDeps<K extends StoredKey> {
 }
 
 export type Followed<K> =
-  | { readonly type: "snapshot"; readonly kvs: readonly K[] }
+  /** `restored`: etcd is not what it was when it told what came before, so that what is missing may only not be back yet. */
+  | { readonly type: "snapshot"; readonly kvs: readonly K[]; readonly restored: boolean }
   | { readonly type: "changes"; readonly events: readonly WatchEvent<K>[] }
   | FollowState;
 
@@ -100,6 +101,8 @@ class Follower<K extends StoredKey> {
   #standsSince: Instant | null = null;
   #nextCheck: Instant = 0;
   #suspect = false;
+  /** Something else than forgotten history makes us read again: most likely a restore from backup. */
+  #restored = false;
 
   constructor(deps: FollowDeps<K>, range: KeyRange, signal: AbortSignal) {
     this.#deps = deps;
@@ -113,8 +116,8 @@ class Follower<K extends StoredKey> {
   }
 
   /**
-   * Reads everything where that is needed (a single key costs nothing: always), then watches. Null is a sign of life without news. Ends where everything must be
-   * read again.
+   * Reads everything where that is needed (a single key costs nothing: always), then watches. Null is a sign of life without
+   * news. Ends where everything must be read again.
    *
    * @throws what the remote throws when it is out of reach
    */
@@ -128,7 +131,7 @@ class Follower<K extends StoredKey> {
       yield* this.#watch(fresh, AbortSignal.any([this.#signal, stop.signal]));
     } catch (thrown) {
       if (!(thrown instanceof HistoryLost)) throw thrown;
-      this.#readAgain(thrown.message);
+      this.#readAgain(thrown.message, this.#restored);
     } finally {
       stop.abort();
     }
@@ -140,7 +143,9 @@ class Follower<K extends StoredKey> {
     this.#at = { cluster: header.cluster, revision: header.revision };
     this.#known.clear();
     for (const kv of kvs) this.#known.set(kv.key, kv.modRevision);
-    return { type: "snapshot", kvs };
+    const restored = this.#restored;
+    this.#restored = false;
+    return { type: "snapshot", kvs, restored };
   }
 
   async *#watch(fresh: boolean, signal: AbortSignal): AsyncGenerator<Followed<K> | null> {
@@ -219,7 +224,8 @@ class Follower<K extends StoredKey> {
     this.#scheduleCheck(same ? this.#checkInterval() : SETTLE_MS);
   }
 
-  #readAgain(why: string): void {
+  #readAgain(why: string, restored = true): void {
+    this.#restored = restored;
     this.#deps.log?.info(`${why}: reading "${this.#range.key}" from its beginning`);
     this.#at = null;
     this.#suspect = false;

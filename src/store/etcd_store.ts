@@ -133,13 +133,13 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
       case "resumed":
         return [{ type: followed.type }];
       case "snapshot":
-        return [this.#snapshot(followed.kvs)];
+        return [{ ...this.#snapshot(followed.kvs), restored: followed.restored }];
       case "changes":
         return followed.events.flatMap((event) => this.#change(event));
     }
   }
 
-  #snapshot(kvs: readonly K[]): StoreEvent {
+  #snapshot(kvs: readonly K[]): Listing & { readonly type: "snapshot" } {
     const leases: Lease[] = [];
     const unreadable: Unreadable[] = [];
     for (const kv of kvs) {

@@ -79,6 +79,11 @@ export type StoreEvent =
     readonly type: "snapshot";
     readonly leases: readonly Lease[];
     readonly unreadable: readonly Unreadable[];
+    /**
+     * The store is not what it was when it told what came before: another cluster, or an older state as after a restore from
+     * backup. A lease that is missing may just not be written again yet.
+     */
+    readonly restored?: boolean;
   }
   | { readonly type: "put"; readonly lease: Lease }
   | { readonly type: "delete"; readonly subnets: Subnets }

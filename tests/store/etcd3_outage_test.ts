@@ -146,6 +146,7 @@ test("history that etcd has forgotten meanwhile: everything is read again", asyn
   const snapshot = await second(events);
   assert(snapshot.type === "snapshot");
   assertEquals(snapshot.leases.map(keyOf).sort(), ["10.3.2.0-24", "10.3.3.0-24"]);
+  assertEquals(snapshot.restored, false);
   assertMatch(JSON.stringify(snapshot.leases[0]!.record.backendData), /:99/);
   await put("10.3.4.0-24");
   await events.until("a live change", isPut("10.3.4.0-24"));
@@ -200,6 +201,7 @@ test("etcd restored from a backup goes back in time: everything is read again", 
   const snapshot = await second(events);
   assert(snapshot.type === "snapshot");
   assertEquals(snapshot.leases.map(keyOf), ["10.3.1.0-24"]);
+  assertEquals(snapshot.restored, true);
   await put("10.3.99.0-24");
   await events.until("a live change", isPut("10.3.99.0-24"));
   await Deno.remove(backup.replace(/\/backup$/, ""), { recursive: true });

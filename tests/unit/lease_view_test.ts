@@ -1,6 +1,7 @@
 /** What the store has told us: the in-sync gate, and what an unreadable record does and does not do. */
 import { assert, assertEquals, assertFalse, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { LeaseView } from "../../src/control/lease_view.ts";
+import type { Lease } from "../../src/model/lease.ts";
 import { lease, subnets } from "../support/hosts.ts";
 
 const a = () => lease("10.1.16.0/24", "192.168.64.12", "02:00:00:00:00:12");
@@ -9,61 +10,90 @@ const damaged = (subnet: string) => ({ key: "k", subnets: subnets(subnet), reaso
 
 Deno.test("view: in sync only after a whole snapshot", () => {
   const view = new LeaseView();
-  view.take({ type: "put", lease: a() });
+  view.take({ type: "put", lease: a() }, 0);
   assertFalse(view.inSync);
-  view.take({ type: "snapshot", leases: [], unreadable: [] });
+  view.take({ type: "snapshot", leases: [], unreadable: [] }, 0);
   assert(view.inSync);
-  assertEquals(view.leases().length, 0);
+  assertEquals(view.leases(0).length, 0);
 });
 
 Deno.test("view: a snapshot replaces everything, changed records too", () => {
   const view = new LeaseView();
-  view.take({ type: "snapshot", leases: [a(), b()], unreadable: [] });
+  view.take({ type: "snapshot", leases: [a(), b()], unreadable: [] }, 0);
   const moved = lease("10.1.16.0/24", "192.168.64.99", "02:00:00:00:00:12");
-  view.take({ type: "snapshot", leases: [moved], unreadable: [] });
-  assertEquals(view.leases(), [moved]);
+  view.take({ type: "snapshot", leases: [moved], unreadable: [] }, 0);
+  assertEquals(view.leases(0), [moved]);
 });
 
 Deno.test("view: an unreadable record keeps its last good state, in a change and in a snapshot", () => {
   const good = a();
   const view = new LeaseView();
-  view.take({ type: "snapshot", leases: [good, b()], unreadable: [] });
-  view.take({ type: "unreadable", unreadable: damaged("10.1.16.0/24") });
-  assertEquals(view.leases().length, 2);
-  view.take({ type: "snapshot", leases: [], unreadable: [damaged("10.1.16.0/24")] });
-  assertEquals(view.leases(), [good]);
-  view.take({ type: "delete", subnets: good.subnets });
-  assertEquals([view.leases().length, view.unreadable().length], [0, 0]);
+  view.take({ type: "snapshot", leases: [good, b()], unreadable: [] }, 0);
+  view.take({ type: "unreadable", unreadable: damaged("10.1.16.0/24") }, 0);
+  assertEquals(view.leases(0).length, 2);
+  view.take({ type: "snapshot", leases: [], unreadable: [damaged("10.1.16.0/24")] }, 0);
+  assertEquals(view.leases(0), [good]);
+  view.take({ type: "delete", subnets: good.subnets }, 0);
+  assertEquals([view.leases(0).length, view.unreadable().length], [0, 0]);
 });
 
 Deno.test("view: a second listing agrees only where it names the same subnets", () => {
   const view = new LeaseView();
-  view.take({ type: "snapshot", leases: [a()], unreadable: [] });
+  view.take({ type: "snapshot", leases: [a()], unreadable: [] }, 0);
   assert(view.agreesWith({ leases: [a()], unreadable: [] }));
   assertFalse(view.agreesWith({ leases: [a(), b()], unreadable: [] }));
   assertFalse(view.agreesWith({ leases: [], unreadable: [] }));
-  view.take({ type: "delete", subnets: subnets("10.1.16.0/24") });
+  view.take({ type: "delete", subnets: subnets("10.1.16.0/24") }, 0);
   assert(view.agreesWith({ leases: [], unreadable: [] }));
 });
 
 Deno.test("view: the list of leases is the very same until an event comes", () => {
   const view = new LeaseView();
-  view.take({ type: "snapshot", leases: [a()], unreadable: [] });
-  const before = view.leases();
-  assertStrictEquals(view.leases(), before);
-  view.take({ type: "put", lease: b() });
-  assertNotStrictEquals(view.leases(), before);
-  assertEquals([before.length, view.leases().length], [1, 2]);
+  view.take({ type: "snapshot", leases: [a()], unreadable: [] }, 0);
+  const before = view.leases(0);
+  assertStrictEquals(view.leases(0), before);
+  view.take({ type: "put", lease: b() }, 0);
+  assertNotStrictEquals(view.leases(0), before);
+  assertEquals([before.length, view.leases(0).length], [1, 2]);
 });
 
 Deno.test("view: the last good state of what can't be read any more claims less than any live record", () => {
   const view = new LeaseView();
   const [old, moved] = [{ ...a(), created: 1 }, { ...b(), created: 2 }];
-  view.take({ type: "snapshot", leases: [old, moved], unreadable: [] });
-  assertEquals(view.leases(), [old, moved]);
+  view.take({ type: "snapshot", leases: [old, moved], unreadable: [] }, 0);
+  assertEquals(view.leases(0), [old, moved]);
   assert(
-    view.take({ type: "unreadable", unreadable: damaged("10.1.16.0/24") }),
+    view.take({ type: "unreadable", unreadable: damaged("10.1.16.0/24") }, 0),
     "the order may change what stands",
   );
-  assertEquals(view.leases(), [moved, old]);
+  assertEquals(view.leases(0), [moved, old]);
+});
+
+Deno.test("view: who is missing from a restored store stays, until back, replaced or given up", () => {
+  const minute = 60_000;
+  const restored = (leases: Lease[]) =>
+    ({ type: "snapshot", leases, unreadable: [], restored: true }) as const;
+  const [first, second] = [a(), b()];
+  const view = new LeaseView();
+  view.take({ type: "snapshot", leases: [first, second], unreadable: [] }, 0);
+  view.take(restored([second]), 0);
+  assertEquals([view.leases(10 * minute), view.missing], [[second, first], 1]);
+  assert(view.agreesWith({ leases: [second], unreadable: [] }), "a second look is about the store alone");
+
+  view.take({ type: "put", lease: first }, minute);
+  assertEquals([view.leases(minute).length, view.missing], [2, 0]);
+
+  view.take(restored([]), minute);
+  const moved = lease("10.1.99.0/24", "192.168.64.12", "02:00:00:00:00:12");
+  const heir = lease("10.1.17.0/24", "192.168.64.77", "02:00:00:00:00:77");
+  view.take({ type: "put", lease: moved }, minute);
+  assertEquals(view.leases(minute), [moved, second], "the host has another subnet");
+  view.take({ type: "put", lease: heir }, minute);
+  assertEquals(new Set(view.leases(minute)), new Set([moved, heir]), "the subnet has another host");
+
+  view.take(restored([moved]), minute);
+  assertEquals(view.leases(11 * minute), [moved, heir]);
+  assertEquals(view.leases(12 * minute), [moved]);
+  view.take({ type: "snapshot", leases: [], unreadable: [] }, 12 * minute);
+  assertEquals(view.leases(12 * minute), [], "history that was forgotten takes nothing back");
 });

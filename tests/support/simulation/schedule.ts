@@ -19,8 +19,11 @@ export interface Outcome {
   readonly failure: string | null;
 }
 
-/** Longest wait for the end: a watch that has left something out is found out after 10 minutes. */
-const LONGEST_MS = 15 * 60_000;
+/**
+ * Longest wait for the end: a watch that has left something out is found out after 10 minutes, and who is missing then is kept
+ * for 11 more.
+ */
+const LONGEST_MS = 25 * 60_000;
 
 /** @param trace gets each line of what happens */
 export async function runSchedule(
