@@ -2,9 +2,10 @@
  * One connection to one etcd member, over npm:etcd3's RPC clients.
  *
  * etcd3 brings the messages, their encoding and the typed calls. Its connection pool, watch manager and lease manager stay
- * unused: they retry on timers of their own, and their watch hides compaction and dies for good when a token runs out.
- * A link therefore has a pool of one host without any fault handling, over one gRPC channel that is ours: nothing reconnects
- * behind our back in a way that matters, a link that fails is closed and a new one is opened.
+ * unused: they retry on timers of their own, their watch hides compaction and dies for good when a token runs out, and a call
+ * with such a token is repeated without a pause or an end. A link therefore has a pool of one host without any fault
+ * handling, over one gRPC channel that is ours: nothing reconnects behind our back in a way that matters, a link that fails is
+ * closed and a new one is opened.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -18,6 +19,7 @@ import {
   type Metadata,
   setLogVerbosity,
   status,
+  type StatusObject,
 } from "@grpc/grpc-js";
 import { Etcd3, type IDuplexStream, type IOptions, type IWatchRequest, type IWatchResponse } from "etcd3";
 import type { Clock } from "../model/clock.ts";
@@ -190,7 +192,8 @@ export class Link implements Connection {
     };
     return (options, next) => {
       const call = new InterceptingCall(next(options), {
-        start: (metadata, listener, start) => start(prepare(metadata), listener),
+        start: (metadata, _, start) =>
+          start(prepare(metadata), { onReceiveStatus: (status, next) => next(withoutRepetition(status)) }),
       });
       signal.addEventListener("abort", () => call.cancelWithStatus(status.CANCELLED, "aborted"), {
         once: true,
@@ -214,6 +217,11 @@ export class Link implements Connection {
     const hasUser = this.#options.username !== "";
     return { endpoint: text, tls, host, handshaken, ready: this.#ready, hasUser };
   }
+}
+
+/** etcd3 knows by these words which call to do over and over again; ours, which `etcd_errors.ts` knows as well, mean nothing to it. */
+function withoutRepetition(status: StatusObject): StatusObject {
+  return { ...status, details: status.details.replace("invalid auth token", "token not valid any more") };
 }
 
 /**

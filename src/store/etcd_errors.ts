@@ -108,7 +108,7 @@ type Row = readonly [RegExp, string | ((facts: ConnectionFacts) => string), stri
 const failures: readonly Row[] = [
   // A new connection gets a new token.
   [
-    /invalid auth token|auth store is old|user name is empty/,
+    /invalid auth token|token not valid any more|auth store is old|user name is empty/,
     "our token is not valid any more",
     "check etcd's log",
   ],

@@ -5,6 +5,7 @@ import { openEtcdStore } from "../../src/store/etcd3.ts";
 import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import { type ConfigReading, isLost } from "../../src/store/store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
+import { pause } from "../support/process.ts";
 import { etcdTest, flags, recordingLog } from "./etcd3_harness.ts";
 import { claim, isDelete, isPut, keyOf, Reader, record, soon, watch } from "./harness.ts";
 
@@ -69,6 +70,22 @@ test("tokens that etcd forgets under an open connection are replaced", async (et
   for (let i = 0; i < 3; i++) assert(!isLost(await store.renew(lease)));
   await etcd.ctl(ROOT, "del", `${PREFIX}/subnets/${keyOf(lease)}`);
   await events.until("its end", isDelete(keyOf(lease)));
+});
+
+etcdTest("etcd3 users: a token that has run out is replaced at once", async () => {
+  await using etcd = await EtcdCluster.start({ flags: ["--auth-token-ttl=1", "--bcrypt-cost=4"] });
+  await etcd.ctl("put", `${PREFIX}/config`, CONFIG);
+  await etcd.enableUsers(NAME, PASSWORD, PREFIX);
+  await using store = await openEtcdStore(flags(etcd.endpoints, known));
+  await using events = watch(store);
+  const lease = await store.acquire(claim("192.168.0.1"), soon());
+  await events.until("our lease", isPut(keyOf(lease)));
+  // Time is what is tested: a token ends up to a second after its time to live.
+  await pause(3_000);
+  const start = performance.now();
+  assert(!isLost(await store.renew(lease)));
+  const ms = performance.now() - start;
+  assert(ms < 2_000, `renewing took ${ms} ms`);
 });
 
 test("a wrong password, a missing one and a missing permission are told apart", async (etcd) => {
