@@ -28,6 +28,7 @@ export const tiers: readonly Tier[] = [
   { ...rooted, name: "interop" },
   { ...rooted, name: "vm", minutes: 60, always: false },
   { ...rooted, name: "scale", minutes: 60, always: false },
+  { ...rooted, name: "long", minutes: 60, always: false },
   { ...rooted, name: "mutations", minutes: 120, always: false },
 ];
 

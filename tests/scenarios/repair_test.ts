@@ -10,7 +10,7 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { launchReady, subnetEnv } from "../support/daemon.ts";
 import { HostEtcd } from "../support/host_etcd.ts";
-import { CONFIG, containerOn, linkOf, sqliteArgs, standing } from "../support/overlay.ts";
+import { CONFIG, containerOn, linkOf, peerRecord, sqliteArgs, standing } from "../support/overlay.ts";
 import { poll, type Process, say } from "../support/process.ts";
 import { type Host, scenario } from "../support/topology.ts";
 import { reachable } from "../support/traffic.ts";
@@ -122,15 +122,6 @@ scenario(
     assertEquals(mentions(await standing(host), "52").length, 1);
   },
 );
-
-function peerRecord(ip: string, mac: string): string {
-  return JSON.stringify({
-    PublicIP: ip,
-    PublicIPv6: null,
-    BackendType: "vxlan",
-    BackendData: { VNI: 1, VtepMAC: mac },
-  });
-}
 
 /** The objects that belong to the peer with this number: route, neighbour, FDB entry. */
 function mentions(text: string, number: string): string[] {

@@ -14,6 +14,8 @@ import { readService } from "./unit_file.ts";
 export interface DaemonOptions extends CommandOptions {
   /** Words before the daemon's command: `["setpriv", "--reuid=65534", …]`. */
   readonly wrap?: readonly string[];
+  /** Another daemon than the one of `daemonCommand`. */
+  readonly command?: readonly string[];
 }
 
 /** The command that runs the daemon, without arguments. */
@@ -25,7 +27,11 @@ export function daemonCommand(): string[] {
 
 /** Starts the daemon and returns at once. */
 export function launch(host: Place, args: readonly string[], options: DaemonOptions = {}): Process {
-  const command = [...(options.wrap ?? hardening()), ...daemonCommand(), ...args];
+  const command = [
+    ...(options.wrap ?? hardening()),
+    ...(options.command ?? daemonCommand()),
+    ...args,
+  ];
   return host.start("flanneld", command, { ...options, env: { NO_COLOR: "1", ...options.env } });
 }
 

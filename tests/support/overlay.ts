@@ -35,6 +35,16 @@ export async function linkOf(host: Place, device = "flannel.1"): Promise<Link> {
   return link!;
 }
 
+/** A vxlan host's record in the store, as its daemon would write it. */
+export function peerRecord(ip: string, mac: string): string {
+  return JSON.stringify({
+    PublicIP: ip,
+    PublicIPv6: null,
+    BackendType: "vxlan",
+    BackendData: { VNI: 1, VtepMAC: mac },
+  });
+}
+
 /** All that the daemon keeps on a host with backend vxlan, one object a line, without what changes by itself. */
 export async function standing(host: Place): Promise<string> {
   const text = await host.run(["sh", "-c", STANDING]);

@@ -183,6 +183,23 @@ export function scenario(
   Deno.test({ name, ignore: Deno.uid() !== 0, fn: () => inTopology(options, body) });
 }
 
+/** Registers one test of several scenarios that mostly wait: each on a topology of its own, all at the same time. */
+export function scenariosTogether(
+  name: string,
+  parts: readonly (readonly [TopologyOptions, (net: Topology) => Promise<void>])[],
+): void {
+  const fn = async () => {
+    const results = await Promise.allSettled(parts.map(([options, body]) => inTopology(options, body)));
+    const failed = results.filter((result) => result.status === "rejected");
+    if (failed.length > 0) throw new AggregateError(failed.map((result) => result.reason), messages(failed));
+  };
+  Deno.test({ name, ignore: Deno.uid() !== 0, fn });
+}
+
+function messages(failed: readonly PromiseRejectedResult[]): string {
+  return failed.map(({ reason }) => reason instanceof Error ? reason.message : String(reason)).join("\n");
+}
+
 /** Runs `body` on a topology; what its processes said is printed where it fails. */
 export async function inTopology(
   options: TopologyOptions,

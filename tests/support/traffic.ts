@@ -34,6 +34,8 @@ export interface PingReport {
   readonly received: number;
   /** Sequence numbers that were never answered. */
   readonly lost: readonly number[];
+  /** The longest time between two answers, milliseconds. */
+  readonly gap: number;
 }
 
 /** An endless ping, started with `startPing`. */
@@ -53,7 +55,15 @@ export class ContinuousPing {
     const answered = this.#answered();
     const sent = answered.has(transmitted) ? transmitted : transmitted - 1;
     const lost = Array.from({ length: sent }, (_, i) => i + 1).filter((i) => !answered.has(i));
-    return { sent, received: sent - lost.length, lost };
+    return { sent, received: sent - lost.length, lost, gap: this.#gap() };
+  }
+
+  #gap(): number {
+    const times = this.process.lines.flatMap((line) => /^\[([\d.]+)\].*seq=\d+ /.exec(line)?.[1] ?? []).map(
+      Number,
+    );
+    const gaps = times.map((time, i) => time - (times[i - 1] ?? time));
+    return Math.round(Math.max(0, ...gaps) * 1000);
   }
 
   #answered(): Set<number> {
@@ -67,7 +77,7 @@ export class ContinuousPing {
  * @param interval between two requests, in milliseconds
  */
 export function startPing(from: Place, to: string, interval = 20): ContinuousPing {
-  const command = ["ping", "-n", "-i", String(interval / 1000), to];
+  const command = ["ping", "-n", "-D", "-i", String(interval / 1000), to];
   return new ContinuousPing(from.start(`ping ${to}`, command));
 }
 
