@@ -31,7 +31,7 @@ enum {
 	UDP_MESSAGES = 64,
 	UDP_MESSAGE_MAX = 65507, /* the longest payload of a UDP datagram of IPv4, also with UDP_SEGMENT */
 	UDP_MESSAGE_PACKETS = 64,
-	UDP_RECEIVES = 8,
+	UDP_RECEIVES = 32, /* as many single datagrams can become one super-packet; memory for a message each */
 	UDP_RECEIVE_ROOM = 65536,
 	UDP_SOCKET_BUFFER = 4 * 1024 * 1024,
 	UDP_OUTER_MAX = 48, /* IPv6 and UDP header, where they are made here */
