@@ -22,7 +22,9 @@ import { createLog, writeToStderr } from "../observe/writers.ts";
 import { systemClock } from "../system/clock.ts";
 import { systemRandom } from "../system/random.ts";
 import { Downtime } from "./downtime.ts";
+import { LOCK_PREFIX } from "./instance.ts";
 import { openStore } from "./open_store.ts";
+import { refuseRival } from "./rival.ts";
 import { type DaemonOptions, describeOptions } from "./options.ts";
 import { version } from "./version.ts";
 
@@ -48,6 +50,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 /** The daemon proper: from taking its name to being asked to stop. */
 async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: AbortSignal): Promise<void> {
   using _name = takeName(machine.library, options.instance);
+  refuseRival(options.subnetFile, options.force, log);
   let overlay: Overlay | null = null;
   const report = () => overlay?.readiness() ?? notStarted;
   await using _health = openHealth(options, machine, log, report);
@@ -116,7 +119,7 @@ function firewallWishes(options: DaemonOptions): FirewallWishes {
 
 /** One daemon of a name per network namespace; the name is free again however the process ends. */
 function takeName(library: Library, instance: string): Disposable {
-  const taken = lock(library, `denim/${instance}`);
+  const taken = lock(library, `${LOCK_PREFIX}${instance}`);
   if (taken !== null) return taken;
   throw new Failure(
     `start daemon "${instance}": one of this name runs in this network namespace already; stop it, ` +

@@ -224,6 +224,7 @@ export const flags: readonly Flag[] = [
   ...table("Running", "denim", [
     ["healthz-ip", "string", "0.0.0.0", "IP that the health server listens on", { since: "0.8" }],
     ["healthz-port", "int", 0, "port of the health server; 0 or less switches it off", { since: "0.8" }],
+    ["force", "bool", false, "start although another make's flanneld runs here for the same subnet file"],
     ["read-only", "bool", false, "log what would be done, write nothing to the kernel"],
     ["log-format", "string", "text", "form of the log lines on stderr", {
       choices: ["text", "klog", "json"],

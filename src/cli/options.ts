@@ -69,6 +69,7 @@ export interface DaemonOptions {
   /** 0 where the health server is off. */
   readonly healthzPort: number;
   readonly readOnly: boolean;
+  readonly force: boolean;
   readonly logFormat: "text" | "klog" | "json";
   readonly v: number;
   readonly upstreamExitCodes: boolean;

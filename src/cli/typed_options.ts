@@ -180,7 +180,14 @@ function kubernetes(
   };
 }
 
-type RunningMember = "healthzIp" | "healthzPort" | "readOnly" | "logFormat" | "v" | "upstreamExitCodes";
+type RunningMember =
+  | "healthzIp"
+  | "healthzPort"
+  | "readOnly"
+  | "force"
+  | "logFormat"
+  | "v"
+  | "upstreamExitCodes";
 
 function running(get: Getter): Pick<Typed, RunningMember> {
   const port = get.number("healthz-port");
@@ -191,6 +198,7 @@ function running(get: Getter): Pick<Typed, RunningMember> {
     healthzIp: address(get, "healthz-ip") ?? parseIp("0.0.0.0")!,
     healthzPort: Math.max(0, port),
     readOnly: get.flag("read-only"),
+    force: get.flag("force"),
     logFormat: get.text("log-format") as Typed["logFormat"],
     v: get.number("v"),
     upstreamExitCodes: get.flag("upstream-exit-codes"),

@@ -43,6 +43,8 @@ async function handOver(net: Topology, upstream: string): Promise<void> {
   const left = { plain: PEERS + 1, through: 0, objects: PEERS + 1 };
   await poll("upstream's routes", 60_000, async () => (await counts(h1)).plain === left.plain);
   assertEquals(await counts(h1), left, "upstream replaces in place and leaves the objects");
+  await eachPeer(etcd, PEERS - 1, (key) => `del ${key}`);
+  await poll("upstream's removal of one", 30_000, async () => (await counts(h1)).plain === PEERS);
   await theirs.stop();
   await eachPeer(etcd, 550, (key) => `del ${key}`);
   const again = await launchReady(h1, args);

@@ -57,6 +57,12 @@ const ends: Record<string, Case & { readonly code: number }> = {
     code: 1,
     says: /flannel0.*"192\.168\.64\.11" port 7890: .*taken.*choose another port/,
   },
+  "another make's flanneld at work": {
+    given: "cp $(command -v sleep) /run/flanneld && /run/flanneld 60 > /dev/null 2>&1 & " +
+      'until [ -n "$(ls -l /proc/[0-9]*/exe 2> /dev/null | grep /run/flanneld)" ]; do :; done',
+    code: 1,
+    says: /"flanneld" \(pid \d+\) runs in this network namespace.*stop it.*--force/,
+  },
   "no /dev/net/tun": {
     given: "mount -t tmpfs tmpfs /dev/net",
     config: { Network: "10.1.0.0/16", Backend: { Type: "udp" } },

@@ -77,6 +77,7 @@ Deno.test("without anything every flag has upstream's default", () => {
     healthzIp: "0.0.0.0",
     healthzPort: 0,
     readOnly: false,
+    force: false,
     logFormat: "text",
     v: 0,
     upstreamExitCodes: false,
