@@ -185,6 +185,22 @@ const mutations: readonly Mutation[] = [
     test: "tests/scenarios/migrate_test.ts",
     filter: "without a lost packet",
   },
+  {
+    name: "every round keeps a descriptor",
+    file: "src/control/reconciler.ts",
+    find: "const asked = await this.#ports.wanted();",
+    replace: 'await Deno.open("/dev/null"); const asked = await this.#ports.wanted();',
+    test: "tests/scenarios/soak_test.ts",
+    filter: "soak",
+  },
+  {
+    name: "what goes from the store stays in the kernel",
+    file: "src/control/reconciler.ts",
+    find: "mayDelete: (o) => wanted.inSync && !shielded(o)",
+    replace: 'mayDelete: (o) => o.kind !== "fdb" && wanted.inSync && !shielded(o)',
+    test: "tests/scenarios/soak_test.ts",
+    filter: "soak",
+  },
 ];
 
 mutations.forEach(mustFail);
