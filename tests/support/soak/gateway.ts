@@ -14,8 +14,15 @@ const SUBNETS = `${PREFIX}/subnets/`;
 /** The world outside, on segment 0. */
 const IP = "192.168.64.1";
 const ANSWER_MS = 5_000;
-/** Old revisions are dropped while watches are on, as on any etcd that is looked after. */
-const FLAGS = ["--auto-compaction-mode=revision", "--auto-compaction-retention=1000"];
+/**
+ * Old revisions are dropped while watches are on, as on any etcd that is looked after. What it has confirmed it has to keep when
+ * it is killed: else it is a restored one, and hosts rightly keep peers that it lacks.
+ */
+const FLAGS = [
+  "--auto-compaction-mode=revision",
+  "--auto-compaction-retention=1000",
+  "--unsafe-no-fsync=false",
+];
 
 export class Gateway {
   private constructor(
