@@ -46,7 +46,7 @@ const damages: readonly Fault[] = [
     2,
     ({ subnet }) => `ip route del ${subnet}; ip route add blackhole ${subnet} proto 85`,
   ),
-  damage("routes flushed", 2, () => "ip route flush dev flannel.1"),
+  damage("routes flushed", 2, () => "ip route flush proto 85"),
   damage("nexthop objects flushed", 1, () => "ip nexthop flush dev flannel.1"),
   damage("neighbour deleted", 4, (lease) => `ip neigh del ${gatewayOf(lease)} dev flannel.1`),
   damage("neighbours flushed", 1, () => "ip neigh flush dev flannel.1 nud permanent"),

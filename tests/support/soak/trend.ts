@@ -2,7 +2,7 @@
  * Whether something grows, from samples with outliers. Pure.
  *
  * - Memory, of daemons that lived through the later half of the run: the median of the slopes between all pairs of samples (Theil
- *   and Sen), times the length of that half. V8 grows and shrinks its heap by some MB as it likes, hence the bounds: one daemon
+ *   and Sen), times the length of that half. With 2,000 peers V8 lets its heap swing by 100 MiB within a minute or two, hence the bounds: one daemon
  *   may grow by `MEMORY_ONE`, the median of all by `MEMORY_ALL`, in half a run however long it is.
  * - Descriptors and threads, in every life long enough: what a daemon holds at the least in the last third of its life against the
  *   first third. Programs that it runs and connections that it changes come and go above that floor.
@@ -11,8 +11,8 @@ import { median } from "../../../bench/statistics.ts";
 import type { Sample } from "./sampler.ts";
 
 /** KiB. */
-export const MEMORY_ONE = 16 * 1024;
-export const MEMORY_ALL = 8 * 1024;
+export const MEMORY_ONE = 64 * 1024;
+export const MEMORY_ALL = 24 * 1024;
 /** A new connection to etcd beside an old one that is going, and one more. */
 export const DESCRIPTORS = 3;
 /** Deno's pool for files takes threads as it needs them and gives them back after 10 s. */
