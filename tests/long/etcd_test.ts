@@ -6,9 +6,9 @@
  */
 import { assert } from "@std/assert";
 import { launchReady } from "../support/daemon.ts";
+import { EtcdCluster } from "../support/etcd.ts";
 import { withoutMajority } from "../support/etcd_faults.ts";
 import { ghost, knows } from "../support/ghosts.ts";
-import { HostEtcd } from "../support/host_etcd.ts";
 import { CONFIG } from "../support/overlay.ts";
 import { poll, say } from "../support/process.ts";
 import { SteadyTraffic } from "../support/steady_traffic.ts";
@@ -26,24 +26,24 @@ scenario(
   { hosts: 2 },
   async (net) => {
     const [h1, h2] = [net.host(1), net.host(2)];
-    const etcd = await HostEtcd.start(net, [1]);
+    const members = [{ ip: h1.ip, enter: h1.enter, ports: [2379, 2380] as const }];
+    const etcd = net.use(await EtcdCluster.start({ members }));
     await etcd.ctl("put", "/coreos.com/network/config", JSON.stringify(CONFIG));
-    const { ca, cert, key } = etcd.client;
-    const files = [`--cacert=${ca}`, `--cert=${cert}`, `--key=${key}`];
-    const proxy = ["etcd", "grpc-proxy", "start", `--endpoints=${etcd.member(1).url}`, ...files];
+    const proxy = ["etcd", "grpc-proxy", "start", `--endpoints=${etcd.endpoints}`];
     h1.start("proxy", [...proxy, `--listen-addr=${h1.ip}:${PROXY_PORT}`]);
     await listening(h1, PROXY_PORT);
     const backup = `${net.directory}/backup`;
-    await etcd.cluster.backup(backup);
+    await etcd.backup(backup);
     const args = [`-etcd-endpoints=http://${h1.ip}:${PROXY_PORT}`];
     const daemons = await Promise.all([h1, h2].map((host) => launchReady(host, args)));
     // History that the restored etcd lacks: what comes after the restore is old news to the watch.
     for (let i = 0; i < 100; i++) await etcd.ctl("put", "/elsewhere", String(i));
     const traffic = await SteadyTraffic.start(net, h1, h2);
 
-    await etcd.kill(1);
-    await etcd.cluster.restore(backup);
-    await etcd.restart(1);
+    await etcd.members[0]!.kill();
+    await etcd.restore(backup);
+    etcd.members[0]!.launch();
+    await etcd.ready();
     const start = performance.now();
     await etcd.ctl("put", ...ghost(101));
     for (const [i, host] of [h1, h2].entries()) {
