@@ -251,7 +251,9 @@ test("a host that stood on one side, or was mirrored, stands on both with the su
   await v3.put("10.3.1.0-24", mirrored(value(A), "v2"), 5_000_000);
   await v3.put("10.3.2.0-24", value(B), 5_000_000);
   const store = await open();
-  for (const [host, key] of [[A, "10.3.1.0-24"], [B, "10.3.2.0-24"]] as const) {
+  // Its origin is gone just now.
+  await v3.put("10.3.3.0-24", mirrored(value(C), "v2"), 5_000_000);
+  for (const [host, key] of [[A, "10.3.1.0-24"], [B, "10.3.2.0-24"], [C, "10.3.3.0-24"]] as const) {
     const lease = await store.acquire(claim(host), soon());
     assertEquals(keyOf(lease), key);
     const renewed = await store.renew(lease);
