@@ -38,6 +38,8 @@ interface LeaseState {
 export interface Backup {
   readonly keys: ReadonlyMap<string, KeyValue>;
   readonly leases: ReadonlyMap<LeaseId, LeaseState>;
+  readonly history: readonly WatchEvent[];
+  readonly compacted: number;
   readonly revision: number;
 }
 
@@ -100,7 +102,8 @@ export class EtcdModel {
   }
 
   snapshot(): Backup {
-    return { keys: new Map(this.keys), leases: new Map(this.leases), revision: this.revision };
+    const { keys, leases, history, compacted, revision } = this;
+    return { keys: new Map(keys), leases: new Map(leases), history: [...history], compacted, revision };
   }
 
   restore(backup: Backup): void {
@@ -111,8 +114,8 @@ export class EtcdModel {
       this.leases.set(id, { ttl, ends: this.clock.boot() + ttl * 1000 });
     }
     this.revision = backup.revision;
-    this.compacted = 0;
-    this.history = this.history.filter(({ kv }) => kv.modRevision <= backup.revision);
+    this.compacted = backup.compacted;
+    this.history = [...backup.history];
     this.breakWatches();
   }
 

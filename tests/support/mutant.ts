@@ -41,9 +41,14 @@ export function mustFail(mutation: Mutation): void {
   });
 }
 
-async function plant(directory: string, { name, file, find, replace }: Mutation): Promise<void> {
+/** Copies `parts` of the project, what a daemon needs unless told, and breaks the line. */
+export async function plant(
+  directory: string,
+  { name, file, find, replace }: Pick<Mutation, "name" | "file" | "find" | "replace">,
+  parts: readonly string[] = PARTS,
+): Promise<void> {
   const native = file.startsWith("native/");
-  for (const part of native ? [...PARTS, "native"] : PARTS) {
+  for (const part of native ? [...parts, "native"] : parts) {
     await run(["cp", "-a", `${ROOT}${part}`, `${directory}/${part}`]);
   }
   const text = await Deno.readTextFile(`${directory}/${file}`);

@@ -23,6 +23,12 @@ export const lifeFaults: Readonly<Record<string, Fault>> = {
     host.start();
     return host.name;
   },
+  "a daemon is started and can't list": (world) => {
+    const host = world.pick(world.hosts);
+    host.start();
+    host.faults.failingLists = 1 + world.random.int(20);
+    return `${host.faults.failingLists} times, ${host.name}`;
+  },
   "a daemon is started and dies at some call": (world) => {
     const host = world.pick(world.hosts);
     host.start();

@@ -4,6 +4,7 @@
  */
 import type { Obj } from "../../../src/model/objects.ts";
 import type { SimHost } from "./host.ts";
+import { subnetsIn } from "./oracle_peers.ts";
 import { SUBNETS, type World } from "./world.ts";
 
 export class Untouched {
@@ -24,6 +25,7 @@ export class Untouched {
       if (!path.startsWith(SUBNETS) || this.#changes.get(path) !== 1) continue;
       const ip = /"PublicIP":"([^"]*)"/.exec(value)?.[1] ?? "";
       const name = path.slice(SUBNETS.length);
+      if (subnetsIn(name).some(({ length }) => length < 24)) continue;
       if (!host.addresses.has(ip) && belongs(kind, key, name, value)) return name;
     }
     return null;

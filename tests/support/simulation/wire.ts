@@ -36,9 +36,12 @@ export class Wire implements EtcdRemote {
   }
 
   async range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<KeyValue>> {
-    const answer = await this.#call(signal, () => this.#remote.range(request, signal));
     // Only watchers pass a signal, and only they are lied to: what a claim is decided on is linearizable.
     const snapshot = request.end !== null && !request.newestOnly && signal !== undefined;
+    const answer = await this.#call(signal, () => this.#remote.range(request, signal));
+    if (snapshot && this.#host.faults.failingLists > 0 && this.#host.faults.failingLists-- > 0) {
+      throw new StoreUnavailable("the list failed half way");
+    }
     if (snapshot) this.#kernel.inSync = true;
     if (!snapshot || this.#host.faults.thinLists === 0) return answer;
     this.#host.faults.thinLists--;
