@@ -123,7 +123,8 @@ function takeName(library: Library, instance: string): Disposable {
   if (taken !== null) return taken;
   throw new Failure(
     `start daemon "${instance}": one of this name runs in this network namespace already; stop it, ` +
-      "or give this one a name (--instance) and a --subnet-file of its own",
+      "or give this one a name (--instance) and a --subnet-file of its own; " +
+      `"ss -xap src @denim/${instance}" names the process, should it be another program`,
   );
 }
 

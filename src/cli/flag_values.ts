@@ -68,7 +68,7 @@ function digitsOf(base: number): RegExp {
 
 function parseDecimal(word: string): Parsed {
   const match = /^([+-]?)(\d+)$/.exec(word);
-  const quoted = JSON.stringify(word);
+  const quoted = JSON.stringify(word.slice(0, 100));
   if (match === null) return { reason: `strconv.ParseInt: parsing ${quoted}: invalid syntax` };
   const value = Number(match[1] + match[2]!);
   const inRange = value >= -(2 ** 31) && value < 2 ** 31;

@@ -5,11 +5,15 @@
 import { type Flag, flagNamed, type Value } from "./flags.ts";
 
 const HIDDEN = "…";
+/** Characters of one word in a message. */
+const LONGEST = 200;
 
 /** A word of the command line; of a flag with a secret the name alone stays. */
 export function shownWord(word: string): string {
   const name = /^-*([^=]*)/.exec(word)?.[1] ?? "";
-  return isSecret(name) && word.includes("=") ? `${word.slice(0, word.indexOf("=") + 1)}${HIDDEN}` : word;
+  return isSecret(name) && word.includes("=")
+    ? `${short(word.slice(0, word.indexOf("=") + 1))}${HIDDEN}`
+    : short(word);
 }
 
 /** Several of them in a row, each quoted; what follows a flag with a secret may be the secret. */
@@ -28,6 +32,11 @@ export function shownValue(flag: Flag, value: Value): string {
 /** An address without the user and password in front of its host. */
 function shownUrl(text: string): string {
   return text.replace(/^((?:[\w+.-]+:\/\/)?).*@/s, "$1(hidden)@");
+}
+
+/** A message stays one that can be read. */
+function short(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}${HIDDEN}` : text;
 }
 
 function isSecret(name: string): boolean {

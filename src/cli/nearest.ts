@@ -5,6 +5,8 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
+    // So many edits apart at least; and no long text costs anything.
+    if (Math.abs(candidate.length - word.length) >= least) continue;
     const distance = edits(word, candidate);
     if (distance < least) [best, least] = [candidate, distance];
   }

@@ -104,7 +104,7 @@ class Parser implements CommandLine {
     const removed = removedFlags.get(name);
     if (removed === undefined) {
       const hint = didYouMean(name, flags.map((flag) => flag.name), "-");
-      throw new CommandLineError(withHelp(`flag provided but not defined: -${name}${hint}`));
+      throw new CommandLineError(withHelp(`flag provided but not defined: -${shownWord(name)}${hint}`));
     }
     this.#removed(name, inline, removed);
   }
@@ -121,7 +121,7 @@ class Parser implements CommandLine {
 }
 
 function invalid(flag: Flag, word: string, reason: string): string {
-  const quoted = JSON.stringify(flag.secret ? "…" : word);
+  const quoted = JSON.stringify(flag.secret ? "…" : shownWord(word));
   if (flag.kind === "bool") return `invalid boolean value ${quoted} for -${flag.name}: ${reason}`;
   return `invalid value ${quoted} for flag -${flag.name}: ${reason}`;
 }

@@ -7,6 +7,7 @@ import { parse, TomlError } from "@std/toml";
 import { messageOf, UsageError } from "../model/errors.ts";
 import { type Flag, flagNamed, flags, type Value } from "./flags.ts";
 import { checked } from "./flag_values.ts";
+import { shownWord } from "./hide.ts";
 import { didYouMean } from "./nearest.ts";
 
 export interface FromFile {
@@ -48,7 +49,7 @@ function flagValue(path: string, key: string, value: unknown): Value {
   if (flag === undefined || notInFile.has(key)) {
     const names = flags.map((each) => each.name).filter((name) => !notInFile.has(name));
     const hint = didYouMean(key, [...names, "network"]) || "; keys are flag names, see flanneld -help";
-    throw new UsageError(`read config file "${path}": unknown key "${key}"${hint}`);
+    throw new UsageError(`read config file "${path}": unknown key "${shownWord(key)}"${hint}`);
   }
   const typed = ofType(flag, value);
   if (typed === null) {
@@ -56,7 +57,7 @@ function flagValue(path: string, key: string, value: unknown): Value {
   }
   const result = checked(flag, typed);
   if ("value" in result) return result.value;
-  const shown = flag.secret ? "…" : String(value);
+  const shown = flag.secret ? "…" : shownWord(String(value));
   throw new UsageError(`read config file "${path}": key "${key}" is "${shown}": ${result.reason}`);
 }
 

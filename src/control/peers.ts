@@ -3,8 +3,8 @@
  * nothing of ours, and nothing that an older record claims already. Every refusal has its reason, in one sentence.
  */
 import type { Host } from "../backend/backend.ts";
-import { hostPublicIp } from "../backend/host.ts";
-import { families, type Family, formatIp, type Ip, sameIp } from "../model/ip.ts";
+import { addressOf, hostPublicIp } from "../backend/host.ts";
+import { families, type Family, formatIp, type Ip, isUnspecified, sameIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, publicIpOf, sameSubnets, subnetOf } from "../model/lease.ts";
 import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
 import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix } from "../model/prefix.ts";
@@ -71,7 +71,8 @@ function familyObjection(self: Host, lease: Lease, { family, network }: FamilyNe
 }
 
 function publicIpObjection(self: Host, publicIp: Ip, network: Prefix, family: Family): string | null {
-  const what = sameIp(publicIp, hostPublicIp(self, family))
+  const own = [hostPublicIp(self, family), addressOf(self.underlay, family)];
+  const what = own.some((address) => sameIp(publicIp, address))
     ? "is our own"
     : containsIp(network, publicIp)
     ? `lies inside the network ${formatPrefix(network)}`
@@ -81,10 +82,16 @@ function publicIpObjection(self: Host, publicIp: Ip, network: Prefix, family: Fa
   return what && `its public IP ${formatIp(publicIp)} ${what}`;
 }
 
-/** False for loopback and multicast (0.0.0.0 and `::` stand for "none" and are the backend's to judge). */
+/**
+ * False for 0.0.0.0/8, loopback, multicast and what lies above it; of IPv6 for ::/64, where loopback and IPv4 in disguise are, and
+ * multicast. (0.0.0.0 and `::` stand for "none" and are the backend's to judge.)
+ */
 function isUnicast(address: Ip): boolean {
+  if (isUnspecified(address)) return true;
   const top = Number(address.value >> (address.family === 4 ? 24n : 120n));
-  return address.family === 4 ? top !== 127 && top < 224 : top !== 0xff && address.value !== 1n;
+  return address.family === 4
+    ? top !== 0 && top !== 127 && top < 224
+    : top !== 0xff && address.value >> 64n !== 0n;
 }
 
 /** What the leases accepted so far have taken. */

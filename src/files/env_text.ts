@@ -2,12 +2,18 @@
  * Reading files of variables (dotenv grammar), with the tolerance that upstream's reader has: `export` in front, `:` in place
  * of `=`, comments, single and double quotes, and `$NAME` or `${NAME}` for what stands further up in the same file.
  * Lines that are none of this are skipped. Nothing is executed.
+ *
+ * The time is linear in the text and no value grows beyond a line of it: values that name others many times over are empty.
  */
+
+/** Characters of a line, and of a value; longer ones are none of flanneld's, nor of any program that reads its files. */
+const LONGEST = 4096;
 
 /** The variables of the text; the last assignment wins. */
 export function parseEnv(text: string): ReadonlyMap<string, string> {
   const variables = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {
+    if (line.length > LONGEST) continue;
     const match = /^\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*[=:]\s*(.*)$/.exec(line);
     if (match?.[1] !== undefined) variables.set(match[1], readValue(match[2] ?? "", variables));
   }
@@ -23,5 +29,9 @@ function readValue(text: string, variables: ReadonlyMap<string, string>): string
 }
 
 function expand(text: string, variables: ReadonlyMap<string, string>): string {
-  return text.replace(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced, plain) => variables.get(braced ?? plain) ?? "");
+  const value = text.replace(
+    /\$(?:\{(\w+)\}|(\w+))/g,
+    (_, braced, plain) => variables.get(braced ?? plain) ?? "",
+  );
+  return value.length > LONGEST ? "" : value;
 }

@@ -68,7 +68,7 @@ function handedOver(
   variables: ManagerVariables,
   pid: number,
 ): Map<string, KeptDescriptor[]> {
-  const count = variables.get("LISTEN_PID") === String(pid) ? Number(variables.get("LISTEN_FDS")) || 0 : 0;
+  const count = variables.get("LISTEN_PID") === String(pid) ? countOf(variables.get("LISTEN_FDS")) : 0;
   const names = (variables.get("LISTEN_FDNAMES") ?? "").split(":");
   const waiting = new Map<string, KeptDescriptor[]>();
   for (let i = 0; i < count; i++) {
@@ -80,6 +80,13 @@ function handedOver(
   }
   for (const name of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) variables.delete(name);
   return waiting;
+}
+
+/** More than a process may have open by default: nothing beyond is looked for. */
+const MOST = 1024;
+
+function countOf(text = ""): number {
+  return /^\d{1,9}$/.test(text) ? Math.min(Number(text), MOST) : 0;
 }
 
 /** For a program that has no manager, or one that is not ours to talk to. */

@@ -6,6 +6,11 @@
  * body is upstream's, what follows says why.
  */
 import type { HttpAnswer } from "./http_request.ts";
+import { visible } from "./visible.ts";
+
+/** Lines of each kind in an answer, and characters of a line. */
+const MOST = 100;
+const LONGEST = 1000;
 
 /** Whether the host is ready, as the control loop judges it. */
 export interface HealthReport {
@@ -26,6 +31,15 @@ export function healthRoutes(report: () => HealthReport): ReadonlyMap<string, ()
 
 function readiness({ ready, reasons, notes }: HealthReport): HttpAnswer {
   const first = ready ? "flanneld is ready" : "flanneld is not ready yet";
-  const more = [...reasons, ...notes.map((note) => `note: ${note}`)].map((line) => line.replace(/\s+/g, " "));
+  const more = [...upTo(reasons, "reasons"), ...upTo(notes, "notes").map((note) => `note: ${note}`)]
+    .map((line) => visible(line.replace(/\s+/g, " ")));
   return { status: ready ? 200 : 503, body: [first, ...more].join("\n") };
+}
+
+/** A store full of nonsense must not make every probe's answer as large. */
+function upTo(lines: readonly string[], what: string): string[] {
+  const shown = lines.slice(0, MOST).map((line) =>
+    line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line
+  );
+  return lines.length > MOST ? [...shown, `and ${lines.length - MOST} more ${what}`] : shown;
 }

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../model/clock.ts";
 import type { Level, Log, LogFields } from "./log.ts";
+import { visible } from "./visible.ts";
 
 export const logFormats = ["text", "klog", "json"] as const;
 export type LogFormat = (typeof logFormats)[number];
@@ -51,11 +52,11 @@ export function writeToStderr(line: string): void {
 
 const lines: Readonly<Record<LogFormat, (event: Event) => string>> = {
   text: ({ time, level, message, fields }) =>
-    `${time.toISOString()} ${level.padEnd(5)} ${escape(message)}${pairs(fields)}`,
-  klog: (event) => `${klogHeader(event)} ${escape(event.message)}${pairs(event.fields)}`,
+    `${time.toISOString()} ${level.padEnd(5)} ${visible(message)}${pairs(fields)}`,
+  klog: (event) => `${klogHeader(event)} ${visible(event.message)}${pairs(event.fields)}`,
   json: ({ time, level, message, fields }) =>
     // JSON leaves some control characters as they are; our escape is also JSON's.
-    escape(JSON.stringify({ time: time.toISOString(), level, message, ...renamed(fields) })),
+    visible(JSON.stringify({ time: time.toISOString(), level, message, ...renamed(fields) })),
 };
 
 /** `Lmmdd hh:mm:ss.uuuuuu PPPPPPP file:line]`, local time. There is no file to name: the program stands in its place. */
@@ -74,7 +75,7 @@ function pairs(fields: LogFields): string {
 }
 
 function quoted(value: string): string {
-  return /^[^\s"=\\]+$/.test(value) ? escape(value) : `"${escape(value.replace(/["\\]/g, "\\$&"))}"`;
+  return /^[^\s"=\\]+$/.test(value) ? visible(value) : `"${visible(value.replace(/["\\]/g, "\\$&"))}"`;
 }
 
 /** Fields whose names the format needs itself get a trailing underscore. */
@@ -83,14 +84,4 @@ function renamed(fields: LogFields): LogFields {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [own.includes(name) ? `${name}_` : name, value]),
   );
-}
-
-/** Line ends and other control characters, made visible. */
-function escape(text: string): string {
-  // deno-lint-ignore no-control-regex -- finding them is the purpose
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (char) => {
-    if (char === "\n") return "\\n";
-    if (char === "\t") return "\\t";
-    return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
 }

@@ -3,8 +3,11 @@
  *
  * A key's end is told by etcd's clock. It is turned into ours with the answer's own date, which is etcd's clock too, so that
  * clocks that differ do no harm.
+ *
+ * Nothing in an answer is believed: where it is not what etcd documents, it is an EndpointError and the next member is asked.
  */
 import type { Instant } from "../model/clock.ts";
+import { isJsonObject, type Json, type JsonObject } from "../model/json.ts";
 import { ApiAbsent, Denied, EndpointError } from "./etcd_errors.ts";
 import { HistoryLost, type KeyRange, type WatchEvent } from "./etcd_remote.ts";
 import { type Etcd2Node, IndexCleared } from "./etcd2_remote.ts";
@@ -22,26 +25,14 @@ export interface AnswerHead {
   readonly at: Instant;
 }
 
-interface NodeJson {
-  readonly key?: string;
-  readonly value?: string;
-  readonly dir?: boolean;
-  readonly nodes?: readonly NodeJson[];
-  readonly createdIndex?: number;
-  readonly modifiedIndex?: number;
-  readonly expiration?: string;
-  readonly ttl?: number;
-}
+/** Members that etcd documents: action, node; errorCode, message, cause, index. */
+export type BodyJson = JsonObject;
 
-/** As etcd documents it; nothing in it is sure. */
-export interface BodyJson {
-  readonly action?: string;
-  readonly node?: NodeJson;
-  readonly errorCode?: number;
-  readonly message?: string;
-  readonly cause?: string;
-  readonly index?: number;
-}
+/** What is no answer of etcd's. */
+class Malformed extends Error {}
+
+/** Directories inside each other, as keys of ours never are. */
+const DEEPEST = 16;
 
 /** etcd's error codes that mean something to us. */
 export const CODES = {
@@ -87,17 +78,34 @@ export function contentOf({ head, text }: Answer, source: AnswerSource): BodyJso
 
 function parseBody(text: string): BodyJson | null {
   try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
+    const value: Json = JSON.parse(text);
+    return isJsonObject(value) ? value : null;
   } catch {
     return null;
   }
 }
 
+/** @throws EndpointError where `read` finds that it is no answer of etcd's */
+export function understood<T>({ endpoint }: AnswerSource, read: () => T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    if (!(thrown instanceof Malformed)) throw thrown;
+    throw new EndpointError(
+      endpoint,
+      `an answer that is not etcd's: ${thrown.message}`,
+      "check what runs there",
+      false,
+    );
+  }
+}
+
 function refusal(head: AnswerHead, body: BodyJson | null, text: string, source: AnswerSource): Error {
-  const said = body === null ? text.trim().slice(0, 100) : `${body.message ?? ""}: ${body.cause ?? ""}`;
-  const code = body?.errorCode ?? 0;
-  if (code === CODES.eventIndexCleared) return new IndexCleared(body?.index ?? head.index);
+  const said = body === null
+    ? text.trim().slice(0, 100)
+    : `${wordOf(body["message"])}: ${wordOf(body["cause"])}`;
+  const code = numberOr(body?.["errorCode"], 0);
+  if (code === CODES.eventIndexCleared) return new IndexCleared(numberOr(body?.["index"], head.index));
   if (head.status === 401 || code === CODES.unauthorized) return unauthorized(source);
   if (code >= 100 && code < 200) return new Etcd2Error(code, said);
   if (head.status === 404) {
@@ -125,36 +133,57 @@ function unauthorized({ hasUser }: AnswerSource): Denied {
     : new Denied("etcd asks for a user and password", "give -etcd-username and -etcd-password", false);
 }
 
+function wordOf(value: Json | undefined): string {
+  return typeof value === "string" ? value.slice(0, 100) : "";
+}
+
+function numberOr(value: Json | undefined, otherwise: number): number {
+  return typeof value === "number" ? value : otherwise;
+}
+
 /** The keys of a range as an answer lists them, directories (without a value) too. */
 export function nodesOf(range: KeyRange, { node }: BodyJson, head: AnswerHead): Etcd2Node[] {
   if (node === undefined) return [];
-  if (range.end === null) return node.dir === true ? [] : [toNode(node, head)];
-  return (node.nodes ?? []).flatMap((child) => flat(child, head));
+  if (range.end !== null) return childrenOf(node, head, 0);
+  const read = toNode(node, head);
+  return read.value === null ? [] : [read];
 }
 
-function flat(node: NodeJson, head: AnswerHead): Etcd2Node[] {
-  return [toNode(node, head), ...(node.nodes ?? []).flatMap((child) => flat(child, head))];
+/** What lies deeper than any key of ours is left out. */
+function childrenOf(node: Json, head: AnswerHead, depth: number): Etcd2Node[] {
+  const nodes = isJsonObject(node) ? node["nodes"] ?? [] : null;
+  if (!Array.isArray(nodes)) throw new Malformed("nodes are no list");
+  if (depth === DEEPEST) return [];
+  return nodes.flatMap((child: Json) => [toNode(child, head), ...childrenOf(child, head, depth + 1)]);
 }
 
 /** The node of an answer to a write or to a read of one key. */
 export function nodeOf({ node }: BodyJson, head: AnswerHead): Etcd2Node {
-  return toNode(node ?? {}, head);
+  return toNode(node ?? null, head);
 }
 
-function toNode(node: NodeJson, head: AnswerHead): Etcd2Node {
+function toNode(node: Json, head: AnswerHead): Etcd2Node {
+  if (!isJsonObject(node)) throw new Malformed("there is no node");
+  const { key, value = "", dir, createdIndex, modifiedIndex } = node;
+  if (typeof key !== "string" || typeof value !== "string") throw new Malformed("key or value is no text");
   return {
-    key: String(node.key),
-    value: node.dir === true ? null : String(node.value ?? ""),
-    createRevision: Number(node.createdIndex),
-    modRevision: Number(node.modifiedIndex),
+    key,
+    value: dir === true ? null : value,
+    createRevision: indexOf(createdIndex),
+    modRevision: indexOf(modifiedIndex),
     expires: expiryOf(node, head),
   };
 }
 
-function expiryOf({ expiration, ttl }: NodeJson, { date, at }: AnswerHead): Instant | null {
+function indexOf(value: Json | undefined): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new Malformed("an index is no number");
+}
+
+function expiryOf({ expiration, ttl }: JsonObject, { date, at }: AnswerHead): Instant | null {
   if (expiration === undefined) return null;
-  const end = Date.parse(expiration);
-  return at + (date === null || Number.isNaN(end) ? Number(ttl ?? 0) * 1000 : end - date);
+  const end = typeof expiration === "string" ? Date.parse(expiration) : NaN;
+  return at + (date === null || Number.isNaN(end) ? numberOr(ttl, 0) * 1000 : end - date);
 }
 
 const DELETIONS: ReadonlySet<string> = new Set(["delete", "expire", "compareAndDelete"]);
@@ -166,7 +195,7 @@ const DELETIONS: ReadonlySet<string> = new Set(["delete", "expire", "compareAndD
  */
 export function changeOf(range: KeyRange, body: BodyJson, head: AnswerHead): WatchEvent<Etcd2Node> | null {
   const kv = nodeOf(body, head);
-  const deleted = DELETIONS.has(body.action ?? "");
+  const deleted = DELETIONS.has(wordOf(body["action"]));
   if (deleted && kv.value === null) throw new HistoryLost(`the directory "${kv.key}" in etcd was removed`);
   const inside = range.end === null ? kv.key === range.key : kv.key.startsWith(range.key);
   return inside ? { type: deleted ? "delete" : "put", kv } : null;

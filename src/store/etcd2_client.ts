@@ -8,6 +8,7 @@ import { CALL_MS, type ConnectOptions, Failover, LIST_MS } from "./etcd_failover
 import {
   HistoryLost,
   type KeyRange,
+  LONGEST_LIST,
   type RangeRequest,
   type RangeResponse,
   type ResponseHeader,
@@ -22,6 +23,7 @@ import {
   Etcd2Error,
   nodeOf,
   nodesOf,
+  understood,
 } from "./etcd2_answers.ts";
 import { HttpLink, type HttpRequest, VERSION } from "./etcd2_link.ts";
 import type { Etcd2Node, Etcd2Remote, Etcd2Write, Etcd2Written } from "./etcd2_remote.ts";
@@ -49,11 +51,13 @@ class Etcd2Client implements Etcd2Remote {
     const query = `?quorum=true&recursive=${request.end !== null}&sorted=false`;
     const ms = request.end === null ? CALL_MS : LIST_MS;
     const action = `read "${request.key}" in etcd`;
-    const message: HttpRequest = { method: "GET", path: pathOf(request.key) + query };
+    const longest = request.end === null ? {} : { longest: LONGEST_LIST };
+    const message: HttpRequest = { method: "GET", path: pathOf(request.key) + query, ...longest };
     const read = ({ head, text }: Answer, link: HttpLink) => {
       try {
         const content = contentOf({ head, text }, link.source);
-        return { header: headerOf(head), kvs: nodesOf(request, content, head) };
+        const kvs = understood(link.source, () => nodesOf(request, content, head));
+        return { header: headerOf(head), kvs };
       } catch (thrown) {
         if (thrown instanceof Etcd2Error && thrown.code === CODES.keyNotFound) {
           return { header: headerOf(head), kvs: [] };
@@ -72,7 +76,8 @@ class Etcd2Client implements Etcd2Remote {
       path: `${pathOf(key)}?${condition}`,
       ...(put !== null && { form: formOf(put.value, put.ttl) }),
     };
-    const read = (answer: Answer, link: HttpLink) => nodeOf(contentOf(answer, link.source), answer.head);
+    const read = (answer: Answer, { source }: HttpLink) =>
+      understood(source, () => nodeOf(contentOf(answer, source), answer.head));
     try {
       const node = await this.#call(`write "${key}" in etcd`, message, read, CALL_MS, signal);
       return { succeeded: true, node };
@@ -141,7 +146,7 @@ class Etcd2Client implements Etcd2Remote {
         continue;
       }
       const content = contentOf({ head, text }, link.source);
-      const revision = nodeOf(content, head).modRevision;
+      const { modRevision: revision } = understood(link.source, () => nodeOf(content, head));
       next = revision + 1;
       const event = changeOf(range, content, head);
       if (event !== null) yield { header: { ...headerOf(head), revision }, events: [event] };

@@ -24,6 +24,8 @@ export interface HttpRequest {
   /** With its query. */
   readonly path: string;
   readonly form?: URLSearchParams;
+  /** Characters that its answer may have; 16 Mi unless told, far more than etcd takes for one key. */
+  readonly longest?: number;
 }
 
 /** Milliseconds without a word after which a member is asked for a sign of life; and that it may take to give it. */
@@ -144,7 +146,7 @@ export class HttpLink implements Connection {
     }
   }
 
-  #send({ method, path, form }: HttpRequest, over: AbortSignal): Promise<Begun> {
+  #send({ method, path, form, longest = 1 << 24 }: HttpRequest, over: AbortSignal): Promise<Begun> {
     const { username, password } = this.#options;
     const { host } = this.endpoint;
     const body = form?.toString();
@@ -170,7 +172,7 @@ export class HttpLink implements Connection {
       outgoing.on("close", () => reject(new Error("Connection dropped")));
       outgoing.on("response", (incoming) => {
         this.#heard = this.#options.clock.boot();
-        const text = readAll(incoming).finally(done);
+        const text = readAll(incoming, longest).finally(done);
         // Whoever only wants the head leaves it.
         text.catch(() => {});
         resolve({ head: this.#head(incoming), text });
@@ -225,10 +227,14 @@ class LinkAgent extends Agent {
   }
 }
 
-async function readAll(incoming: IncomingMessage): Promise<string> {
+/** An answer that has no end must not take all memory with it. */
+async function readAll(incoming: IncomingMessage, longest: number): Promise<string> {
   incoming.setEncoding("utf8");
   let text = "";
-  for await (const chunk of incoming) text += chunk;
+  for await (const chunk of incoming) {
+    text += chunk;
+    if (text.length > longest) throw new Error(`an answer longer than ${longest >> 20} MiB`);
+  }
   return text;
 }
 

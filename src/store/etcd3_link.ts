@@ -29,7 +29,7 @@ import type { Endpoint } from "./etcd_endpoints.ts";
 import { LinkCredentials } from "./etcd3_credentials.ts";
 import { classify, type ConnectionFacts } from "./etcd_errors.ts";
 import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
-import type { KeyRange } from "./etcd_remote.ts";
+import { type KeyRange, LONGEST_LIST } from "./etcd_remote.ts";
 import { Sockets } from "./etcd_sockets.ts";
 
 // What there is to say, our own log says.
@@ -40,7 +40,7 @@ const CHANNEL_OPTIONS = {
   "grpc.keepalive_time_ms": 6_000,
   "grpc.keepalive_timeout_ms": 3_000,
   // Ten thousand records are more than the 4 MiB that gRPC takes by default.
-  "grpc.max_receive_message_length": -1,
+  "grpc.max_receive_message_length": LONGEST_LIST,
   // A link has its own connection, never one that an earlier link has left behind.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_retries": 0,

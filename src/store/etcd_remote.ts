@@ -29,6 +29,9 @@ export interface EtcdReader<K extends StoredKey> {
   close(): Promise<void>;
 }
 
+/** Bytes that one answer may have: what 100,000 records need several times over, and not all memory of a small host. */
+export const LONGEST_LIST = 1 << 28;
+
 /** The keys from `key` up to `end`, exclusive; just `key` where `end` is null. */
 export interface KeyRange {
   readonly key: string;

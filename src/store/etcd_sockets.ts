@@ -53,6 +53,8 @@ export class Sockets {
       host: this.#host,
       secureContext,
       ALPNProtocols: [protocol],
+      // Said, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
+      rejectUnauthorized: true,
       ...(isIP(this.#host) === 0 && { servername: this.#host }),
     };
     return new Promise((resolve, reject) => {

@@ -96,6 +96,22 @@ test("a server of an unknown authority is refused", async () => {
   await refusal(open.endpoints, {}, says);
 });
 
+test("no variable of the environment turns the check of certificates off, or adds an authority", async () => {
+  const variables = {
+    NODE_TLS_REJECT_UNAUTHORIZED: "0",
+    NODE_EXTRA_CA_CERTS: ca.cert,
+    GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: ca.cert,
+    DENO_CERT: ca.cert,
+  };
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+  try {
+    await refusal(open.endpoints, { cafile: stranger.cert }, /signed by unknown authority/);
+    await refusal(open.endpoints, {}, /signed by unknown authority/);
+  } finally {
+    for (const name of Object.keys(variables)) Deno.env.delete(name);
+  }
+});
+
 test("a server whose certificate is for another address is refused", async () => {
   await using etcd = await EtcdCluster.start({ tls: await ca.sign("other", { ips: ["127.0.0.2"] }) });
   await refusal(etcd.endpoints, { cafile: ca.cert }, /certificate is not valid for "127\.0\.0\.1"; /);

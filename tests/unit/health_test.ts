@@ -159,3 +159,11 @@ Deno.test("an endpoint that fails is an error for that request only", async () =
   broken = false;
   assertStringIncludes(await exchange(server.port, "GET /readyz HTTP/1.1\r\n\r\n"), "HTTP/1.1 200 ");
 });
+
+Deno.test("notes from the store neither act on a terminal nor fill the answer", () => {
+  const notes = ["\x1b[2J\u202egone", ...Array.from({ length: 200 }, () => "x".repeat(5000))];
+  const { body } = healthRoutes(() => ({ ...ready, notes })).get("/readyz")!();
+  assertEquals(body.split("\n")[1], "note: \\u001b[2J\\u202egone");
+  assertEquals(body.split("\n").at(-1), "note: and 101 more notes");
+  assert(body.length < 110_000);
+});

@@ -64,3 +64,11 @@ Deno.test("an event is one line and has no control characters, whatever the stor
     assertMatch(line!, /^[^\x00-\x1f\x7f-\x9f\u2028]+\n$/);
   }
 });
+
+Deno.test("what turns the direction of writing is spelt out", () => {
+  const [line] = written(
+    "text",
+    (log) => log.warn("peer \u202e42.0/24\u2066 refused", { backend: "\u200fx" }),
+  );
+  assertEquals(line, "2026-06-29T14:28:35.866Z warn  peer \\u202e42.0/24\\u2066 refused backend=\\u200fx\n");
+});

@@ -2,6 +2,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { judgePeers } from "../../src/control/peers.ts";
 import type { Lease } from "../../src/model/lease.ts";
+import { parseIp } from "../../src/model/ip.ts";
+import { parsePrefix } from "../../src/model/prefix.ts";
 import { host, lease } from "../support/hosts.ts";
 
 const self = host({ Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "vxlan" } });
@@ -28,6 +30,8 @@ Deno.test("peers: what lies outside the network, overlaps us or claims our addre
     [lease("10.1.16.0/24", "10.1.3.4", mac), /lies inside the network/],
     [lease("10.1.16.0/24", "127.0.0.1", mac), /not a unicast address/],
     [lease("10.1.16.0/24", "239.1.1.1", mac), /not a unicast address/],
+    [lease("10.1.16.0/24", "255.255.255.255", mac), /not a unicast address/],
+    [lease("10.1.16.0/24", "0.1.2.3", mac), /not a unicast address/],
     [
       lease("10.1.16.0/24", "192.168.64.12", mac, { backendType: "host-gw" }),
       /backend is "host-gw", ours "vxlan"/,
@@ -45,3 +49,31 @@ Deno.test("peers: of two that claim one subnet or one public IP the older counts
   assertEquals(judged.accepted, [older]);
   for (const { reason } of judged.refused) assertMatch(reason, /older lease/);
 });
+
+Deno.test("peers: behind a NAT, our address on the wire is ours as well as the one that we publish", () => {
+  const translated = { ...self, publicIp: parseIp("203.0.113.7") };
+  const claims = ["203.0.113.7", "192.168.64.11"].map((publicIp, i) =>
+    lease(`10.1.${20 + i}.0/24`, publicIp, mac(i))
+  );
+  const { refused } = judgePeers(translated, claims, "vxlan");
+  assertEquals(refused.map(({ reason }) => / is our own$/.test(reason)), [true, true]);
+});
+
+Deno.test("peers: of IPv6 what is loopback, IPv4 in disguise or multicast is refused", () => {
+  const dual = host({
+    Network: "10.1.0.0/16",
+    EnableIPv6: true,
+    IPv6Network: "fd00:1::/48",
+    Backend: { Type: "vxlan" },
+  });
+  for (const text of ["::1", "::ffff:127.0.0.1", "::192.0.2.1", "ff02::1"]) {
+    const peer = lease("10.1.16.0/24", "192.168.64.12", mac(0));
+    const subnets = { ...peer.subnets, v6: parsePrefix("fd00:1:0:16::/64") };
+    const claim = { ...peer, subnets, record: { ...peer.record, publicIpv6: parseIp(text) } };
+    assertMatch(judgePeers(dual, [claim], "vxlan").refused[0]?.reason ?? "accepted", /not a unicast address/);
+  }
+});
+
+function mac(i: number): string {
+  return `02:00:00:00:01:0${i}`;
+}

@@ -90,3 +90,11 @@ Deno.test("the whole internet is nobody's previous network: everything would be 
   assertEquals(read.networks, []);
   assertEquals(read.problems.map((problem) => problem.includes("the whole internet")), [true, true]);
 });
+
+Deno.test("variables that name each other over and over fill no memory", () => {
+  const doubling = `A=${"x".repeat(60)}\n` + "A=$A$A\n".repeat(60);
+  assertEquals(
+    parseSubnetEnv(`${doubling}FLANNEL_SUBNET=10.5.72.1/24\nFLANNEL_NETWORK=$A`).subnets,
+    v4("10.5.72.0/24"),
+  );
+});

@@ -36,12 +36,25 @@ export function normalRule(rule: string): string {
   return ruleWords(rule).map(quoted).join(" ");
 }
 
-/** The words of a rule, quotes and backslashes resolved. */
+/** The words of a rule, quotes and backslashes resolved; a quote that nothing closes goes to the end. One pass. */
 export function ruleWords(rule: string): string[] {
-  const words = rule.match(/(?:"(?:\\.|[^"\\])*"|[^\s"])+/g) ?? [];
-  return words.map((word) =>
-    word.replace(/"((?:\\.|[^"\\])*)"/g, (_, inner: string) => inner.replace(/\\(.)/g, "$1"))
-  );
+  const words: string[] = [];
+  let word: string | null = null;
+  let inside = false;
+  for (let i = 0; i < rule.length; i++) {
+    const c = rule[i]!;
+    if (c === '"') {
+      inside = !inside;
+      word ??= "";
+    } else if (inside || !/\s/.test(c)) {
+      if (inside && c === "\\" && i + 1 < rule.length) i++;
+      word = (word ?? "") + rule[i];
+    } else {
+      if (word !== null) words.push(word);
+      word = null;
+    }
+  }
+  return word === null ? words : [...words, word];
 }
 
 function quoted(word: string): string {
