@@ -98,3 +98,16 @@ Deno.test("variables that name each other over and over fill no memory", () => {
     v4("10.5.72.0/24"),
   );
 });
+
+Deno.test("a symbolic link in the file's place is replaced, not followed", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const [path, target] = [`${directory}/subnet.env`, `${directory}/target`];
+    await Deno.writeTextFile(target, "theirs");
+    await Deno.symlink(target, path);
+    await writeSubnetEnv(path, "ours\n");
+    assertEquals([await Deno.readTextFile(target), (await Deno.lstat(path)).isFile], ["theirs", true]);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
