@@ -221,6 +221,8 @@ export class Overlay {
     try {
       await this.#become({ network: config }, backend);
       this.#unfit = null;
+      // One that came meanwhile was judged by the configuration before this.
+      if (config !== this.#newest) await this.#configChanged(this.#newest, signal);
     } catch (error) {
       this.#unfit = `apply the changed network configuration: ${messageOf(error)}; the old network goes on`;
       if (this.#unfit !== was) this.#ports.log.error(this.#unfit);

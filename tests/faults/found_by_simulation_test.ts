@@ -192,3 +192,35 @@ Deno.test("a lease that is stolen while its renewal is under way is noticed", as
   await cluster.advance(23 * 3_600_000);
   assert(key(a) !== was);
 });
+
+Deno.test("a configuration that is taken back while it is being applied does not stay", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const slow = Promise.withResolvers<void>();
+  a.kernel.pause = () => slow.promise;
+  cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "host-gw" } }));
+  await cluster.advance(100);
+  cluster.store.setConfig(JSON.stringify(config));
+  await cluster.advance(1_000);
+  slow.resolve();
+  await cluster.advance(10_000);
+  assertEquals(a.keys("link"), ["eth0", "flannel.1"]);
+});
+
+Deno.test("a configuration that is taken back while it is tried again does not stay", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const slow = Promise.withResolvers<void>();
+  let failing = true;
+  a.kernel.unreadable = () => failing ? "no buffer space" : null;
+  cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "host-gw" } }));
+  await cluster.advance(1_000);
+  failing = false;
+  a.kernel.pause = () => slow.promise;
+  await cluster.advance(6_000);
+  cluster.store.setConfig(JSON.stringify(config));
+  await cluster.advance(1_000);
+  slow.resolve();
+  await cluster.advance(10_000);
+  assertEquals(a.keys("link"), ["eth0", "flannel.1"]);
+});

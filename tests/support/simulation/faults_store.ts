@@ -62,14 +62,16 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     for (const key of world.backup.keys.keys()) tamper(world, key);
     world.untouched.all = true;
     world.model.restore(world.backup);
-    // As etcd's manual has it (etcdutl snapshot restore --bump-revision): else revisions are given out a second time, and who
-    // comes back when they have caught up can't tell the old ones from the new.
+    // As etcd's manual has it (etcdutl snapshot restore --bump-revision --mark-compacted): else revisions are given out a second
+    // time, and who comes back when they have caught up can't tell the old ones from the new.
     world.model.revision = revision + 1_000;
+    world.model.compact();
     return `revision ${world.model.revision}`;
   },
   "lists lack records": (world) => {
     const { faults, name } = world.pick(world.hosts);
     faults.thinLists = 1;
+    world.thin = true;
     world.untouched.all = true;
     world.model.breakWatches();
     world.model.compact();

@@ -54,6 +54,8 @@ export class SimHost {
   /** The supervisor is about to start it again. */
   pausing = false;
   #pauses = 0;
+  /** Was asked to stop, and may still be at something. */
+  #ending: Life | null = null;
   #process: Process | null = null;
 
   constructor(readonly world: World, readonly number: number) {
@@ -87,6 +89,8 @@ export class SimHost {
 
   start(): void {
     this.kill();
+    // A supervisor waits until the last one has ended.
+    this.#ending?.kill();
     this.pausing = false;
     const stop = new AbortController();
     const life = new Life(() => this.#died(process, remote));
@@ -103,6 +107,7 @@ export class SimHost {
   stop(): void {
     this.pausing = false;
     this.life?.thaw();
+    this.#ending = this.life;
     this.#process?.stop.abort();
     this.#process = null;
   }

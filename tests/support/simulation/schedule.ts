@@ -110,7 +110,7 @@ function helpThoseWhoAsk(world: World): void {
 
 /** Once all is right, nothing changes any more. */
 async function staysAsItIs(world: World): Promise<boolean> {
-  if (!world.chance(4)) return true;
+  if (world.thin || !world.chance(4)) return true;
   // What was planned before may still be under way.
   await world.clock.advance(10_000);
   const before = world.hosts.map((host) => host.kernel.tried);

@@ -14,15 +14,18 @@ export class Untouched {
 
   constructor(readonly world: World) {}
 
+  /** Counts for each subnet that the key names: it may come back in another company. */
   changed(key: string): void {
-    this.#changes.set(key, (this.#changes.get(key) ?? 0) + 1);
+    for (const part of key.split("&")) this.#changes.set(part, (this.#changes.get(part) ?? 0) + 1);
   }
 
   /** The key of the untouched peer that an object of `host` belongs to; null where there is none. */
   peerOf(host: SimHost, { kind, key }: Obj): string | null {
     if (this.all || host.addresses.size > 1 || host.underlay.distant.size > 0) return null;
     for (const { key: path, value } of this.world.model.keys.values()) {
-      if (!path.startsWith(SUBNETS) || this.#changes.get(path) !== 1) continue;
+      if (!path.startsWith(SUBNETS) || path.split("&").some((part) => this.#changes.get(part) !== 1)) {
+        continue;
+      }
       const ip = /"PublicIP":"([^"]*)"/.exec(value)?.[1] ?? "";
       const name = path.slice(SUBNETS.length);
       if (subnetsIn(name).some(({ length }) => length < 24)) continue;

@@ -37,6 +37,8 @@ export class World {
   /** Keys that hosts may lose without noticing at once, because somebody had a hand in the store. */
   readonly tampered = new Set<string>();
   backup: Backup | null = null;
+  /** Some list lacked records: what stands may be right by chance until that is found out. */
+  thin = false;
   readonly #given = new Set<string>();
   /** What was broken that must never be; the first is what counts. */
   readonly violations: string[] = [];
