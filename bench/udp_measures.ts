@@ -88,8 +88,9 @@ function machineSeconds(): number {
 }
 
 interface IperfReport {
+  readonly error?: string;
   readonly end: {
-    readonly sum_received: { readonly bytes: number; readonly bits_per_second: number };
+    readonly sum_received?: { readonly bytes: number; readonly bits_per_second: number };
   };
 }
 
@@ -100,7 +101,9 @@ function tcp(streams: number, family: 4 | 6 = 4): Measure["take"] {
     const command = ["iperf3", "-c", to, "-J", "-t", String(seconds), "-P", String(streams)];
     const report = JSON.parse(await lab.container(1).run(command)) as IperfReport;
     const used = machineSeconds() - before;
-    const { bytes, bits_per_second } = report.end.sum_received;
+    const received = report.end.sum_received;
+    if (!received) throw new Error(`measure TCP to ${to}: iperf3: ${report.error ?? "no figures"}`);
+    const { bytes, bits_per_second } = received;
     return { gbps: bits_per_second / 1e9, cpu: used / (bytes / 1e9) };
   };
 }

@@ -50,7 +50,7 @@ export class World {
     this.model = new EtcdModel(this.clock);
     this.untouched = new Untouched(this);
     this.network = this.#drawNetwork();
-    this.model.changedKey = ({ kv }) => this.untouched.changed(kv.key);
+    this.model.changedKey = ({ kv }) => this.untouched.changed(kv.key, kv.value);
     this.setConfig(this.network);
     for (let n = 2 + this.random.int(3); n > 0; n--) {
       this.hosts.push(new SimHost(this, this.hosts.length + 1));
