@@ -107,7 +107,10 @@ etcdTest("etcd api: an etcd that is not there yet is waited for, one that refuse
 });
 
 etcdTest("etcd api: v2 where the server is from before v3", async () => {
-  const node = { action: "get", node: { key: "/coreos.com/network/config", value: CONFIG, createdIndex: 4 } };
+  const node = {
+    action: "get",
+    node: { key: "/coreos.com/network/config", value: CONFIG, createdIndex: 4, modifiedIndex: 4 },
+  };
   const answers: Record<string, unknown> = {
     "/version": { etcdserver: "2.3.8", etcdcluster: "2.3.0" },
     "/health": { health: "true" },
