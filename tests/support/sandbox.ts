@@ -13,12 +13,22 @@ export function sandboxed({ sandbox, stateDirectory, runtimeDirectory }: Service
     name === "" ? [] : [`${parent}/${name}`]
   );
   const script = [
-    ...privateTmp ? ["mount -t tmpfs tmpfs /tmp"] : [],
+    ...privateTmp ? [PRIVATE_TMP] : [],
     ...readOnly ? [REMOUNT] : [],
     'exec "$@"',
   ].join("\n");
-  const words = ["sandbox", "env", "-u", "WRITABLE", ...rights(sandbox)];
-  return ["env", `WRITABLE=${own.join(" ")}`, "unshare", "--mount", "sh", "-ec", script, ...words];
+  const words = ["sandbox", "env", "-u", "WRITABLE", "-u", "KEPT", ...rights(sandbox)];
+  return [
+    "env",
+    `WRITABLE=${own.join(" ")}`,
+    `KEPT=${programInTmp().join(" ")}`,
+    "unshare",
+    "--mount",
+    "sh",
+    "-ec",
+    script,
+    ...words,
+  ];
 }
 
 /** The same for the capabilities alone. */
@@ -33,6 +43,28 @@ export function rights({ capabilities, noNewPrivileges }: Sandbox): string[] {
     "--",
   ];
 }
+
+/** Where the program under test lies, as far as that is in /tmp: a clone that is tried there, a home that is. */
+function programInTmp(): string[] {
+  const deno = Deno.execPath().replace(/\/[^/]*$/, "");
+  const places = [ROOT, deno, Deno.env.get("HOME") ?? "", Deno.env.get("DENO_DIR") ?? ""];
+  const inTmp = [...new Set(places.map((place) => place.replace(/\/$/, "")))].filter((place) =>
+    place.startsWith("/tmp/")
+  );
+  return inTmp.filter((place) => !inTmp.some((other) => place.startsWith(`${other}/`)));
+}
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** Empty but for what the program under test is made of. */
+const PRIVATE_TMP = `
+hold=$(mktemp -d /run/kept-XXXXXX)
+n=0
+for path in $KEPT; do n=$((n + 1)); mkdir "$hold/$n"; mount --bind "$path" "$hold/$n"; done
+mount -t tmpfs tmpfs /tmp
+n=0
+for path in $KEPT; do n=$((n + 1)); mkdir -p "$path"; mount --move "$hold/$n" "$path"; rmdir "$hold/$n"; done
+rmdir "$hold"`;
 
 /** What is writable becomes a mount of its own; then every other mount outside of the kernel's own file systems is read-only. */
 const REMOUNT = `
