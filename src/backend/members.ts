@@ -3,6 +3,7 @@
  * A backend declares its members once as a table; checking and reading both go through it.
  */
 import { type JsonObject, member } from "../model/json.ts";
+import { shownJson } from "../model/shown.ts";
 
 export interface NumberMember {
   readonly type: "number";
@@ -35,7 +36,7 @@ export type Values<M extends Members> = {
 export function checkMembers(section: JsonObject, table: Members): string | null {
   for (const [name, rule] of Object.entries(table)) {
     const value = member(section, name) ?? rule.default;
-    if (!fits(value, rule)) return `Backend.${name} ${shown(value)}: must be ${wanted(rule)}`;
+    if (!fits(value, rule)) return `Backend.${name} ${shownJson(value)}: must be ${wanted(rule)}`;
   }
   return null;
 }
@@ -47,12 +48,6 @@ export function readMembers<M extends Members>(section: JsonObject, table: M): V
     return [name, fits(value, rule) ? value : rule.default];
   });
   return Object.fromEntries(entries) as Values<M>;
-}
-
-/** It may be as long as the whole configuration. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function wanted(rule: Rule): string {

@@ -2,11 +2,16 @@
  * Words of a user's, made fit for a message: passwords in them are left out. Generous about what may be one: it is the
  * misplaced and the misspelt that end up in messages.
  */
+import { shorten } from "../model/shown.ts";
 import { type Flag, flagNamed, type Value } from "./flags.ts";
 
 const HIDDEN = "…";
 /** Characters of one word in a message. */
 const LONGEST = 200;
+/** Of one among several. */
+const LONGEST_OF_SEVERAL = 100;
+/** Words of a list in a message. */
+const MOST = 5;
 
 /** A word of the command line; of a flag with a secret the name alone stays. */
 export function shownWord(word: string): string {
@@ -16,10 +21,14 @@ export function shownWord(word: string): string {
     : short(word);
 }
 
-/** Several of them in a row, each quoted; what follows a flag with a secret may be the secret. */
+/** The first few of them in a row, each quoted; what follows a flag with a secret may be the secret. */
 export function shownWords(words: readonly string[]): string {
   const after = (i: number) => /^-+[^=]+$/.test(words[i - 1] ?? "") && isSecret(words[i - 1]!);
-  return words.map((word, i) => JSON.stringify(after(i) ? HIDDEN : shownWord(word))).join(" ");
+  const shown = words.slice(0, MOST).map((word, i) =>
+    quotedWord(after(i) ? HIDDEN : word, LONGEST_OF_SEVERAL)
+  );
+  const more = words.length - shown.length;
+  return `${shown.join(" ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** A flag's value, strings quoted. */
@@ -31,12 +40,17 @@ export function shownValue(flag: Flag, value: Value): string {
 
 /** An address without the user and password in front of its host. */
 function shownUrl(text: string): string {
-  return text.replace(/^((?:[\w+.-]+:\/\/)?).*@/s, "$1(hidden)@");
+  return short(text.replace(/^((?:[\w+.-]+:\/\/)?).*@/s, "$1(hidden)@"));
 }
 
-/** A message stays one that can be read. */
+/** A word in quotes, cut after it is quoted (a control character takes six) and closed again. */
+export function quotedWord(word: string, most = LONGEST): string {
+  const text = JSON.stringify(shownWord(word));
+  return text.length > most ? `${shorten(text, most)}"` : text;
+}
+
 function short(text: string): string {
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}${HIDDEN}` : text;
+  return shorten(text, LONGEST);
 }
 
 function isSecret(name: string): boolean {

@@ -8,7 +8,7 @@
 import { UsageError } from "../model/errors.ts";
 import { type Flag, flagNamed, flags, type Value } from "./flags.ts";
 import { parseWord } from "./flag_values.ts";
-import { shownWord, shownWords } from "./hide.ts";
+import { quotedWord, shownWord, shownWords } from "./hide.ts";
 import { didYouMean } from "./nearest.ts";
 import { type RemovedFlag, removedFlags } from "./removed_flags.ts";
 
@@ -121,7 +121,7 @@ class Parser implements CommandLine {
 }
 
 function invalid(flag: Flag, word: string, reason: string): string {
-  const quoted = JSON.stringify(flag.secret ? "…" : shownWord(word));
+  const quoted = quotedWord(flag.secret ? "…" : word);
   if (flag.kind === "bool") return `invalid boolean value ${quoted} for -${flag.name}: ${reason}`;
   return `invalid value ${quoted} for flag -${flag.name}: ${reason}`;
 }

@@ -11,6 +11,7 @@ import { bits, type Family, formatIp, type Ip, isUnspecified, parseIp } from "./
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 import type { LeaseRecord, Subnets } from "./lease.ts";
 import { type Prefix, prefix } from "./prefix.ts";
+import { shownJson } from "./shown.ts";
 
 /** No host record is longer; etcd's own limit is 1.5 MiB. */
 export const RECORD_BOUNDS = { length: 65_536, depth: 32 } as const;
@@ -162,6 +163,5 @@ function unknownMembers(object: JsonObject): Record<string, Json> | null {
 }
 
 function quoted(value: Json): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : typeof value;
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  return typeof value === "string" ? shownJson(value) : typeof value;
 }

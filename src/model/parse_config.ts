@@ -11,6 +11,7 @@ import { addToIp, bits, type Family, formatIp, type Ip, isUnspecified, parseIp }
 import { isJsonObject, type Json, type JsonObject, member } from "./json.ts";
 import type { BackendConfig, FamilyNetwork, NetworkConfig } from "./network_config.ts";
 import { containsIp, formatPrefix, parsePrefix, type Prefix, prefixEnd } from "./prefix.ts";
+import { shownJson } from "./shown.ts";
 
 const CONFIG_BOUNDS = { length: 1 << 20, depth: 64 } as const;
 
@@ -136,7 +137,7 @@ function readRoot(text: string): Root {
   if (!isJsonObject(object)) {
     throw new Failure(
       `parse the network configuration: ${
-        show(read.value)
+        shownJson(read.value)
       } is not an object; write {"Network": "10.1.0.0/16"}`,
     );
   }
@@ -157,7 +158,9 @@ function readBackend(root: JsonObject): BackendConfig {
   const type = member(backend, "Type") ?? "";
   if (typeof type !== "string") {
     throw new Failure(
-      `error decoding Backend property of config: Type ${show(type)} is not a string; write "Type": "vxlan"`,
+      `error decoding Backend property of config: Type ${
+        shownJson(type)
+      } is not a string; write "Type": "vxlan"`,
     );
   }
   return { type: type.toLowerCase(), members: backend };
@@ -187,7 +190,7 @@ function readFamily(root: Root, names: FamilyMembers): RawFamily {
 function readBoolean({ object }: Root, name: string, otherwise: boolean): boolean {
   const value = member(object, name) ?? otherwise;
   if (typeof value === "boolean") return value;
-  throw new Failure(`parse ${name} ${show(value)}: not a boolean; write true or false without quotes`);
+  throw new Failure(`parse ${name} ${shownJson(value)}: not a boolean; write true or false without quotes`);
 }
 
 function readNetwork(root: JsonObject, names: FamilyMembers): Prefix | null {
@@ -196,7 +199,7 @@ function readNetwork(root: JsonObject, names: FamilyMembers): Prefix | null {
   const network = typeof value === "string" ? parsePrefix(value) : null;
   if (network === null || network.ip.family !== names.family) {
     throw new Failure(
-      `parse ${names.network} ${show(value)}: not an IPv${names.family} network; ` +
+      `parse ${names.network} ${shownJson(value)}: not an IPv${names.family} network; ` +
         `give an address and a prefix length, as in "${names.example}"`,
     );
   }
@@ -210,7 +213,7 @@ function readLength(root: Root, name: string): number | null {
   if (written === undefined || !/^(0|[1-9]\d*)$/.test(written)) {
     throw new Failure(
       `parse ${name} ${
-        written ?? show(value)
+        written ?? shownJson(value)
       }: not a whole number; give a prefix length without quotes, sign or fraction`,
     );
   }
@@ -224,7 +227,7 @@ function readBound(root: JsonObject, names: FamilyMembers, name: string): Ip | n
   if (address === null || address.family !== names.family) {
     throw new Failure(
       `parse ${name} ${
-        show(value)
+        shownJson(value)
       }: not an IPv${names.family} address; give the first address of a subnet, or leave it out`,
     );
   }
@@ -236,11 +239,6 @@ function lastMember(object: JsonObject, name: string): [string, Json] | undefine
   const wanted = name.toLowerCase();
   const found = Object.entries(object).findLast(([key]) => key.toLowerCase() === wanted);
   return found?.[1] === undefined ? undefined : [found[0], found[1]];
-}
-
-function show(value: Json | undefined): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function kindOf(value: Json): string {

@@ -25,6 +25,25 @@ export interface AnswerHead {
   readonly at: Instant;
 }
 
+/** The first part as HTTP has it: names in small letters. */
+export interface HttpHead {
+  readonly statusCode?: number | undefined;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
+/** Where a header is absent or nonsense: no name, index 0, no date. */
+export function headOf({ statusCode, headers }: HttpHead, at: Instant): AnswerHead {
+  const index = Number(headers["x-etcd-index"]);
+  const date = Date.parse(String(headers["date"]));
+  return {
+    status: statusCode ?? 0,
+    cluster: String(headers["x-etcd-cluster-id"] ?? ""),
+    index: Number.isSafeInteger(index) ? index : 0,
+    date: Number.isNaN(date) ? null : date,
+    at,
+  };
+}
+
 /** Members that etcd documents: action, node; errorCode, message, cause, index. */
 export type BodyJson = JsonObject;
 
@@ -138,7 +157,7 @@ function wordOf(value: Json | undefined): string {
 }
 
 function numberOr(value: Json | undefined, otherwise: number): number {
-  return typeof value === "number" ? value : otherwise;
+  return typeof value === "number" && Number.isFinite(value) ? value : otherwise;
 }
 
 /** The keys of a range as an answer lists them, directories (without a value) too. */

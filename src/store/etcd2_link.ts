@@ -17,7 +17,7 @@ import { classify, EndpointError } from "./etcd_errors.ts";
 import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
 import { HistoryLost } from "./etcd_remote.ts";
 import { Sockets } from "./etcd_sockets.ts";
-import { type Answer, type AnswerHead, type AnswerSource, Etcd2Error } from "./etcd2_answers.ts";
+import { type Answer, type AnswerHead, type AnswerSource, Etcd2Error, headOf } from "./etcd2_answers.ts";
 
 export interface HttpRequest {
   readonly method: "GET" | "PUT" | "DELETE";
@@ -175,21 +175,10 @@ export class HttpLink implements Connection {
         const text = readAll(incoming, longest).finally(done);
         // Whoever only wants the head leaves it.
         text.catch(() => {});
-        resolve({ head: this.#head(incoming), text });
+        resolve({ head: headOf(incoming, this.#heard), text });
       });
       outgoing.end(body);
     });
-  }
-
-  #head({ statusCode, headers }: IncomingMessage): AnswerHead {
-    const date = Date.parse(headers.date ?? "");
-    return {
-      status: statusCode ?? 0,
-      cluster: String(headers["x-etcd-cluster-id"] ?? ""),
-      index: Number(headers["x-etcd-index"] ?? 0),
-      date: Number.isNaN(date) ? null : date,
-      at: this.#options.clock.boot(),
-    };
   }
 }
 

@@ -10,15 +10,16 @@ import { containsIp } from "../../src/model/prefix.ts";
 import { Denied, EndpointError } from "../../src/store/etcd_errors.ts";
 import { HistoryLost } from "../../src/store/etcd_remote.ts";
 import {
-  type AnswerHead,
   changeOf,
   contentOf,
   Etcd2Error,
+  headOf,
+  type HttpHead,
   nodeOf,
   nodesOf,
   understood,
 } from "../../src/store/etcd2_answers.ts";
-import { fuzz, long, orFailure, soup } from "../support/fuzzing.ts";
+import { fuzz, long, noise, orFailure, soup } from "../support/fuzzing.ts";
 
 const keyWords = [
   "10.1.15.0",
@@ -116,8 +117,9 @@ const source = { endpoint: "http://192.0.2.1:2379", hasUser: false };
 const range = { key: "/x/subnets/", end: "/x/subnets0" };
 
 /** Everything that is made of an answer, as the client does. */
-function readAnswer(text: string, status: number, date: number | null): void {
-  const head: AnswerHead = { status, cluster: "c", index: 7, date, at: 0 };
+function readAnswer(text: string, statusCode: number, headers: HttpHead["headers"]): void {
+  const head = headOf({ statusCode, headers }, 0);
+  assert(Number.isSafeInteger(head.index) && !Number.isNaN(head.date));
   try {
     const body = contentOf({ head, text }, source);
     for (const read of [nodesOf, changeOf]) {
@@ -163,14 +165,17 @@ const nodeValues = [
 const answer = fc.tuple(
   jsonSoup(nodeMembers, nodeValues),
   fc.constantFrom(200, 201, 400, 401, 404, 500),
-  fc.constantFrom(null, 1_000, NaN),
+  fc.dictionary(
+    fc.constantFrom("date", "x-etcd-index", "x-etcd-cluster-id"),
+    fc.oneof(fc.constantFrom("Wed, 25 Nov 2026 11:00:00 GMT", "7"), noise),
+  ),
 );
 
 fuzz(
   "answers of etcd's v2 API are understood or an error of the endpoint",
   answer,
-  ([text, status, date]) => {
-    readAnswer(text, status, date);
+  ([text, status, headers]) => {
+    readAnswer(text, status, headers);
   },
 );
 
@@ -191,9 +196,9 @@ long("network configurations", {
 long("answers of etcd's v2 API", {
   "directories inside each other": ['{"node":', '{"nodes":[', ""],
   "closed directories": [`{"node":{"nodes":[`, `${JSON.stringify(node)},`, `${JSON.stringify(node)}]}}`],
-}, (text) => readAnswer(text, 200, null));
+}, (text) => readAnswer(text, 200, {}));
 
 Deno.test("fuzz: answers of etcd's v2 API: 100,000 directories inside each other", () => {
   const open = `{"key":"/x/d","dir":true,"createdIndex":1,"modifiedIndex":1,"nodes":[`;
-  readAnswer(`{"node":${open.repeat(100_000)}${"]}".repeat(100_000)}}`, 200, null);
+  readAnswer(`{"node":${open.repeat(100_000)}${"]}".repeat(100_000)}}`, 200, {});
 });

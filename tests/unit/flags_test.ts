@@ -310,3 +310,15 @@ Deno.test("the table is sound: unique names, defaults of the right type, choices
     assert(!flag.help.endsWith("."), flag.name);
   }
 });
+
+Deno.test("a message stays short, whatever the words hold and however many there are", () => {
+  const controls = "\u0000".repeat(300);
+  const short = (...args: string[]) => {
+    const message = refusal(args);
+    assert(message.length < 800, message);
+    return message;
+  };
+  assertStringIncludes(short("-ip-masq", ...new Array(50).fill(controls)), " and 45 more; remove them");
+  assertStringIncludes(short(`-healthz-port=${controls}`), '…" for flag -healthz-port: parse error');
+  assertStringIncludes(short("-ip-masq", "a", "b"), '"a" "b"; remove them');
+});
