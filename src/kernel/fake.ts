@@ -31,7 +31,7 @@ import {
 } from "./ownership.ts";
 import { routeRules } from "./routes.ts";
 import { sysctlRules } from "./sysctls.ts";
-import { peerRules, tunnelRules } from "./tunnel_fields.ts";
+import { onlySources, peerRules, tunnelRules } from "./tunnel_fields.ts";
 
 type EventKinds = KernelEvent["kinds"];
 
@@ -103,6 +103,12 @@ export class FakeKernel implements Kernel {
     for (const listener of this.#listeners) listener.tell(kinds);
   }
 
+  /** The process that carries the tunnels ends: their devices go with it, unless a service manager `keeps` them. */
+  endProcess(keeps: boolean): void {
+    this.#table.endTunnels(keeps);
+    this.emit(new Set(["link"]));
+  }
+
   async read(owner: Owner, scope: Scope): Promise<Observed[]> {
     await this.pause("read");
     const why = this.unreadable();
@@ -127,6 +133,8 @@ export class FakeKernel implements Kernel {
     const outcomes = operations.map((operation) => this.#applyOne(operation));
     // The real kernel does not say who changed an FDB entry, so our own changes come back as events.
     if (operations.some(({ object }) => object.kind === "fdb")) this.emit(new Set(["fdb"]));
+    // Nor does it count a TUN device among what we asked it for by netlink.
+    if (operations.some(({ object }) => object.kind === "tunnel")) this.emit(new Set(["link"]));
     return outcomes;
   }
 
@@ -161,9 +169,17 @@ export class FakeKernel implements Kernel {
   }
 
   #applyOne(operation: Operation): Outcome {
-    const refused = this.refuse(operation, this.tried++) ?? this.#change(operation);
+    const refused = this.refuse(operation, this.tried++);
+    if (refused !== null) this.#halfDone(operation);
+    const why = refused ?? this.#change(operation);
     const rules = this.rules.get(operation.object.kind)!;
-    return refused === null ? succeeded(operation) : failed(rules, operation, refused);
+    return why === null ? succeeded(operation) : failed(rules, operation, why);
+  }
+
+  /** A tunnel that can't be opened again is closed by then, and its device is gone. */
+  #halfDone({ verb, object, before }: Operation): void {
+    if (verb !== "modify" || object.kind !== "tunnel" || onlySources(before!.fields, object.fields)) return;
+    this.#table.remove("tunnel", object.key);
   }
 
   #change({ verb, object }: Operation): string | null {
@@ -226,7 +242,7 @@ class Listener {
   }
 }
 
-/** The kind of the event that a change of this kind causes: nftables announces chains and jumps alike. */
+/** The kind of the event that a change of this kind causes: nftables announces chains and jumps alike; of a tunnel, its device. */
 function announced(kind: Kind): Kind {
-  return isFirewall(kind) ? "chain" : kind;
+  return kind === "tunnel" ? "link" : isFirewall(kind) ? "chain" : kind;
 }

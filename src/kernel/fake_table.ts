@@ -1,7 +1,8 @@
 /**
  * The objects of the fake kernel and the consequences of changing them, as on Linux: error texts, what goes with a device,
  * what a device loses when it goes down (routes, nexthops, neighbours, IPv6 addresses; FDB and IPv4 addresses stay) or when
- * its MAC changes (neighbours), that the routes by way of a nexthop object go with it, and that a tunnel makes its device. Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
+ * its MAC changes (neighbours), that the routes by way of a nexthop object go with it, and that a tunnel makes its device and goes with its process.
+ * Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
  */
 import type { Fields, Kind, Obj } from "../model/objects.ts";
 import { parsePrefix } from "../model/prefix.ts";
@@ -43,7 +44,10 @@ export class FakeTable {
     if (this.get(object.kind, object.key)) return "File exists";
     const missing = this.#missing(object);
     if (missing !== null) return missing;
-    if (object.kind === "tunnel") this.#set(tunDevice(object.key));
+    if (object.kind === "tunnel") {
+      if (this.get("link", object.key)) return "Device or resource busy";
+      this.#set(tunDevice(object.key));
+    }
     this.#set({ ...object, fields: { ...defaults[object.kind], ...metric(object), ...object.fields } });
     return null;
   }
@@ -54,6 +58,10 @@ export class FakeTable {
     if (!before) return object.kind === "link" ? "No such device" : this.create(object);
     const missing = this.#missing(object);
     if (missing !== null) return missing;
+    if (object.kind === "tunnel" && madeAnew(before.fields, object.fields)) {
+      this.remove("tunnel", object.key);
+      return this.create(object);
+    }
     this.#forget(before);
     const after = { ...object, fields: { ...before.fields, ...object.fields } };
     this.#set(after);
@@ -79,6 +87,14 @@ export class FakeTable {
     return null;
   }
 
+  /** What is kept are descriptors: of them a tunnel's port, addresses and queues can be told, its peers can't. */
+  endTunnels(kept: boolean): void {
+    for (const object of [...this.all()].filter(({ kind }) => kind === "tunnel" || kind === "peer")) {
+      if (!kept || object.kind === "peer") this.remove(object.kind, object.key);
+      else this.#set({ ...object, fields: keptFields(object.fields) });
+    }
+  }
+
   #set(object: Obj): void {
     const id = `${object.kind} ${object.key}`;
     this.#objects.set(id, object);
@@ -101,7 +117,6 @@ export class FakeTable {
     if (kind === "route" && typeof fields.nexthop === "number" && !this.get("nexthop", `${fields.nexthop}`)) {
       return "Nexthop id does not exist";
     }
-    if (kind === "tunnel" && this.get("link", key)) return "Device or resource busy";
     if (kind === "jump" && !this.get("chain", chainOf(key))) return "No chain/target/match by that name";
     if (on === undefined) return null;
     const device = this.get("link", on);
@@ -154,6 +169,17 @@ function chainOf(jump: string): string {
 function metric({ kind, fields }: Obj): Fields {
   const destination = kind === "route" ? parsePrefix(String(fields.destination)) : null;
   return destination ? { metric: defaultMetric(destination.ip.family) } : {};
+}
+
+function keptFields({ port, underlay, queues }: Fields): Fields {
+  return { port: port!, underlay: underlay!, queues: queues! };
+}
+
+/** True where the device does not outlive the change: another number of queues, or what was kept does not fit. */
+function madeAnew(before: Fields, after: Fields): boolean {
+  const kept = before.sender === undefined;
+  const [was, is] = [keptFields(before), keptFields(after)].map((fields) => JSON.stringify(fields));
+  return before.queues !== after.queues || (kept && was !== is);
 }
 
 function tunDevice(name: string): Obj {

@@ -8,9 +8,9 @@ import { conflicting } from "../../../src/model/allocate.ts";
 import { formatIp } from "../../../src/model/ip.ts";
 import type { Kind, Obj } from "../../../src/model/objects.ts";
 import type { SimHost } from "./host.ts";
-import { desiredOf, deviceOf } from "./oracle.ts";
+import { desiredOf, deviceOf, overheadOf } from "./oracle.ts";
 import { parse, type Subnet, subnetsIn } from "./oracle_peers.ts";
-import { SUBNETS, type World } from "./world.ts";
+import { recordType, SUBNETS, type World } from "./world.ts";
 
 export function always(world: World): void {
   noSharedSubnet(world);
@@ -74,12 +74,12 @@ function recordComplaints(world: World, host: SimHost, key: string): string[] {
   const ip = formatIp(host.underlay.v4);
   const macs = ([[4, record?.mac], [6, record?.macV6]] as const).flatMap(([family, told]) => {
     const device = host.kernel.get("link", deviceOf(world, family));
-    return !device || device.fields.mac === told
+    return !device || world.network.type === "udp" || device.fields.mac === told
       ? []
       : [`its record says ${told}, ${device.key} has ${device.fields.mac}`];
   });
   return [
-    ...(record?.type === world.network.type ? [] : [`its record is of ${record?.type}`]),
+    ...(record?.type === recordType(world.network) ? [] : [`its record is of ${record?.type}`]),
     ...(record?.publicIp === ip ? [] : [`its record says ${record?.publicIp}, its address is ${ip}`]),
     ...macs,
   ];
@@ -112,10 +112,16 @@ function kernelComplaints(world: World, host: SimHost, own: readonly Subnet[]): 
 /** True where the object belongs to one of `subnets`. */
 function leadsTo(host: SimHost, { kind, key, fields }: Obj, subnets: readonly Subnet[]): boolean {
   return subnets.some(({ text, address }) =>
-    kind === "route" ? key === text : kind === "neighbour" ? key.endsWith(` ${address}`) : kind === "fdb" &&
-      host.kernel.objects().some((o) =>
-        o.kind === "neighbour" && o.key.endsWith(` ${address}`) && o.fields.mac === fields.mac
-      )
+    kind === "route"
+      ? key === text
+      : kind === "peer"
+      ? key.endsWith(` ${text}`)
+      : kind === "neighbour"
+      ? key.endsWith(` ${address}`)
+      : kind === "fdb" &&
+        host.kernel.objects().some((o) =>
+          o.kind === "neighbour" && o.key.endsWith(` ${address}`) && o.fields.mac === fields.mac
+        )
   );
 }
 
@@ -127,7 +133,7 @@ function find({ kernel }: SimHost, id: string): Obj | undefined {
 function fileComplaints(world: World, { file, overlay, underlay }: SimHost): string[] {
   const subnet = subnetOf(overlay!.lease.subnets, 4)!;
   const first = formatIp({ ...subnet.ip, value: subnet.ip.value + 1n });
-  const overhead = world.network.type !== "vxlan" ? 0 : world.network.dual ? 70 : 50;
+  const overhead = overheadOf(world, world.network.dual ? 6 : 4);
   const wanted = [`FLANNEL_SUBNET=${first}/24`, `FLANNEL_MTU=${underlay.mtu - overhead}`];
   const lines = (file ?? "").split("\n");
   return wanted.filter((line) => !lines.includes(line)).map((line) =>

@@ -4,10 +4,18 @@
  */
 import { kernelFaults } from "./faults_kernel.ts";
 import { lifeFaults } from "./faults_life.ts";
+import { tunnelFaults } from "./faults_tunnel.ts";
 import { storeFaults } from "./faults_store.ts";
 import type { World } from "./world.ts";
 
 /** Does it, and says what was done; null where it can't be now. */
 export type Fault = (world: World) => string | null;
 
-export const faults: Readonly<Record<string, Fault>> = { ...kernelFaults, ...storeFaults, ...lifeFaults };
+const faults: Readonly<Record<string, Fault>> = { ...kernelFaults, ...storeFaults, ...lifeFaults };
+
+/** Some of them, one in `share`; of those that concern a tunnel, half, where there is one from the start. */
+export function drawFaults(world: World, share: number): [name: string, fault: Fault][] {
+  const drawn = Object.entries(faults).filter(() => world.chance(share));
+  if (world.network.type !== "udp") return drawn;
+  return [...drawn, ...Object.entries(tunnelFaults).filter(() => world.udpRandom.int(2) === 0)];
+}

@@ -170,9 +170,12 @@ function ofDenim(host: SimHost): Obj[] {
   return host.kernel.objects().filter((o) => o.key !== "eth0" && !host.foreign.has(`${o.kind} ${o.key}`));
 }
 
+/** What nobody deletes from outside: it can't be done, or not to one alone. */
+const inside: ReadonlySet<string> = new Set(["chain", "sysctl", "tunnel", "peer"]);
+
 function remove(world: World, count: number): string | null {
   const host = world.pick(world.hosts);
-  const candidates = ofDenim(host).filter((o) => o.kind !== "chain" && o.kind !== "sysctl");
+  const candidates = ofDenim(host).filter(({ kind }) => !inside.has(kind));
   if (candidates.length === 0) return null;
   const victims = Array.from({ length: count }, () => world.pick(candidates));
   for (const { kind, key } of victims) host.kernel.remove(kind, key);
@@ -207,12 +210,13 @@ function change({ kind }: Obj): Obj["fields"] | null {
 
 /**
  * Fields as upstream would have written them; null where nothing marks the kind. Plain routes through eth0 could be an
- * administrator's then and are nobody's to change, so they keep theirs.
+ * administrator's then and are nobody's to change, so they keep theirs; so do those into a tunnel, which upstream can't leave
+ * behind.
  */
-function unmarked({ kind, on }: Obj): Obj["fields"] | null {
+function unmarked({ kind, on, fields }: Obj): Obj["fields"] | null {
   if (kind === "link") return { alias: "" };
   if (kind === "neighbour") return { protocol: 0 };
-  return kind === "route" && on !== "eth0" ? { protocol: 3 } : null;
+  return kind === "route" && on !== "eth0" && fields.gateway !== null ? { protocol: 3 } : null;
 }
 
 const plainRoute = { type: "unicast", onlink: false };

@@ -150,7 +150,8 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
   "the configuration has another backend": (world) => {
     if (!world.gives("other names", "no marks")) return null;
     world.untouched.all = true;
-    world.setConfig({ ...world.network, type: world.pick(["vxlan", "host-gw"]) });
+    const type = world.pick(["vxlan", "host-gw"] as const);
+    world.setConfig({ ...world.network, type: world.udpRandom.int(3) === 0 ? "udp" : type });
     return world.network.type;
   },
   "the configuration has DirectRouting": (world) => {

@@ -38,6 +38,7 @@ interface Process {
   readonly life: Life;
   readonly stop: AbortController;
   overlay: Overlay | null;
+  ended: boolean;
 }
 
 export class SimHost {
@@ -51,6 +52,8 @@ export class SimHost {
   readonly foreign = new Map<string, Obj>();
   /** Content of the subnet file. */
   file: string | null = null;
+  /** A service manager holds the descriptors of tunnels when the process has ended. */
+  keepsTunnels = false;
   /** The supervisor is about to start it again. */
   pausing = false;
   #pauses = 0;
@@ -96,10 +99,11 @@ export class SimHost {
     const life = new Life(() => this.#died(process, remote));
     const kernel = new MortalKernel(this, life);
     const remote = new Wire(this, life, kernel);
-    const process: Process = { life, stop, overlay: null };
+    const process: Process = { life, stop, overlay: null, ended: false };
     this.#process = process;
     Overlay.start(options, this.#ports(life, kernel, remote), stop.signal)
       .then((overlay) => (process.overlay = overlay).run(stop.signal))
+      .then(() => this.#dropTunnels(process))
       .catch((error) => this.#failed(process, error));
   }
 
@@ -107,7 +111,7 @@ export class SimHost {
   stop(): void {
     this.pausing = false;
     this.life?.thaw();
-    this.#ending = this.life;
+    this.#ending = this.life ?? this.#ending;
     this.#process?.stop.abort();
     this.#process = null;
   }
@@ -126,7 +130,8 @@ export class SimHost {
 
   /** After a device was made, udev may have its own mind about the MAC. */
   madeDevice({ verb, object }: Operation, { error }: Outcome): void {
-    const made = error === null && object.kind === "link" && (verb === "create" || verb === "recreate");
+    const made = error === null && object.kind === "link" && object.fields.type !== "tun" &&
+      (verb === "create" || verb === "recreate");
     if (!made || this.faults.rewrites === 0) return;
     this.faults.rewrites--;
     const { clock, random } = this.world;
@@ -135,7 +140,7 @@ export class SimHost {
 
   rewriteMac(device: string): void {
     const link = this.kernel.get("link", device);
-    if (!link) return;
+    if (!link || link.fields.type === "tun") return;
     const mac = `02:aa:00:00:00:${(16 + this.world.random.int(200)).toString(16)}`;
     this.kernel.put({ ...link, fields: { ...link.fields, mac } });
   }
@@ -194,8 +199,15 @@ export class SimHost {
     if (this.#process === process) this.#process = null;
     remote.close();
     process.stop.abort();
+    this.#dropTunnels(process);
     // Not every daemon has a supervisor that minds.
     if (this.world.chance(2)) this.#startSoon();
+  }
+
+  /** Once: by then the next process may have tunnels of its own. */
+  #dropTunnels(process: Process): void {
+    if (!process.ended) this.kernel.endProcess(this.keepsTunnels);
+    process.ended = true;
   }
 
   #failed(process: Process, error: unknown): void {

@@ -27,15 +27,42 @@ export function desiredOf(world: World, host: SimHost, own: readonly Subnet[]): 
   return { objects, open: outsiders(world) };
 }
 
-export function deviceOf(world: World, family: 4 | 6): string {
-  return `flannel${family === 4 ? "" : "-v6"}.${world.network.vni}`;
+export function deviceOf({ network }: World, family: 4 | 6): string {
+  return network.type === "udp" ? "flannel0" : `flannel${family === 4 ? "" : "-v6"}.${network.vni}`;
 }
 
-function base(world: World, { underlay }: SimHost, { family, address }: Subnet, objects: Expected): void {
-  if (world.network.type !== "vxlan") return;
+/** Bytes that a packet of this family grows by: Ethernet, IP, UDP and VXLAN; or IP and UDP. */
+export function overheadOf({ network: { type } }: World, family: 4 | 6): number {
+  const ip = family === 4 ? 20 : 40;
+  return type === "vxlan" ? 14 + ip + 8 + 8 : type === "udp" ? ip + 8 : 0;
+}
+
+function base(world: World, host: SimHost, subnet: Subnet, objects: Expected): void {
+  if (world.network.type === "vxlan") vxlan(world, host, subnet, objects);
+  if (world.network.type === "udp") udp(world, host, subnet, objects);
+}
+
+function udp(world: World, { underlay }: SimHost, { family, address }: Subnet, objects: Expected): void {
+  const { network: { dual, port, queues, v4 } } = world;
+  const device = deviceOf(world, family);
+  const tunnel = objects.get(`tunnel ${device}`);
+  objects.set(`tunnel ${device}`, {
+    port,
+    queues,
+    underlay: [underlay.v4, ...(dual ? [underlay.v6] : [])].map(formatIp),
+    icmpSources: [...(tunnel?.icmpSources as string[] | undefined ?? []), address],
+  });
+  const mtu = underlay.mtu - overheadOf(world, dual ? 6 : 4);
+  objects.set(`link ${device}`, { type: "tun", up: true, alias: "denim:default", mtu });
+  objects.set(`sysctl net/ipv6/conf/${device}/accept_ra`, { value: "0" });
+  objects.set(`address ${device} ${address}`, { device });
+  objects.set(`route ${family === 4 ? v4 : "fd00:10::/48"}`, { gateway: null, device, protocol: 85 });
+}
+
+function vxlan(world: World, { underlay }: SimHost, { family, address }: Subnet, objects: Expected): void {
   const device = deviceOf(world, family);
   const local = formatIp(family === 4 ? underlay.v4 : underlay.v6);
-  const mtu = underlay.mtu - (family === 4 ? 50 : 70);
+  const mtu = underlay.mtu - overheadOf(world, family);
   const link = {
     type: "vxlan",
     up: true,
@@ -62,6 +89,9 @@ function toward(world: World, host: SimHost, peer: Peer, subnet: Subnet, objects
     objects.set(`neighbour ${device} ${address}`, { mac, state: "permanent" });
     objects.set(`fdb ${device} ${mac}`, { destination: publicIp });
     objects.set(`route ${text}`, { gateway: address, device, onlink: true, protocol: 85 });
+  } else if (world.network.type === "udp") {
+    const { port } = world.network;
+    objects.set(`peer ${deviceOf(world, family)} ${text}`, { subnet: text, address: publicIp, port });
   }
 }
 

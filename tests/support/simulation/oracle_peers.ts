@@ -4,7 +4,7 @@
  */
 import type { KeyValue } from "../../../src/store/etcd3_remote.ts";
 import type { SimHost } from "./host.ts";
-import { SUBNETS, type World } from "./world.ts";
+import { recordType, SUBNETS, type World } from "./world.ts";
 
 export interface Subnet {
   readonly family: 4 | 6;
@@ -38,7 +38,7 @@ export function peersOf(world: World, host: SimHost, own: readonly Subnet[]): Pe
   for (const peer of candidates) {
     if (!accepted.some((older) => clash(world, older, peer))) accepted.push(peer);
   }
-  return withTunnels(world, host, accepted);
+  return world.network.type === "udp" ? accepted.filter(hasAddresses) : withTunnels(world, host, accepted);
 }
 
 /** Subnets of records that can't be read. */
@@ -98,7 +98,7 @@ export function subnetsIn(name: string): Subnet[] {
 
 function acceptable(world: World, host: SimHost, own: readonly Subnet[], peer: Peer): boolean {
   const network = world.network.v4.replace(".0.0/16", ".");
-  if (peer.type !== world.network.type) return false;
+  if (peer.type !== recordType(world.network)) return false;
   for (const subnet of peer.subnets) {
     const inside = subnet.family === 4
       ? subnet.address.startsWith(network) && subnet.length > 16
@@ -115,6 +115,11 @@ function clash(world: World, older: Peer, younger: Peer): boolean {
   return older.publicIp === younger.publicIp || (world.network.dual && older.publicIpv6 !== null &&
     older.publicIpv6 === younger.publicIpv6) ||
     older.subnets.some((a) => younger.subnets.some((b) => overlap(a, b)));
+}
+
+/** A tunnel leads to an address of each family that the peer has a subnet of. */
+function hasAddresses({ subnets, publicIp, publicIpv6 }: Peer): boolean {
+  return subnets.every(({ family }) => (family === 4 ? publicIp : publicIpv6) !== null);
 }
 
 /**
@@ -146,7 +151,8 @@ function deviceName({ network: { vni } }: World, tunnel: string): string {
 
 /** True where a plain route through the underlay leads to a peer. */
 export function isDirect({ network }: World, { underlay }: SimHost, publicIp: string): boolean {
-  return (network.direct || network.type === "host-gw") && !underlay.distant.has(publicIp);
+  const direct = network.type === "host-gw" || (network.type === "vxlan" && network.direct);
+  return direct && !underlay.distant.has(publicIp);
 }
 
 function overlap(a: Subnet, b: Subnet): boolean {

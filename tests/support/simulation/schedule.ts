@@ -4,7 +4,7 @@
  */
 import { settle } from "../clock.ts";
 import { always, complaints } from "./checks.ts";
-import { faults } from "./faults.ts";
+import { drawFaults } from "./faults.ts";
 import { forget } from "./faults_kernel.ts";
 import { SUBNETS, World } from "./world.ts";
 
@@ -47,8 +47,7 @@ async function disturb(world: World, counts: Map<string, number>): Promise<numbe
     if (!world.chance(8)) host.start();
   }
   if (!world.chance(4)) await clock.advance(random.int(3_000));
-  const share = 2 + random.int(6);
-  const chosen = Object.entries(faults).filter(() => world.chance(share));
+  const chosen = drawFaults(world, 2 + random.int(6));
   const most = 4 + random.int(30);
   let steps = 0;
   for (; steps < most && chosen.length > 0 && world.violations.length === 0; steps++) {

@@ -49,6 +49,7 @@ function macIn(value: string): string | undefined {
 function belongs(kind: string, key: string, name: string, value: string): boolean {
   const subnets = name.split("&");
   if (kind === "route") return subnets.some((subnet) => key === subnet.replace(/-(\d+)$/, "/$1"));
+  if (kind === "peer") return subnets.some((subnet) => key.endsWith(` ${subnet.replace(/-(\d+)$/, "/$1")}`));
   if (kind === "neighbour") return subnets.some((subnet) => key.endsWith(` ${subnet.replace(/-\d+$/, "")}`));
   const mac = macIn(value);
   return kind === "fdb" && mac !== undefined && key.endsWith(` ${mac}`);

@@ -17,20 +17,34 @@ export const SUBNETS = `${PREFIX}/subnets/`;
 export interface Network {
   readonly v4: string;
   readonly dual: boolean;
-  readonly type: "vxlan" | "host-gw";
+  readonly type: "vxlan" | "host-gw" | "udp";
   readonly vni: number;
   readonly direct: boolean;
+  /** Of udp. */
+  readonly port: number;
+  readonly queues: number;
 }
 
-export function configText({ v4, dual, type, vni, direct }: Network): string {
+export function configText({ v4, dual, type, vni, direct, port, queues }: Network): string {
   const v6 = dual ? { EnableIPv6: true, IPv6Network: "fd00:10::/48", IPv6SubnetLen: 64 } : {};
-  const members = type === "vxlan" ? { VNI: vni, DirectRouting: direct } : {};
-  return JSON.stringify({ Network: v4, SubnetLen: 24, ...v6, Backend: { Type: type, ...members } });
+  const members = {
+    "vxlan": { VNI: vni, DirectRouting: direct },
+    "host-gw": {},
+    "udp": { Port: port, Queues: queues },
+  };
+  return JSON.stringify({ Network: v4, SubnetLen: 24, ...v6, Backend: { Type: type, ...members[type] } });
+}
+
+/** What a record says of its backend; upstream's udp says nothing. */
+export function recordType({ type }: Network): string {
+  return type === "udp" ? "" : type;
 }
 
 export class World {
   readonly clock = new FakeClock();
   readonly random: Random;
+  /** Chance of its own for whatever concerns udp: a schedule without it is the same as before there was any. */
+  readonly udpRandom: Random;
   readonly model: EtcdModel;
   readonly hosts: SimHost[] = [];
   readonly untouched: Untouched;
@@ -47,6 +61,7 @@ export class World {
   /** @param trace called with each line of what happens; null where nobody reads it */
   constructor(seed: number, readonly trace: ((line: string) => void) | null) {
     this.random = seededRandom(seed);
+    this.udpRandom = seededRandom(seed + 0x5eed_0000);
     this.model = new EtcdModel(this.clock);
     this.untouched = new Untouched(this);
     this.network = this.#drawNetwork();
@@ -99,7 +114,7 @@ export class World {
     return JSON.stringify({
       PublicIP: `192.168.65.${n}`,
       PublicIPv6: dual ? `fd00:65::${n}` : null,
-      BackendType: type,
+      BackendType: recordType(this.network),
       ...(type === "vxlan" && { BackendData: data }),
       ...(type === "vxlan" && dual && { BackendV6Data: data }),
       ...more,
@@ -117,9 +132,11 @@ export class World {
     return {
       v4: "10.1.0.0/16",
       dual: this.chance(4),
-      type: kind === 0 ? "host-gw" : "vxlan",
+      type: this.udpRandom.int(5) === 0 ? "udp" : kind === 0 ? "host-gw" : "vxlan",
       vni: 1,
       direct: kind === 1,
+      port: 8285,
+      queues: 1,
     };
   }
 }
