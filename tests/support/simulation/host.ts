@@ -53,7 +53,7 @@ export class SimHost {
   /** Content of the subnet file. */
   file: string | null = null;
   /** A service manager holds the descriptors of tunnels when the process has ended. */
-  keepsTunnels = false;
+  keepsTunnels: boolean;
   /** The supervisor is about to start it again. */
   pausing = false;
   #pauses = 0;
@@ -63,6 +63,7 @@ export class SimHost {
 
   constructor(readonly world: World, readonly number: number) {
     this.name = `host ${number}`;
+    this.keepsTunnels = world.udpRandom.int(2) === 0;
     this.underlay = new SimUnderlay(number);
     this.kernel = new FakeKernel(this.underlay);
     this.kernel.refuse = (operation) => this.faults.refuse(operation);

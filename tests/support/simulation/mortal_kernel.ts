@@ -3,7 +3,8 @@
  * done, and events that come late, not at all or as an overflow. It also checks each operation before it is done:
  * - nothing is deleted before the process has seen a whole snapshot of the store;
  * - what is somebody else's is never changed or deleted;
- * - nothing of a peer is deleted whose record nobody has touched.
+ * - nothing of a peer is deleted whose record nobody has touched;
+ * - a tunnel's device, once there, stays where neither the configuration nor the underlay has changed.
  */
 import type { Kernel, KernelEvent, Owner, RouteAnswer, Scope } from "../../../src/kernel/kernel.ts";
 import type { Family, Ip } from "../../../src/model/ip.ts";
@@ -98,7 +99,8 @@ export class MortalKernel implements Kernel {
     if (this.#life.deathIn !== null || this.#life.frozen) await this.#life.moment();
   }
 
-  #check({ verb, object }: Operation): void {
+  #check(operation: Operation): void {
+    const { verb, object } = operation;
     const { world, foreign, name } = this.#host;
     const what = `${name}: ${verb} ${object.kind} ${object.key}`;
     const theirs = foreign.get(`${object.kind} ${object.key}`);
@@ -108,9 +110,22 @@ export class MortalKernel implements Kernel {
       } // It came between reading and writing, which no kernel interface can tell apart.
       else foreign.delete(`${object.kind} ${object.key}`);
     }
+    if (this.#losesTunnel(operation)) world.violation(`${what}: a tunnel's device goes for no reason`);
     if (verb !== "delete") return;
     if (!this.inSync) world.violation(`${what}: before a whole snapshot was seen`);
     const peer = world.untouched.peerOf(this.#host, object);
     if (peer !== null) world.violation(`${what}: it is of ${peer}, whose record nobody has touched`);
+  }
+
+  /** True where packets are lost although whatever made the tunnel as it is, or as it was kept, is the same. */
+  #losesTunnel({ verb, object }: Operation): boolean {
+    const { world, addresses, underlay, kernel } = this.#host;
+    if (!world.sameNetwork || addresses.size > 1 || underlay.bare) return false;
+    const standing = kernel.get(object.kind, object.key);
+    if (standing === undefined || (object.kind !== "tunnel" && standing.fields.type !== "tun")) return false;
+    const moves = (name: string) =>
+      JSON.stringify(standing.fields[name]) !== JSON.stringify(object.fields[name]);
+    const reopens = object.kind === "tunnel" && ["port", "underlay", "queues"].some(moves);
+    return verb === "delete" || verb === "recreate" || reopens;
   }
 }

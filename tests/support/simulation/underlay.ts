@@ -8,7 +8,9 @@ export class SimUnderlay implements FakeUnderlay {
   v6: Ip;
   mtu = 1500;
   /** Without an address while false. */
-  addressed = true;
+  #addressed = true;
+  /** It was without an address at some time. */
+  bare = false;
   /** Hosts that are behind a router. */
   readonly distant = new Set<string>();
 
@@ -20,6 +22,15 @@ export class SimUnderlay implements FakeUnderlay {
   renumber(v4: Ip, v6: Ip): void {
     this.v4 = v4;
     this.v6 = v6;
+  }
+
+  get addressed(): boolean {
+    return this.#addressed;
+  }
+
+  set addressed(addressed: boolean) {
+    this.#addressed = addressed;
+    this.bare ||= !addressed;
   }
 
   get interfaces(): readonly Interface[] {

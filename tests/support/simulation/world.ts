@@ -57,6 +57,8 @@ export class World {
   /** What was broken that must never be; the first is what counts. */
   readonly violations: string[] = [];
   network: Network;
+  /** The configuration has always been the same, or unreadable. */
+  sameNetwork = true;
 
   /** @param trace called with each line of what happens; null where nobody reads it */
   constructor(seed: number, readonly trace: ((line: string) => void) | null) {
@@ -73,6 +75,7 @@ export class World {
   }
 
   setConfig(network: Network): void {
+    if (configText(network) !== configText(this.network)) this.sameNetwork = false;
     this.network = network;
     this.model.put(`${PREFIX}/config`, configText(network));
   }
