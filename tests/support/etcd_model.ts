@@ -9,7 +9,14 @@
  * - `compact`: history is forgotten; `snapshot`, `restore`: a backup, which takes the revision back.
  */
 import type { Clock, Instant } from "../../src/model/clock.ts";
-import type { KeyRange, RangeRequest, RangeResponse, ResponseHeader } from "../../src/store/etcd_remote.ts";
+import type {
+  HistoryLost,
+  KeyRange,
+  RangeRequest,
+  RangeResponse,
+  ResponseHeader,
+  StoredKey,
+} from "../../src/store/etcd_remote.ts";
 import type * as remote from "../../src/store/etcd_remote.ts";
 import {
   Compacted,
@@ -24,8 +31,13 @@ import {
 } from "../../src/store/etcd3_remote.ts";
 import { StoreUnavailable } from "../../src/store/store.ts";
 
-type WatchBatch = remote.WatchBatch<KeyValue>;
-type WatchEvent = remote.WatchEvent<KeyValue>;
+/** A key as it was when it was written. */
+export interface ModelKey extends KeyValue {
+  /** Of its lease then; null where it has none. */
+  readonly ends: Instant | null;
+}
+
+type WatchEvent = remote.WatchEvent<ModelKey>;
 
 export type EtcdFault = "fail" | "lose reply" | "twice";
 export type EtcdCall = "range" | "write" | "grant" | "keep alive" | "time to live" | "revoke" | "watch";
@@ -36,7 +48,7 @@ interface LeaseState {
 }
 
 export interface Backup {
-  readonly keys: ReadonlyMap<string, KeyValue>;
+  readonly keys: ReadonlyMap<string, ModelKey>;
   readonly leases: ReadonlyMap<LeaseId, LeaseState>;
   readonly history: readonly WatchEvent[];
   readonly compacted: number;
@@ -55,7 +67,7 @@ export class EtcdModel {
   inject: (call: EtcdCall, number: number) => EtcdFault | null = () => null;
   /** Called after each change, also one that watches are not told. */
   changedKey: (event: WatchEvent) => void = () => {};
-  keys = new Map<string, KeyValue>();
+  keys = new Map<string, ModelKey>();
   readonly leases = new Map<LeaseId, LeaseState>();
   readonly clock: Clock;
   history: WatchEvent[] = [];
@@ -123,7 +135,8 @@ export class EtcdModel {
     if (lease !== NO_LEASE && !this.leases.has(lease)) throw new LeaseNotFound("lease not found");
     this.revision++;
     const createRevision = this.keys.get(key)?.createRevision ?? this.revision;
-    const kv = { key, value, lease, createRevision, modRevision: this.revision };
+    const ends = this.leases.get(lease)?.ends ?? null;
+    const kv = { key, value, lease, createRevision, modRevision: this.revision, ends };
     this.keys.set(key, kv);
     this.#tell({ type: "put", kv });
   }
@@ -131,7 +144,7 @@ export class EtcdModel {
   delete(key: string): void {
     if (!this.keys.delete(key)) return;
     this.revision++;
-    const kv = { key, value: "", lease: NO_LEASE, createRevision: 0, modRevision: this.revision };
+    const kv = { key, value: "", lease: NO_LEASE, createRevision: 0, modRevision: this.revision, ends: null };
     this.#tell({ type: "delete", kv });
   }
 
@@ -178,73 +191,56 @@ export class EtcdModel {
   }
 }
 
-class ModelRemote implements EtcdRemote {
+/** What a connection is whichever API it speaks. */
+export abstract class ModelReader<K extends StoredKey> {
   readonly endpoints = '"model"';
-  readonly #model: EtcdModel;
+  protected readonly model: EtcdModel;
   readonly #closed = new AbortController();
 
   constructor(model: EtcdModel) {
-    this.#model = model;
+    this.model = model;
   }
 
-  range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<KeyValue>> {
-    return this.#call("range", signal, (model) => {
+  /** A key as this API tells it; `at` the time of writing, or as it is now. */
+  protected abstract shown(kv: ModelKey, at: "then" | "now"): K;
+  /** What a watch ends with that comes too late. */
+  protected abstract historyLost(revision: number): HistoryLost;
+  /** How this API tells what happened since it last did. */
+  protected abstract batches(events: readonly remote.WatchEvent<K>[]): remote.WatchBatch<K>[];
+
+  range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<K>> {
+    return this.call("range", signal, (model) => {
       const found = [...model.keys.values()].filter(({ key }) => inRange(request, key));
       found.sort((a, b) => request.newestOnly ? b.modRevision - a.modRevision : a.key < b.key ? -1 : 1);
       const kvs = request.newestOnly ? found.slice(0, 1) : found;
-      return { header: model.header, kvs, count: found.length };
+      return {
+        header: model.header,
+        kvs: kvs.map((kv) => this.shown(kv, "now")),
+        count: found.length,
+      };
     });
   }
 
-  write({ key, expect, put }: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
-    return this.#call("write", signal, (model) => {
-      const current = model.keys.get(key) ?? null;
-      if ((current?.modRevision ?? 0) !== expect) return { header: model.header, succeeded: false, current };
-      if (put === null) model.delete(key);
-      else model.put(key, put.value, put.lease);
-      return { header: model.header, succeeded: true, current: null };
-    });
-  }
-
-  grantLease(ttl: number, signal?: AbortSignal): Promise<GrantedLease> {
-    return this.#call("grant", signal, (model) => model.grant(ttl));
-  }
-
-  keepLeaseAlive(id: LeaseId, signal?: AbortSignal): Promise<number> {
-    return this.#call("keep alive", signal, (model) => {
-      const lease = model.leases.get(id);
-      if (lease === undefined) return 0;
-      lease.ends = model.clock.boot() + lease.ttl * 1000;
-      return lease.ttl;
-    });
-  }
-
-  leaseTimeToLive(id: LeaseId, signal?: AbortSignal): Promise<number> {
-    return this.#call("time to live", signal, (model) => {
-      const lease = model.leases.get(id);
-      return lease === undefined ? 0 : Math.floor((lease.ends - model.clock.boot()) / 1000);
-    });
-  }
-
-  revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
-    return this.#call("revoke", signal, (model) => model.revoke(id));
-  }
-
-  async *watch(range: KeyRange, fromRevision: number, signal: AbortSignal): AsyncGenerator<WatchBatch> {
-    const model = this.#model;
+  async *watch(
+    range: KeyRange,
+    fromRevision: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<remote.WatchBatch<K>> {
+    const model = this.model;
     const stop = AbortSignal.any([signal, this.#closed.signal]);
-    await this.#call("watch", signal, () => {});
+    await this.call("watch", signal, () => {});
     const breaks = model.breaks;
     yield { header: model.header, events: [] };
     for (let next = fromRevision;;) {
       stop.throwIfAborted();
       if (model.breaks !== breaks || model.outage !== null) throw new StoreUnavailable("the watch broke");
       model.sweep();
-      if (next < model.compacted) throw new Compacted(model.compacted);
+      if (next < model.compacted) throw this.historyLost(model.compacted);
       const events = model.muteWatches ? [] : model.history.filter(({ kv }) => kv.modRevision >= next);
-      const ours = events.filter(({ kv }) => inRange(range, kv.key));
+      const ours = events.filter(({ kv }) => inRange(range, kv.key))
+        .map(({ type, kv }) => ({ type, kv: this.shown(kv, "then") }));
       if (events.length > 0) next = model.revision + 1;
-      if (ours.length > 0) yield { header: model.header, events: ours };
+      if (ours.length > 0) yield* this.batches(ours);
       else await model.changed(stop);
     }
   }
@@ -254,8 +250,12 @@ class ModelRemote implements EtcdRemote {
     return Promise.resolve();
   }
 
-  async #call<T>(call: EtcdCall, signal: AbortSignal | undefined, work: (model: EtcdModel) => T): Promise<T> {
-    const model = this.#model;
+  protected async call<T>(
+    call: EtcdCall,
+    signal: AbortSignal | undefined,
+    work: (model: EtcdModel) => T,
+  ): Promise<T> {
+    const model = this.model;
     // Others come between two calls, as on a network.
     await Promise.resolve();
     signal?.throwIfAborted();
@@ -267,6 +267,54 @@ class ModelRemote implements EtcdRemote {
     const result = work(model);
     if (fault === "lose reply") throw new StoreUnavailable("injected loss of the reply");
     return fault === "twice" ? work(model) : result;
+  }
+}
+
+class ModelRemote extends ModelReader<KeyValue> implements EtcdRemote {
+  protected shown(kv: ModelKey): KeyValue {
+    return kv;
+  }
+
+  protected historyLost(revision: number): Compacted {
+    return new Compacted(revision);
+  }
+
+  protected batches(events: readonly remote.WatchEvent<KeyValue>[]): remote.WatchBatch<KeyValue>[] {
+    return [{ header: this.model.header, events }];
+  }
+
+  write({ key, expect, put }: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
+    return this.call("write", signal, (model) => {
+      const current = model.keys.get(key) ?? null;
+      if ((current?.modRevision ?? 0) !== expect) return { header: model.header, succeeded: false, current };
+      if (put === null) model.delete(key);
+      else model.put(key, put.value, put.lease);
+      return { header: model.header, succeeded: true, current: null };
+    });
+  }
+
+  grantLease(ttl: number, signal?: AbortSignal): Promise<GrantedLease> {
+    return this.call("grant", signal, (model) => model.grant(ttl));
+  }
+
+  keepLeaseAlive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    return this.call("keep alive", signal, (model) => {
+      const lease = model.leases.get(id);
+      if (lease === undefined) return 0;
+      lease.ends = model.clock.boot() + lease.ttl * 1000;
+      return lease.ttl;
+    });
+  }
+
+  leaseTimeToLive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    return this.call("time to live", signal, (model) => {
+      const lease = model.leases.get(id);
+      return lease === undefined ? 0 : Math.floor((lease.ends - model.clock.boot()) / 1000);
+    });
+  }
+
+  revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
+    return this.call("revoke", signal, (model) => model.revoke(id));
   }
 }
 

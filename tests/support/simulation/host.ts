@@ -13,12 +13,13 @@ import { formatIp, type Ip } from "../../../src/model/ip.ts";
 import type { Obj } from "../../../src/model/objects.ts";
 import type { Operation, Outcome } from "../../../src/model/plan.ts";
 import type { Level, Log } from "../../../src/observe/log.ts";
+import { Etcd2Store } from "../../../src/store/etcd2.ts";
 import { EtcdStore } from "../../../src/store/etcd3.ts";
 import { HostFaults } from "./host_faults.ts";
 import { Life } from "./life.ts";
 import { MortalKernel } from "./mortal_kernel.ts";
 import { SimUnderlay } from "./underlay.ts";
-import { Wire } from "./wire.ts";
+import { Wire2, Wire3 } from "./wire.ts";
 import { PREFIX, type World } from "./world.ts";
 
 const options: OverlayOptions = {
@@ -99,7 +100,7 @@ export class SimHost {
     const stop = new AbortController();
     const life = new Life(() => this.#died(process, remote));
     const kernel = new MortalKernel(this, life);
-    const remote = new Wire(this, life, kernel);
+    const remote = this.world.api === "v2" ? new Wire2(this, life, kernel) : new Wire3(this, life, kernel);
     const process: Process = { life, stop, overlay: null, ended: false };
     this.#process = process;
     Overlay.start(options, this.#ports(life, kernel, remote), stop.signal)
@@ -146,14 +147,15 @@ export class SimHost {
     this.kernel.put({ ...link, fields: { ...link.fields, mac } });
   }
 
-  #ports(life: Life, kernel: MortalKernel, remote: Wire): OverlayPorts {
+  #ports(life: Life, kernel: MortalKernel, remote: Wire2 | Wire3): OverlayPorts {
     const { random } = this.world;
     const log = this.#log(life);
     const clock = this.#clock(life);
     const flags = { iface: [], ifaceRegex: [], ifaceCanReach: null, publicIp: null, publicIpv6: null };
     const subnetFile = this.#subnetFile(life);
     const { subnets } = subnetFile.previous;
-    const store = new EtcdStore(remote, { prefix: PREFIX, previous: subnets, clock, random, log });
+    const told = { prefix: PREFIX, previous: subnets, clock, random, log };
+    const store = remote instanceof Wire2 ? new Etcd2Store(remote, told) : new EtcdStore(remote, told);
     return {
       store,
       kernel,
@@ -196,7 +198,7 @@ export class SimHost {
     return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), verbose: false };
   }
 
-  #died(process: Process, remote: Wire): void {
+  #died(process: Process, remote: Wire2 | Wire3): void {
     if (this.#process === process) this.#process = null;
     remote.close();
     process.stop.abort();

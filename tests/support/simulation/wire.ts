@@ -12,8 +12,17 @@ import type {
   LeaseId,
   WriteResponse,
 } from "../../../src/store/etcd3_remote.ts";
-import type { KeyRange, RangeRequest, RangeResponse, WatchBatch } from "../../../src/store/etcd_remote.ts";
+import type { Etcd2Node, Etcd2Remote, Etcd2Write, Etcd2Written } from "../../../src/store/etcd2_remote.ts";
+import type { StoredText } from "../../../src/store/etcd_config.ts";
+import type {
+  EtcdReader,
+  KeyRange,
+  RangeRequest,
+  RangeResponse,
+  WatchBatch,
+} from "../../../src/store/etcd_remote.ts";
 import { StoreUnavailable } from "../../../src/store/store.ts";
+import { Etcd2ModelRemote } from "../etcd2_model.ts";
 import type { Life } from "./life.ts";
 import type { SimHost } from "./host.ts";
 import type { MortalKernel } from "./mortal_kernel.ts";
@@ -21,71 +30,43 @@ import type { MortalKernel } from "./mortal_kernel.ts";
 /** Milliseconds until a call into a partition gives up. */
 const TIMEOUT_MS = 2_000;
 
-export class Wire implements EtcdRemote {
+/** Of either of etcd's APIs. */
+abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
   readonly endpoints = '"simulated"';
-  readonly #host: SimHost;
+  protected readonly remote: R;
+  protected readonly host: SimHost;
   readonly #life: Life;
   readonly #kernel: MortalKernel;
-  readonly #remote: EtcdRemote;
 
-  constructor(host: SimHost, life: Life, kernel: MortalKernel) {
-    this.#host = host;
+  constructor(host: SimHost, life: Life, kernel: MortalKernel, remote: R) {
+    this.host = host;
     this.#life = life;
     this.#kernel = kernel;
-    this.#remote = host.world.model.connect();
+    this.remote = remote;
   }
 
-  async range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<KeyValue>> {
+  async range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<K>> {
     // Only watchers pass a signal, and only they are lied to: what a claim is decided on is linearizable.
     const snapshot = request.end !== null && !request.newestOnly && signal !== undefined;
-    const answer = await this.#call(signal, () => this.#remote.range(request, signal));
-    if (snapshot && this.#host.faults.failingLists > 0 && this.#host.faults.failingLists-- > 0) {
+    const answer = await this.call(signal, () => this.remote.range(request, signal));
+    if (snapshot && this.host.faults.failingLists > 0 && this.host.faults.failingLists-- > 0) {
       throw new StoreUnavailable("the list failed half way");
     }
     if (snapshot) this.#kernel.inSync = true;
-    if (!snapshot || this.#host.faults.thinLists === 0) return answer;
-    this.#host.faults.thinLists--;
-    const kvs = answer.kvs.filter(() => this.#host.world.random.int(3) === 0);
+    if (!snapshot || this.host.faults.thinLists === 0) return answer;
+    this.host.faults.thinLists--;
+    const kvs = answer.kvs.filter(() => this.host.world.random.int(3) === 0);
     return { ...answer, kvs, count: kvs.length };
-  }
-
-  write(request: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
-    return this.#call(signal, async () => {
-      const before = this.#host.world.model.keys.get(request.key);
-      const answer = await this.#remote.write(request, signal);
-      if (answer.succeeded && before?.modRevision === request.expect) this.#own(before.value, "wrote over");
-      return answer;
-    });
-  }
-
-  grantLease(ttl: number, signal?: AbortSignal): Promise<GrantedLease> {
-    return this.#call(signal, () => this.#remote.grantLease(ttl, signal));
-  }
-
-  keepLeaseAlive(id: LeaseId, signal?: AbortSignal): Promise<number> {
-    return this.#call(signal, () => this.#remote.keepLeaseAlive(id, signal));
-  }
-
-  leaseTimeToLive(id: LeaseId, signal?: AbortSignal): Promise<number> {
-    return this.#call(signal, () => this.#remote.leaseTimeToLive(id, signal));
-  }
-
-  revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
-    return this.#call(signal, () => {
-      const { model } = this.#host.world;
-      for (const kv of model.keys.values()) if (kv.lease === id) this.#own(kv.value, "let go");
-      return this.#remote.revokeLease(id, signal);
-    });
   }
 
   async *watch(
     range: KeyRange,
     fromRevision: number,
     signal: AbortSignal,
-  ): AsyncGenerator<WatchBatch<KeyValue>> {
-    const { faults, world } = this.#host;
-    await this.#call(signal, () => {});
-    for await (const batch of this.#remote.watch(range, fromRevision, signal)) {
+  ): AsyncGenerator<WatchBatch<K>> {
+    const { faults, world } = this.host;
+    await this.call(signal, () => {});
+    for await (const batch of this.remote.watch(range, fromRevision, signal)) {
       await this.#life.moment();
       if (faults.latencyMs > 0) await world.clock.sleep(world.random.int(faults.latencyMs), signal);
       if (faults.partitioned) throw new StoreUnavailable("the watch broke: no route to etcd");
@@ -94,11 +75,11 @@ export class Wire implements EtcdRemote {
   }
 
   close(): Promise<void> {
-    return this.#remote.close();
+    return this.remote.close();
   }
 
-  #call<T>(signal: AbortSignal | undefined, work: () => T | Promise<T>): Promise<T> {
-    const { faults, world } = this.#host;
+  protected call<T>(signal: AbortSignal | undefined, work: () => T | Promise<T>): Promise<T> {
+    const { faults, world } = this.host;
     return this.#life.call(async () => {
       const wait = faults.partitioned ? TIMEOUT_MS : faults.latencyMs && world.random.int(faults.latencyMs);
       if (wait > 0) await world.clock.sleep(wait, signal);
@@ -114,10 +95,64 @@ export class Wire implements EtcdRemote {
     });
   }
 
-  #own(value: string, did: string): void {
+  protected own(value: string, did: string): void {
     const ip = /"PublicIP":"([^"]*)"/.exec(value)?.[1];
-    if (ip !== undefined && !this.#host.addresses.has(ip)) {
-      this.#host.world.violation(`${this.#host.name} ${did} the record of ${ip}: ${value}`);
+    if (ip !== undefined && !this.host.addresses.has(ip)) {
+      this.host.world.violation(`${this.host.name} ${did} the record of ${ip}: ${value}`);
     }
+  }
+
+  /** Does a conditional write, and looks at whose record it went over. */
+  protected async conditional<T extends { readonly succeeded: boolean }>(
+    { key, expect }: { readonly key: string; readonly expect: number },
+    write: () => Promise<T>,
+  ): Promise<T> {
+    const before = this.host.world.model.keys.get(key);
+    const answer = await write();
+    if (answer.succeeded && before?.modRevision === expect) this.own(before.value, "wrote over");
+    return answer;
+  }
+}
+
+export class Wire3 extends Wire<KeyValue, EtcdRemote> implements EtcdRemote {
+  constructor(host: SimHost, life: Life, kernel: MortalKernel) {
+    super(host, life, kernel, host.world.model.connect());
+  }
+
+  write(request: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
+    return this.call(signal, () => this.conditional(request, () => this.remote.write(request, signal)));
+  }
+
+  grantLease(ttl: number, signal?: AbortSignal): Promise<GrantedLease> {
+    return this.call(signal, () => this.remote.grantLease(ttl, signal));
+  }
+
+  keepLeaseAlive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    return this.call(signal, () => this.remote.keepLeaseAlive(id, signal));
+  }
+
+  leaseTimeToLive(id: LeaseId, signal?: AbortSignal): Promise<number> {
+    return this.call(signal, () => this.remote.leaseTimeToLive(id, signal));
+  }
+
+  revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
+    return this.call(signal, () => {
+      for (const kv of this.host.world.model.keys.values()) if (kv.lease === id) this.own(kv.value, "let go");
+      return this.remote.revokeLease(id, signal);
+    });
+  }
+}
+
+export class Wire2 extends Wire<Etcd2Node, Etcd2Remote> implements Etcd2Remote {
+  constructor(host: SimHost, life: Life, kernel: MortalKernel) {
+    super(host, life, kernel, new Etcd2ModelRemote(host.world.model));
+  }
+
+  write(request: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
+    return this.call(signal, () => this.conditional(request, () => this.remote.write(request, signal)));
+  }
+
+  release(signal?: AbortSignal): Promise<string> {
+    return this.call(signal, () => this.remote.release(signal));
   }
 }

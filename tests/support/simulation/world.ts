@@ -45,6 +45,8 @@ export class World {
   readonly random: Random;
   /** Chance of its own for whatever concerns udp: a schedule without it is the same as before there was any. */
   readonly udpRandom: Random;
+  /** Which of etcd's APIs the hosts speak. */
+  readonly api: "v2" | "v3";
   readonly model: EtcdModel;
   readonly hosts: SimHost[] = [];
   readonly untouched: Untouched;
@@ -64,6 +66,7 @@ export class World {
   constructor(seed: number, readonly trace: ((line: string) => void) | null) {
     this.random = seededRandom(seed);
     this.udpRandom = seededRandom(seed + 0x5eed_0000);
+    this.api = seededRandom(seed + 0x7eed_0000).int(5) === 0 ? "v2" : "v3";
     this.model = new EtcdModel(this.clock);
     this.untouched = new Untouched(this);
     this.network = this.#drawNetwork();

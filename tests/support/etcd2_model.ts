@@ -1,0 +1,51 @@
+/**
+ * The v2 API of the etcd in memory: the same keys, faults and clock as `etcd_model.ts` has, behind the seam of `Etcd2Remote`.
+ *
+ * A key's lifetime is a lease that it has to itself. A watch tells one event at a time, as long polls do.
+ */
+import {
+  type Etcd2Node,
+  type Etcd2Remote,
+  type Etcd2Write,
+  type Etcd2Written,
+  IndexCleared,
+} from "../../src/store/etcd2_remote.ts";
+import { NO_LEASE } from "../../src/store/etcd3_remote.ts";
+import type { WatchBatch, WatchEvent } from "../../src/store/etcd_remote.ts";
+import { type ModelKey, ModelReader } from "./etcd_model.ts";
+
+export class Etcd2ModelRemote extends ModelReader<Etcd2Node> implements Etcd2Remote {
+  write({ key, expect, put }: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
+    return this.call("write", signal, (model) => {
+      const current = model.keys.get(key) ?? null;
+      if ((current?.modRevision ?? 0) !== expect) {
+        return { succeeded: false, current: current && this.shown(current, "now") };
+      }
+      if (current !== null) model.leases.delete(current.lease);
+      if (put === null) model.delete(key);
+      else model.put(key, put.value, put.ttl === null ? NO_LEASE : model.grant(put.ttl).id);
+      return { succeeded: true, node: this.shown(model.keys.get(key) ?? current!, "now") };
+    });
+  }
+
+  release(): Promise<string> {
+    return Promise.resolve("3.4.23");
+  }
+
+  protected shown(kv: ModelKey, at: "then" | "now"): Etcd2Node {
+    const { key, value, createRevision, modRevision, ends } = kv;
+    const now = this.model.leases.get(kv.lease)?.ends ?? ends;
+    return { key, value, createRevision, modRevision, expires: at === "then" ? ends : now };
+  }
+
+  protected historyLost(revision: number): IndexCleared {
+    return new IndexCleared(revision);
+  }
+
+  protected batches(events: readonly WatchEvent<Etcd2Node>[]): WatchBatch<Etcd2Node>[] {
+    return events.map((event) => ({
+      header: { cluster: this.model.cluster, revision: event.kv.modRevision },
+      events: [event],
+    }));
+  }
+}
