@@ -98,7 +98,7 @@ export class Overlay {
     });
     this.#file = new SubnetFileWriter(ports);
     this.#underlay = new UnderlayFollower(ports, started.routes);
-    this.#reports = new StoreReports(ports.log);
+    this.#reports = new StoreReports(ports.log, ports.clock);
     this.#firewallEvents = new Throttle(
       ports.clock,
       FIREWALL_PAUSE_MS,

@@ -13,6 +13,7 @@ import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall } from "../model/objects.ts";
 import type { KindRules, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
+import { shownJson } from "../model/shown.ts";
 import type { Listing } from "../store/store.ts";
 import { describeRefusal, desire, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeObject } from "./describe.ts";
@@ -65,7 +66,7 @@ export async function preview(
   const plan = diff(objects, observed, { rules: ports.kernel.rules, mayDelete: (o) => !shielded(o) });
   const remarks = [
     ...desired.refused.map(describeRefusal),
-    ...listing.unreadable.map((u) => `record ${JSON.stringify(u.key)} cannot be read: ${u.reason}`),
+    ...listing.unreadable.map((u) => `record ${shownJson(u.key)} cannot be read: ${u.reason}`),
   ];
   return { subnets, origin, backend: backend.type, plan, remarks };
 }

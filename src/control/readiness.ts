@@ -5,6 +5,7 @@
  * A foreign object in the way of one peer is told too, but does not make the host unready: only its owner can clear it.
  */
 import { describeSubnets } from "../model/lease.ts";
+import { shownJson } from "../model/shown.ts";
 import type { RefusedPeer } from "./peers.ts";
 import { describeBlocked } from "./describe.ts";
 import type { Round } from "./reconciler.ts";
@@ -60,7 +61,7 @@ function notes(now: Situation): string[] {
     ...(now.outage === null ? [] : [`the store is out of reach: ${now.outage}`]),
     ...blocked.map(describeBlocked),
     ...now.refused.map(({ lease, reason }) => `peer ${describeSubnets(lease.subnets)} is refused: ${reason}`),
-    ...now.unreadable.map((key) => `the record "${key}" cannot be read`),
+    ...now.unreadable.map((key) => `the record ${shownJson(key)} cannot be read`),
     ...(now.missing === 0 ? [] : [`${now.missing} peers that the restored store lacks are kept for now`]),
     ...(withheld === 0 ? [] : [`${withheld} deletions wait for a second look at the store`]),
   ];

@@ -1,19 +1,35 @@
-/** What the store's side says in the log: outages and their end, unreadable records, refused peers, each once. */
+/**
+ * What the store's side says in the log: outages and their end, unreadable records, refused peers, each once while it lasts,
+ * and a few where there are thousands: whoever may write to the store could fill the log otherwise.
+ */
+import type { Clock } from "../model/clock.ts";
+import { shownJson } from "../model/shown.ts";
 import type { Log } from "../observe/log.ts";
+import { Sparing } from "../observe/sparing.ts";
 import type { StoreEvent, Unreadable } from "../store/store.ts";
 import { describeRefusal } from "./desired.ts";
 import type { RefusedPeer } from "./peers.ts";
 
 export class StoreReports {
+  readonly #records: Sparing;
+  readonly #peers: Sparing;
   #refusals: ReadonlySet<string> = new Set();
 
-  constructor(readonly log: Log) {}
+  constructor(readonly log: Log, clock: Clock) {
+    this.#records = new Sparing(
+      log,
+      clock,
+      (count) => `read lease records: ${count} more cannot be read; skipped, and what stood for them stays`,
+    );
+    this.#peers = new Sparing(log, clock, (count) => `${count} more peers refused`);
+  }
 
   event(event: StoreEvent): void {
     if (event.type === "outage") {
       this.log.warn(`the store is out of reach: ${event.error}; the network stays as it is`);
     }
     if (event.type === "recovered") this.log.info("the store answers again");
+    if (event.type === "unreadable") this.#unreadable(event.unreadable);
     if (event.type === "snapshot") {
       this.log.info(`read ${event.leases.length} leases from the store`);
       if (event.restored) {
@@ -21,23 +37,23 @@ export class StoreReports {
           "the store was restored or replaced; peers that it lacks are kept for a while, until they are back",
         );
       }
+      for (const unreadable of event.unreadable) this.#unreadable(unreadable);
+      this.#records.settle();
     }
-    for (const { key, reason } of unreadableIn(event)) {
-      this.log.warn(
-        `read lease record ${JSON.stringify(key)}: ${reason}; skipped, and what stood for it stays`,
-      );
-    }
+  }
+
+  #unreadable({ key, reason }: Unreadable): void {
+    this.#records.warn(
+      `read lease record ${shownJson(key)}: ${reason}; skipped, and what stood for it stays`,
+    );
   }
 
   /** Each refusal once while it lasts. */
   refusals(refused: readonly RefusedPeer[]): void {
     const now = new Set(refused.map(describeRefusal));
-    for (const text of now) if (!this.#refusals.has(text)) this.log.warn(text);
+    for (const text of now) if (!this.#refusals.has(text)) this.#peers.warn(text);
+    this.#peers.settle();
     this.#refusals = now;
+    this.#records.look();
   }
-}
-
-function unreadableIn(event: StoreEvent): readonly Unreadable[] {
-  if (event.type === "unreadable") return [event.unreadable];
-  return event.type === "snapshot" ? event.unreadable : [];
 }

@@ -91,7 +91,7 @@ const mutations: readonly Mutation[] = [
   {
     name: "a refused peer is not told",
     file: "src/control/store_reports.ts",
-    find: "if (!this.#refusals.has(text)) this.log.warn(text);",
+    find: "if (!this.#refusals.has(text)) this.#peers.warn(text);",
     replace: "",
     test: direct,
     filter: "host-gw",

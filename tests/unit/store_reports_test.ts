@@ -1,0 +1,62 @@
+/** What a store may make us say: everything once, a flood in a few lines. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { StoreReports } from "../../src/control/store_reports.ts";
+import type { RefusedPeer } from "../../src/control/peers.ts";
+import { createLog } from "../../src/observe/writers.ts";
+import type { Unreadable } from "../../src/store/store.ts";
+import { FakeClock } from "../support/clock.ts";
+import { lease } from "../support/hosts.ts";
+
+function reports() {
+  const lines: string[] = [];
+  const clock = new FakeClock();
+  const log = createLog({ format: "text", verbosity: 0, write: (line) => lines.push(line), clock });
+  return { reports: new StoreReports(log, clock), lines, clock };
+}
+
+const bad = (key: string): Unreadable => ({ key, subnets: null, reason: "the key names no subnet" });
+
+Deno.test("100,000 records that cannot be read are eleven lines, none long", () => {
+  const { reports: told, lines } = reports();
+  const unreadable = Array.from({ length: 100_000 }, (_, i) => bad(`${i} ${"x".repeat(1000)}`));
+  told.event({ type: "snapshot", leases: [], unreadable });
+  const warnings = lines.filter((line) => line.includes("lease record"));
+  assertEquals(warnings.length, 11);
+  assertStringIncludes(warnings[0]!, 'read lease record "0 xxx');
+  assertStringIncludes(warnings[10]!, "99990 more cannot be read");
+  assert(lines.every((line) => line.length < 300), lines[1]);
+});
+
+Deno.test("a flood of changes is ten lines in ten seconds, and the rest is counted", async () => {
+  const { reports: told, lines, clock } = reports();
+  for (let i = 0; i < 50; i++) told.event({ type: "unreadable", unreadable: bad(String(i)) });
+  assertEquals(lines.length, 10);
+  told.refusals([]);
+  assertEquals(lines.length, 10);
+  await clock.advance(10_000);
+  told.refusals([]);
+  assertStringIncludes(lines[10]!, "40 more cannot be read");
+  told.event({ type: "unreadable", unreadable: bad("later") });
+  assertStringIncludes(lines[11]!, '"later"');
+  assertEquals(lines.length, 12);
+});
+
+Deno.test("a refused peer is told once while it lasts, and thousands in a few lines", async () => {
+  const { reports: told, lines, clock } = reports();
+  const peers: RefusedPeer[] = Array.from(
+    { length: 5000 },
+    (_, i) => ({
+      lease: lease(`10.${i >> 8}.${i & 255}.0/24`, "192.0.2.1", "02:00:00:00:00:01"),
+      reason: "it claims our address",
+    }),
+  );
+  told.refusals(peers);
+  assertEquals(lines.length, 11);
+  assertStringIncludes(lines[10]!, "4990 more peers refused");
+  await clock.advance(10_000);
+  told.refusals(peers);
+  assertEquals(lines.length, 11);
+  told.refusals([]);
+  told.refusals(peers.slice(0, 1));
+  assertEquals(lines.length, 12);
+});
