@@ -147,6 +147,8 @@ export class LeaseKeeper {
     if (!sameSubnets(this.#lease.subnets, from.subnets)) this.#options.moved(this.#lease, from);
     else this.#options.log.info(`we hold ${describeSubnets(from.subnets)} again`);
     this.#announce();
+    // What was heard of it meanwhile was not known to be of ours.
+    this.#doubt = "just taken";
   }
 
   #doubtFrom(event: StoreEvent): string | null {

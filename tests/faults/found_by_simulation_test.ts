@@ -193,6 +193,27 @@ Deno.test("a lease that is stolen while its renewal is under way is noticed", as
   assert(key(a) !== was);
 });
 
+Deno.test("a lease that is stolen before its taking is told is noticed", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11, { firewallPeriodMs: 3_600_000 });
+  const thief = '{"PublicIP":"192.168.64.99","PublicIPv6":null}';
+  const acquire = a.store.acquire.bind(a.store);
+  let stolen = "";
+  a.store.acquire = async (claim, signal) => {
+    const lease = await acquire(claim, signal);
+    if (stolen === "") {
+      stolen = formatLeaseKey(lease.subnets);
+      cluster.store.put(stolen, thief, 3_600_000);
+      await cluster.clock.sleep(100);
+    }
+    return lease;
+  };
+  cluster.store.put(key(a), thief, 3_600_000);
+  await cluster.advance(10_000);
+  assert(stolen !== "" && key(a) !== stolen);
+  assertEquals(a.overlay!.readiness().reasons, []);
+});
+
 Deno.test("a configuration that is taken back while it is being applied does not stay", async () => {
   await using cluster = new Cluster();
   const a = await cluster.started(11);
