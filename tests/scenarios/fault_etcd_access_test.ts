@@ -5,19 +5,21 @@
  *   c1 ── cbr0 ── h1 ─ eth0 ── 192.168.64.0/24 ── eth0 ─ h2 ── cbr0 ── c2
  *   etcd on h1
  */
-import { assert, assertRejects } from "@std/assert";
+import { assert, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Identity } from "../support/certs.ts";
-import { launchReady } from "../support/daemon.ts";
+import { health, launchReady } from "../support/daemon.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { followed, ghost } from "../support/ghosts.ts";
 import { HostEtcd } from "../support/host_etcd.ts";
 import { CONFIG } from "../support/overlay.ts";
-import { pause, run, say } from "../support/process.ts";
+import type { Place } from "../support/netns.ts";
+import { pause, type Process, run, say } from "../support/process.ts";
 import { SteadyTraffic } from "../support/steady_traffic.ts";
 import { scenariosTogether, type Topology } from "../support/topology.ts";
 
 const PREFIX = "/coreos.com/network";
 const ROOT = "--user=root:r00t";
+const PASSWORD = "hunter2-of-overlay";
 /** Seconds that a token lives without being used. */
 const TOKEN_TTL = 2;
 /** Milliseconds within which a new token is at hand: less than a call to etcd is given. */
@@ -29,9 +31,9 @@ async function tokenRunsOut(net: Topology): Promise<void> {
   const limits = [`--auth-token-ttl=${TOKEN_TTL}`, "--bcrypt-cost=4"];
   const etcd = net.use(await EtcdCluster.start({ members, flags: limits }));
   await etcd.ctl("put", `${PREFIX}/config`, JSON.stringify(CONFIG));
-  await etcd.enableUsers("overlay", "secret", PREFIX);
-  const args = ["-etcd-endpoints", etcd.endpoints, "-etcd-username=overlay"];
-  const options = { env: { FLANNELD_ETCD_PASSWORD: "secret" } };
+  await etcd.enableUsers("overlay", PASSWORD, PREFIX);
+  const args = ["-etcd-endpoints", etcd.endpoints, "-etcd-username=overlay", "-v=6", "-healthz-port=300"];
+  const options = { env: { FLANNELD_ETCD_PASSWORD: PASSWORD } };
   const daemons = await Promise.all(net.hosts.map((host) => launchReady(host, args, options)));
   const traffic = await SteadyTraffic.start(net, h1, h2);
   // Here time itself is the fault: nobody may use the tokens for so long.
@@ -46,6 +48,23 @@ async function tokenRunsOut(net: Topology): Promise<void> {
   await etcd.ctl(ROOT, "put", ...ghost(101));
   await followed(net.hosts, 101);
   await traffic.stopWhole("tokens ran out");
+  for (const [i, host] of net.hosts.entries()) await keepsToItself(host, daemons[i]!);
+}
+
+/** Nobody else on the host learns the password or gets into the process: not from its output, the process list or a port. */
+async function keepsToItself(host: Place, daemon: Process): Promise<void> {
+  Deno.kill(daemon.pid, "SIGUSR1");
+  const places = {
+    output: daemon.text,
+    "process list": await host.run(["ps", "-eo", "args"]),
+    metrics: (await health(host, "/metrics")).body,
+    health: (await health(host, "/healthz")).body,
+  };
+  assertStringIncludes(places.output, "etcd-username");
+  for (const [place, text] of Object.entries(places)) assert(!text.includes(PASSWORD), `${place}: ${text}`);
+  const listening = await host.run(["ss", "-Hltn"]);
+  assert(!listening.includes(":9229"), `SIGUSR1 has opened the inspector: ${listening}`);
+  assert(daemon.running);
 }
 
 /** Changes every record in a way that means nothing, so that its host has to write. */
