@@ -19,6 +19,7 @@ import type {
   UdpDescriptors,
   UdpDrop,
   UdpFeature,
+  UdpMeans,
   UdpPeer,
   UdpPeerStatistics,
   UdpSender,
@@ -152,9 +153,8 @@ export function encodePeers(peers: readonly UdpPeer[]): Uint8Array<ArrayBuffer> 
 
 export function decodeStatistics(view: DataView, peers: DataView, count: number): UdpStatistics {
   const number = (at: number) => Number(view.getBigUint64(at, true));
-  const features = view.getUint32(UDP_STATS.features, true);
-  const refused = view.getInt32(UDP_STATS.senderError, true);
   return {
+    ...decodeMeans(view),
     sentPackets: number(UDP_STATS.sentPackets),
     sentBytes: number(UDP_STATS.sentBytes),
     sentMessages: number(UDP_STATS.sentMessages),
@@ -167,10 +167,17 @@ export function decodeStatistics(view: DataView, peers: DataView, count: number)
     drops: Object.fromEntries(
       Object.entries(UDP_DROP).map(([reason, i]) => [reason, number(UDP_STATS.drops + 8 * i)]),
     ) as Record<UdpDrop, number>,
+    peers: Array.from({ length: count }, (_, i) => decodePeer(peers, i * UDP_PEER_STATS.size)),
+  };
+}
+
+export function decodeMeans(view: DataView): UdpMeans {
+  const features = view.getUint32(UDP_STATS.features, true);
+  const refused = view.getInt32(UDP_STATS.senderError, true);
+  return {
     features: (Object.keys(UDP_FEATURE) as UdpFeature[]).filter((f) => (features & UDP_FEATURE[f]) !== 0),
     sender: senders[view.getUint32(UDP_STATS.sender, true)] ?? "socket",
     senderRefused: refused === 0 ? null : describeErrno(refused),
-    peers: Array.from({ length: count }, (_, i) => decodePeer(peers, i * UDP_PEER_STATS.size)),
   };
 }
 

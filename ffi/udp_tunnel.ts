@@ -18,6 +18,7 @@ import {
 } from "./layout.ts";
 import type { Library } from "./library.ts";
 import {
+  decodeMeans,
   decodeName,
   decodeStatistics,
   encodeIcmpSources,
@@ -102,7 +103,16 @@ export interface UdpPeerStatistics {
   readonly moved: string | null;
 }
 
-export interface UdpStatistics {
+/** How packets are carried: what was found usable so far. */
+export interface UdpMeans {
+  readonly features: readonly UdpFeature[];
+  /** In use. */
+  readonly sender: UdpSender;
+  /** Why it is not the sender that was asked for; null where it is. */
+  readonly senderRefused: string | null;
+}
+
+export interface UdpStatistics extends UdpMeans {
   readonly sentPackets: number;
   readonly sentBytes: number;
   readonly sentMessages: number;
@@ -113,11 +123,6 @@ export interface UdpStatistics {
   readonly deviceWrites: number;
   readonly icmpSent: number;
   readonly drops: Readonly<Record<UdpDrop, number>>;
-  readonly features: readonly UdpFeature[];
-  /** In use. */
-  readonly sender: UdpSender;
-  /** Why it is not the sender that was asked for; null where it is. */
-  readonly senderRefused: string | null;
   /** In the order in which they were set. */
   readonly peers: readonly UdpPeerStatistics[];
 }
@@ -142,6 +147,8 @@ export interface UdpTunnel extends Disposable {
    */
   readonly setIcmpSources: (addresses: readonly string[]) => void;
   readonly statistics: () => UdpStatistics;
+  /** The same without counters: takes no longer for more peers. */
+  readonly means: () => UdpMeans;
   /** Ends the threads but leaves the descriptors open, the caller's from now on: the device stays. */
   readonly release: () => UdpDescriptors[];
 }
@@ -264,6 +271,10 @@ class Running implements UdpTunnel {
     const { count } = this.#read(0);
     const { view, peers } = this.#read(count);
     return decodeStatistics(view, peers, count);
+  }
+
+  means(): UdpMeans {
+    return decodeMeans(this.#read(0).view);
   }
 
   release(): UdpDescriptors[] {

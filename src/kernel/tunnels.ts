@@ -285,7 +285,7 @@ class Tunnels implements TunnelDriver {
 
   #sayFeatures(name: string, tunnel: Tunnel): void {
     if (tunnel.running === null) return;
-    const { features, sender, senderRefused } = tunnel.running.statistics();
+    const { features, sender, senderRefused } = tunnel.running.means();
     const by = senderRefused === null ? sender : `${sender} (${senderRefused})`;
     const text = `${name} carries packets with ${features.join(", ") || "no offload"}, sender ${by}`;
     if (text !== tunnel.said) this.#ports.say(text);
