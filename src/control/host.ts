@@ -53,12 +53,17 @@ export async function settleDevices(self: Host, backend: Backend, kernel: Kernel
     if (typeof fields.mac === "string") standing.set(key, fields.mac);
   }
   const own = links.find(({ fields }) => fields.type === "tun" && fields.alias === linkAlias(self.instance));
-  const settled = { ...self, macs: standing, tun: own?.key ?? freeName(await kernel.interfaces()) };
+  const tun = own?.key ?? (hasTun(self, backend) ? freeName(await kernel.interfaces()) : self.tun);
+  const settled = { ...self, macs: standing, tun };
   const macs = new Map(standing);
   for (const { kind, key, fields } of baseObjects(settled, backend)) {
     if (kind === "link" && typeof fields.mac === "string") macs.set(key, fields.mac);
   }
   return { ...settled, macs };
+}
+
+function hasTun(self: Host, backend: Backend): boolean {
+  return enabled(self).some((family) => backend.device(self, family)?.name === self.tun);
 }
 
 function freeName(interfaces: readonly Interface[]): string {

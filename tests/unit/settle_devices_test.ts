@@ -1,0 +1,35 @@
+/** What a host's devices are called before there are any, and what is asked of the kernel for it. */
+import { assertEquals } from "@std/assert";
+import { udp } from "../../src/backend/udp.ts";
+import { vxlan } from "../../src/backend/vxlan.ts";
+import { settleDevices } from "../../src/control/host.ts";
+import { FakeKernel } from "../../src/kernel/fake.ts";
+import { host } from "../support/hosts.ts";
+
+const face = (name: string, index: number) => ({ name, index, mtu: 1500, up: true, addresses: [] });
+
+class CountingKernel extends FakeKernel {
+  listings = 0;
+
+  override interfaces(): ReturnType<FakeKernel["interfaces"]> {
+    this.listings++;
+    return super.interfaces();
+  }
+}
+
+function busy(): CountingKernel {
+  const interfaces = [face("eth0", 2), face("flannel0", 3), face("flannel2", 4)];
+  return new CountingKernel({ interfaces, route: () => null, defaultDevice: () => "eth0" });
+}
+
+Deno.test("settling devices: a TUN device gets the first free name", async () => {
+  const self = host({ Network: "10.1.0.0/16", Backend: { Type: "udp" } }, null);
+  assertEquals((await settleDevices(self, udp, busy())).tun, "flannel1");
+});
+
+Deno.test("settling devices: a backend without a TUN device costs no listing of the interfaces", async () => {
+  const self = host({ Network: "10.1.0.0/16", Backend: { Type: "vxlan" } }, null);
+  const kernel = busy();
+  await settleDevices(self, vxlan, kernel);
+  assertEquals(kernel.listings, 0);
+});
