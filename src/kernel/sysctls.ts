@@ -8,7 +8,7 @@
 import type { Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
 import { osErrorText } from "../system/os_error.ts";
-import type { Driver } from "./driver.ts";
+import type { Driver, LinkSource } from "./driver.ts";
 import type { Owner } from "./kernel.ts";
 import { deviceStandings } from "./links.ts";
 import { failed, succeeded } from "./outcomes.ts";
@@ -56,13 +56,15 @@ export function sysctlDriver(access: SysctlAccess): Driver {
         return standing ? [{ ...object, standing }] : [];
       });
     },
-    apply: async (operations) => {
+    apply: async (operations, links) => {
       const outcomes: Outcome[] = [];
       for (const operation of operations) {
         const [gains, loses] = operation.verb === "delete" ? [released, cared] : [cared, released];
         gains.add(operation.object.key);
         loses.delete(operation.object.key);
-        outcomes.push(operation.verb === "delete" ? succeeded(operation) : await write(access, operation));
+        outcomes.push(
+          operation.verb === "delete" ? succeeded(operation) : await write(access, operation, links),
+        );
       }
       return outcomes;
     },
@@ -86,11 +88,17 @@ async function valueWithoutIpv6(access: SysctlAccess, name: string): Promise<str
   return await access.read("net/ipv6/conf/all/accept_ra") === null ? "0" : null;
 }
 
-async function write(access: SysctlAccess, operation: Operation): Promise<Outcome> {
+async function write(access: SysctlAccess, operation: Operation, links: LinkSource): Promise<Outcome> {
   try {
     await access.write(operation.object.key, String(operation.object.fields.value));
     return succeeded(operation);
   } catch (thrown) {
-    return failed(sysctlRules, operation, osErrorText(thrown));
+    return failed(sysctlRules, operation, await whyNot(operation.object, thrown, links));
   }
+}
+
+/** A device takes its settings with it: then that is said, as of all else that stands on a device. */
+async function whyNot({ on }: Obj, thrown: unknown, links: LinkSource): Promise<string> {
+  const absent = thrown instanceof Deno.errors.NotFound && on !== undefined;
+  return absent && (await links()).indexOf(on) === null ? `there is no device "${on}"` : osErrorText(thrown);
 }

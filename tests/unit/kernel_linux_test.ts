@@ -307,7 +307,8 @@ Deno.test("settings: written, read back, missing, on a kernel without IPv6", asy
     create(sysctl(acceptRa, "0", "flannel.1")),
     create(sysctl("net/ipv4/ip_forward", "1")),
   ]);
-  assertEquals(outcomes.map(({ error }) => error), [`add sysctl ${acceptRa} = 0: no such file`, null]);
+  const gone = 'there is no device "flannel.1"';
+  assertEquals(outcomes.map(({ error }) => error), [`add sysctl ${acceptRa} = 0: ${gone}`, null]);
   values[acceptRa] = "1";
   assertEquals(await read(), [[acceptRa, { value: "1" }], ["net/ipv4/ip_forward", { value: "1" }]]);
   await kernel.apply([remove(sysctl("net/ipv4/ip_forward", "1"))]);
@@ -315,6 +316,15 @@ Deno.test("settings: written, read back, missing, on a kernel without IPv6", asy
   using without = openKernel({ netlink, firewall: [], sysctls: settings({}) });
   const [setting] = await without.read(owner, scopes.all);
   assertEquals([setting?.key, setting?.fields, setting?.on], [acceptRa, { value: "0" }, "flannel.1"]);
+});
+
+Deno.test("a setting that a device does not have is missing itself, not the device", async () => {
+  const recorder = new Recorder();
+  recorder.names.push("flannel.1");
+  using kernel = openKernel({ netlink: recorder.netlink, firewall: [], sysctls: settings({}) });
+  const setting = sysctl("net/ipv6/conf/flannel.1/accept_ra", "0", "flannel.1");
+  const [outcome] = await kernel.apply([create(setting)]);
+  assertEquals(outcome?.error, `add sysctl ${setting.key} = 0: no such file`);
 });
 
 Deno.test("a scope asks its own drivers only; a driver that can't answer fails the whole read", async () => {
