@@ -241,9 +241,11 @@ export class Overlay {
   async #change(change: Partial<Host>, backend: Backend): Promise<void> {
     const next = { ...this.#self, ...change };
     requireSuited(next, backend);
-    const { macs } = await settleDevices(next, backend, this.#ports.kernel);
+    const { macs, tun: free } = await settleDevices(next, backend, this.#ports.kernel);
+    // What was free when we started may be somebody's by now; what we carry already keeps its name.
+    const tun = backend === this.#backend ? this.#self.tun : free;
     // Others may have changed other sides of us meanwhile.
-    this.#self = { ...this.#self, ...change, macs: new Map([...macs, ...this.#self.macs]) };
+    this.#self = { ...this.#self, ...change, tun, macs: new Map([...macs, ...this.#self.macs]) };
     this.#backend = backend;
     this.#keeper.publish(recordOf(this.#self, backend));
     this.#reconciler.request({ network: true, firewall: true });

@@ -149,7 +149,18 @@ export class FakeKernel implements Kernel {
   }
 
   interfaces(): Promise<Interface[]> {
-    return Promise.resolve([...this.underlay.interfaces]);
+    const { interfaces } = this.underlay;
+    const others = this.objects().filter(({ kind, key }) =>
+      kind === "link" && interfaces.every(({ name }) => name !== key)
+    );
+    const made = others.map(({ key: name, fields }, i) => ({
+      name,
+      index: 100 + i,
+      mtu: Number(fields.mtu),
+      up: fields.up === true,
+      addresses: [],
+    }));
+    return Promise.resolve([...interfaces, ...made]);
   }
 
   routes(to: readonly Ip[]): Promise<(RouteAnswer | null)[]> {

@@ -71,6 +71,8 @@ export class FakeTable {
 
   /** As an administrator would: what stands there is changed, whatever it takes. */
   replace(object: Obj): void {
+    const device = object.kind === "link" && object.fields.type === "tun";
+    if (device && !this.get("link", object.key)) this.#set(tunDevice(object.key));
     const refused = this.modify(object) === null ? null : this.create(object);
     if (refused !== null) throw new Error(`put ${object.kind} ${object.key}: ${refused}`);
   }

@@ -228,6 +228,17 @@ Deno.test("a configuration that is taken back while it is being applied does not
   assertEquals(a.keys("link"), ["eth0", "flannel.1"]);
 });
 
+Deno.test("a change to udp takes a name for the tunnel's device that nobody has by then", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const fields = { type: "tun", alias: "denim:other", mtu: 1472, up: true };
+  a.kernel.put({ kind: "link", key: "flannel0", fields });
+  cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "udp" } }));
+  await cluster.advance(10_000);
+  assertEquals(a.keys("link"), ["eth0", "flannel0", "flannel1"]);
+  assertEquals(a.overlay!.readiness().reasons, []);
+});
+
 Deno.test("a configuration that is taken back while it is tried again does not stay", async () => {
   await using cluster = new Cluster();
   const a = await cluster.started(11);
