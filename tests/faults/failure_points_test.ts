@@ -80,6 +80,7 @@ async function run({ cluster, host }: SetUp, restMs = 120_000): Promise<string[]
     await cluster.advance(restMs);
     if (host.failure === null) return failures;
     failures.push(host.failure);
+    host.kernel.endProcess(false);
     host.failure = null;
   }
   throw new Error(`the start fails for ever: ${failures.at(-1)}`);
