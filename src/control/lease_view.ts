@@ -66,6 +66,9 @@ export class LeaseView {
         return true;
       case "delete":
         return this.#delete(describeSubnets(event.subnets));
+      case "gone":
+        this.#unreadable.delete(event.key);
+        return false;
       case "unreadable":
         this.#unreadable.set(nameOf(event.unreadable), event.unreadable);
         return this.#leases.has(nameOf(event.unreadable));
@@ -123,6 +126,7 @@ export class LeaseView {
   }
 }
 
-function nameOf(unreadable: Unreadable): string {
-  return unreadable.subnets ? describeSubnets(unreadable.subnets) : unreadable.key;
+/** By what an unreadable record is known: the subnets that its key names, or else the key. */
+function nameOf({ subnets, key }: Unreadable): string {
+  return subnets ? describeSubnets(subnets) : key;
 }

@@ -7,6 +7,7 @@ import { addressOf, hostPublicIp } from "../backend/host.ts";
 import { families, type Family, formatIp, type Ip, isUnspecified, sameIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, publicIpOf, sameSubnets, subnetOf } from "../model/lease.ts";
 import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
+import { shownJson } from "../model/shown.ts";
 import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix } from "../model/prefix.ts";
 import { remembered } from "../model/memo.ts";
 import { PrefixSet } from "./prefix_set.ts";
@@ -44,7 +45,7 @@ function isOwn(self: Host, lease: Lease): boolean {
 /** What keeps this lease from being a peer, whatever others there are. */
 function objection(lease: Lease, self: Host, recordType: string): string | null {
   if (lease.record.backendType !== recordType) {
-    return `its backend is "${lease.record.backendType}", ours "${recordType}"`;
+    return `its backend is ${shownJson(lease.record.backendType)}, ours "${recordType}"`;
   }
   for (const family of families) {
     const network = networkOf(self.network, family);

@@ -42,6 +42,9 @@ class Side {
         return this.#put(event.lease);
       case "unreadable":
         return this.#put(event.unreadable);
+      case "gone":
+        this.entries.delete(event.key);
+        return new Set([event.key]);
       case "delete": {
         const key = formatLeaseKey(event.subnets);
         this.entries.delete(key);
@@ -130,7 +133,8 @@ export class BothView {
     const entry = await this.#join(key);
     if (entry === null) {
       this.#told.delete(key);
-      return before?.subnets ? [{ type: "delete", subnets: before.subnets }] : [];
+      if (before === undefined) return [];
+      return [before.subnets ? { type: "delete", subnets: before.subnets } : { type: "gone", key }];
     }
     this.#told.set(key, entry);
     if ("reason" in entry) return [{ type: "unreadable", unreadable: entry }];

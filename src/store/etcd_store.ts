@@ -152,8 +152,11 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
 
   #change({ type, kv }: WatchEvent<K>): StoreEvent[] {
     if (type === "delete") {
-      const subnets = subnetsOf(this.#parts.keys, kv.key);
-      return subnets === null ? [] : [{ type, subnets }];
+      const { keys } = this.#parts;
+      const subnets = subnetsOf(keys, kv.key);
+      return [
+        subnets === null ? { type: "gone", key: kv.key.slice(keys.subnets.key.length) } : { type, subnets },
+      ];
     }
     const read = this.#parts.table.read(kv);
     return ["reason" in read ? { type: "unreadable", unreadable: read } : { type, lease: read }];

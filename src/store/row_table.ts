@@ -137,7 +137,7 @@ export function snapshotOf(rows: readonly Row[]): StoreEvent {
 export function changeOf(key: string, row: Row | undefined): readonly StoreEvent[] {
   if (row === undefined) {
     const subnets = parseAnyLeaseKey(key);
-    return subnets === null ? [] : [{ type: "delete", subnets }];
+    return [subnets === null ? { type: "gone", key } : { type: "delete", subnets }];
   }
   const read = readRow(row);
   return "reason" in read ? [{ type: "unreadable", unreadable: read }] : [{ type: "put", lease: read }];

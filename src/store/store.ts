@@ -87,6 +87,8 @@ export type StoreEvent =
   }
   | { readonly type: "put"; readonly lease: Lease }
   | { readonly type: "delete"; readonly subnets: Subnets }
+  /** A key that named no subnets, told as unreadable before, is gone. */
+  | { readonly type: "gone"; readonly key: string }
   | { readonly type: "unreadable"; readonly unreadable: Unreadable }
   /** The store stopped answering. What was delivered before stays valid. */
   | { readonly type: "outage"; readonly error: string }

@@ -52,6 +52,9 @@ function apply(known: Map<string, string>, event: StoreEvent): void {
     case "unreadable":
       known.set(event.unreadable.key, event.unreadable.reason);
       break;
+    case "gone":
+      known.delete(event.key);
+      break;
     case "delete":
       known.delete(formatLeaseKey(event.subnets));
       break;

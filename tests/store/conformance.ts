@@ -344,6 +344,8 @@ function watching(test: Test, shortTtlMs: number): void {
     await events.until("a good lease after them", isPut("10.3.8.0-24"));
     await harness.raw.put("10.3.7.0-24", value(B), 600_000);
     await events.until("the repaired value", isPut("10.3.7.0-24"));
+    await harness.raw.delete("zzz");
+    await events.until("the strange key's end", (event) => event.type === "gone" && event.key === "zzz");
     assert(!events.seen.some((event) => event.type === "delete"));
   });
 

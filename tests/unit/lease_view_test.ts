@@ -37,6 +37,15 @@ Deno.test("view: an unreadable record keeps its last good state, in a change and
   assertEquals([view.leases(0).length, view.unreadable().length], [0, 0]);
 });
 
+Deno.test("view: a key that named no subnets is forgotten when it is gone", () => {
+  const view = new LeaseView();
+  view.take({ type: "snapshot", leases: [a()], unreadable: [] }, 0);
+  view.take({ type: "unreadable", unreadable: { key: "zzz", subnets: null, reason: "no subnet" } }, 0);
+  assertEquals(view.unreadable().length, 1);
+  assertFalse(view.take({ type: "gone", key: "zzz" }, 0));
+  assertEquals([view.unreadable().length, view.leases(0).length], [0, 1]);
+});
+
 Deno.test("view: a second listing agrees only where it names the same subnets", () => {
   const view = new LeaseView();
   view.take({ type: "snapshot", leases: [a()], unreadable: [] }, 0);
