@@ -53,7 +53,10 @@ export async function settleDevices(self: Host, backend: Backend, kernel: Kernel
     if (typeof fields.mac === "string") standing.set(key, fields.mac);
   }
   const own = links.find(({ fields }) => fields.type === "tun" && fields.alias === linkAlias(self.instance));
-  const tun = own?.key ?? (hasTun(self, backend) ? freeName(await kernel.interfaces()) : self.tun);
+  // Carried or kept through a restart, whatever its device says.
+  const tunnel = observed.find(({ kind, standing }) => kind === "tunnel" && standing === "ours");
+  const tun = own?.key ?? tunnel?.key ??
+    (hasTun(self, backend) ? freeName(await kernel.interfaces()) : self.tun);
   const settled = { ...self, macs: standing, tun };
   const macs = new Map(standing);
   for (const { kind, key, fields } of baseObjects(settled, backend)) {

@@ -33,3 +33,10 @@ Deno.test("settling devices: a backend without a TUN device costs no listing of 
   await settleDevices(self, vxlan, kernel);
   assertEquals(kernel.listings, 0);
 });
+
+Deno.test("settling devices: a tunnel that was kept keeps its name, whatever its device says of itself", async () => {
+  const self = host({ Network: "10.1.0.0/16", Backend: { Type: "udp" } }, null);
+  const kernel = busy();
+  kernel.put({ kind: "tunnel", key: "flannel5", fields: {} });
+  assertEquals((await settleDevices(self, udp, kernel)).tun, "flannel5");
+});

@@ -65,8 +65,7 @@ export class MortalKernel implements Kernel {
   }
 
   interfaces(): ReturnType<Kernel["interfaces"]> {
-    // Without those that denim has made: a device is always named the same.
-    return this.#ask(() => Promise.resolve([...this.#host.underlay.interfaces]));
+    return this.#ask((kernel) => kernel.interfaces());
   }
 
   routes(to: readonly Ip[]): Promise<(RouteAnswer | null)[]> {
