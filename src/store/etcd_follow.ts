@@ -11,7 +11,8 @@
  *   etcd answers.
  * - A watch can fall silent without an error: after etcd was restored from a backup it waits for a revision that comes back
  *   in days. So 2 s after every reconnect and then every 5 to 10 minutes, a query without values compares cluster, revision,
- *   number of keys and newest change with what was delivered; two mismatches in a row, 2 s apart, read everything again.
+ *   number of keys and newest change with what was delivered. A watch may only be late: a mismatch counts once the watch has
+ *   gone past the revision of the answer, or has told nothing for 2 s; then everything is read again.
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
@@ -47,6 +48,13 @@ export type FollowState =
   | { readonly type: "recovered" }
   /** The watch was lost, and stands again where it was: etcd may have been another one in between. */
   | { readonly type: "resumed" };
+
+/** What etcd had at `revision`, as far as a query without values tells. */
+interface Look {
+  readonly revision: number;
+  readonly count: number;
+  readonly last: StoredKey | undefined;
+}
 
 /** Milliseconds between two looks at whether the watch still tells everything: this and up to as much again. */
 const CHECK_MS = 300_000;
@@ -88,6 +96,8 @@ export async function* follow<K extends StoredKey>(
   }
 }
 
+const LEFT_OUT = "etcd's watch has left something out";
+
 /** What was delivered, and one session after the other that goes on from there. */
 class Follower<K extends StoredKey> {
   readonly #deps: FollowDeps<K>;
@@ -100,7 +110,10 @@ class Follower<K extends StoredKey> {
   /** When etcd first answered in this session. */
   #standsSince: Instant | null = null;
   #nextCheck: Instant = 0;
-  #suspect = false;
+  /** The last look, while what was delivered differs from it. */
+  #open: Look | null = null;
+  /** The watch has told something since. */
+  #moved = false;
   /** Something else than forgotten history makes us read again: most likely a restore from backup. */
   #restored = false;
 
@@ -151,7 +164,7 @@ class Follower<K extends StoredKey> {
   async *#watch(fresh: boolean, signal: AbortSignal): AsyncGenerator<Followed<K> | null> {
     const { remote, clock } = this.#deps;
     const batches = remote.watch(this.#range, this.#at!.revision + 1, signal)[Symbol.asyncIterator]();
-    this.#suspect = false;
+    this.#open = null;
     this.#scheduleCheck(fresh ? this.#checkInterval() : SETTLE_MS);
     let watching = false;
     let pending: Promise<IteratorResult<WatchBatch<K>>> | null = null;
@@ -196,9 +209,13 @@ class Follower<K extends StoredKey> {
       return null;
     }
     // A member that lags behind says so as well: only a linearizable read tells the two apart.
-    if (header.revision < this.#at.revision) this.#scheduleCheck(0);
+    if (header.revision < this.#at.revision) {
+      this.#open = null;
+      this.#scheduleCheck(0);
+    }
     const news = events.filter(({ kv }) => kv.modRevision > this.#at!.revision);
     for (const { type, kv } of news) {
+      if (this.#open !== null && !this.#goesOn(this.#open, kv.modRevision)) return null;
       if (type === "put") this.#known.set(kv.key, kv.modRevision);
       else this.#known.delete(kv.key);
       this.#at.revision = kv.modRevision;
@@ -208,27 +225,54 @@ class Follower<K extends StoredKey> {
 
   /** Whether etcd has what we have delivered. */
   async #check(): Promise<void> {
+    if (this.#open !== null) return this.#lookAgain(this.#open);
     const now = await this.#deps.remote.range({ ...this.#range, newestOnly: true }, this.#signal);
     const at = this.#at!;
     if (now.header.cluster !== at.cluster) return this.#readAgain("etcd is another cluster now");
     if (now.header.revision < at.revision) {
       return this.#readAgain(`etcd went back from revision ${at.revision} to ${now.header.revision}`);
     }
-    const newest = this.#known.values().reduce((a, b) => Math.max(a, b), 0);
-    const [last] = now.kvs;
-    // By name: etcd restored from a backup gives out the same revisions again, to others.
-    const same = now.count === this.#known.size && (last?.modRevision ?? 0) === newest &&
-      (last === undefined || this.#known.get(last.key) === newest);
-    if (!same && this.#suspect) return this.#readAgain("etcd's watch has left something out");
-    this.#suspect = !same;
+    this.#compare({ revision: now.header.revision, count: now.count, last: now.kvs[0] });
+  }
+
+  #compare(look: Look): void {
+    const same = this.#agrees(look);
+    this.#open = same ? null : look;
+    this.#moved = false;
     this.#scheduleCheck(same ? this.#checkInterval() : SETTLE_MS);
+  }
+
+  /** Whether what was delivered is what the look found. */
+  #agrees({ count, last }: Look): boolean {
+    const newest = this.#known.values().reduce((a, b) => Math.max(a, b), 0);
+    // By name: etcd restored from a backup gives out the same revisions again, to others.
+    return count === this.#known.size && (last?.modRevision ?? 0) === newest &&
+      (last === undefined || this.#known.get(last.key) === newest);
+  }
+
+  /** After a while: a watch that goes on telling may only be late. */
+  #lookAgain(look: Look): void {
+    if (this.#moved || this.#agrees(look)) this.#compare(look);
+    else this.#readAgain(LEFT_OUT);
+  }
+
+  /**
+   * The watch comes to a change at `revision`: all up to the look was told once it is past that. False where something was
+   * left out.
+   */
+  #goesOn(look: Look, revision: number): boolean {
+    this.#moved = true;
+    if (revision <= look.revision) return true;
+    if (this.#agrees(look)) this.#compare(look);
+    else this.#readAgain(LEFT_OUT);
+    return this.#at !== null;
   }
 
   #readAgain(why: string, restored = true): void {
     this.#restored = restored;
     this.#deps.log?.info(`${why}: reading "${this.#range.key}" from its beginning`);
     this.#at = null;
-    this.#suspect = false;
+    this.#open = null;
   }
 
   #scheduleCheck(ms: number): void {
