@@ -1,6 +1,6 @@
 /**
- * What the store's side says in the log: outages and their end, unreadable records, refused peers, each once while it lasts,
- * and a few where there are thousands: whoever may write to the store could fill the log otherwise.
+ * What the store's side says in the log: outages and their end; unreadable records, again with every whole list; refused
+ * peers, each once while it lasts. Of thousands only a few: whoever may write to the store could fill the log otherwise.
  */
 import type { Clock } from "../model/clock.ts";
 import { shownJson } from "../model/shown.ts";
