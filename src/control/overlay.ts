@@ -34,8 +34,9 @@ import { UnderlayFollower } from "./underlay_follower.ts";
 
 /** How often everything is read back without any event, with up to a quarter of jitter. */
 const FULL_READ_MS = 60_000;
-/** How long the subnet file waits for things of an earlier network to go. */
+/** How long the subnet file waits for things of an earlier network to go, and for how many rounds at least. */
 const OLD_REMAINS_MS = 30_000;
+const OLD_REMAINS_ROUNDS = 5;
 /** How long until a configuration that could not be applied is tried again. */
 const CONFIG_RETRY_MS = 5_000;
 /** Where others change the firewall all the time (kube-proxy), it is read back at most this often. */
@@ -50,6 +51,8 @@ export class Overlay {
   readonly #file: SubnetFileWriter;
   readonly #started: Started;
   readonly #since: Instant;
+  /** Ended so far. */
+  #networkRounds = 0;
   #former: Former;
   readonly #ownerOf = remembered((self: Host, backend: Backend, former: Former) =>
     ownerOf(self, backend, former, this.#options.layout)
@@ -309,7 +312,10 @@ export class Overlay {
   }
 
   #finished(round: Round): void {
-    if (round.scope.network) this.#rounds.network = round;
+    if (round.scope.network) {
+      this.#rounds.network = round;
+      this.#networkRounds++;
+    }
     if (round.scope.firewall) this.#rounds.firewall = round;
     if (!round.inSync || this.#self.subnets === null) return;
     const base = this.#desired.objects.filter((object) =>
@@ -333,7 +339,9 @@ export class Overlay {
   #oldRemains(): boolean {
     const now = networksOf(this.#self.network);
     const moved = this.#former.networks.some((old) => !now.some((network) => samePrefix(network, old)));
-    if (!moved || this.#ports.clock.boot() - this.#since > OLD_REMAINS_MS) return false;
+    // Both: a machine that slept in the middle of its first round has had time, but no round.
+    const waited = this.#ports.clock.boot() - this.#since > OLD_REMAINS_MS;
+    if (!moved || (waited && this.#networkRounds > OLD_REMAINS_ROUNDS)) return false;
     const { plan, failed } = this.#rounds.network!;
     return plan.withheld.length > 0 || failed.some(({ operation }) => operation.verb === "delete");
   }

@@ -134,9 +134,10 @@ Deno.test("a store that refuses a running daemon does not end it", async () => {
   assert(a.overlay!.readiness().ready);
 });
 
-Deno.test("the old subnet file stays until nothing of the old network is left to be forgotten", async () => {
-  await using cluster = new Cluster();
+/** Starts on what was left of another network: five routes, and the subnet file that tells of it. */
+async function startedOnRemains(cluster: Cluster, pause = () => Promise.resolve()): Promise<TestHost> {
   const a = cluster.host(11);
+  a.kernel.pause = pause;
   for (const n of [1, 2, 3, 4, 5]) {
     const destination = parsePrefix(`10.77.${n}.0/24`)!;
     a.kernel.put(route({ destination, gateway: parseIp(`192.168.64.${n}`), device: "eth0", onlink: false }));
@@ -144,7 +145,29 @@ Deno.test("the old subnet file stays until nothing of the old network is left to
   const subnets = { v4: parsePrefix("10.77.9.0/24"), v6: null };
   a.subnetFile = { ...noSubnetFile(), previous: { networks: [parsePrefix("10.77.0.0/16")!], subnets } };
   await a.start();
+  return a;
+}
+
+Deno.test("the old subnet file stays until nothing of the old network is left to be forgotten", async () => {
+  await using cluster = new Cluster();
+  const a = await startedOnRemains(cluster);
   await cluster.advance(3_000);
+  assertEquals(a.keys("route").length, 5, "so much at once is looked at twice");
+  assertEquals(await a.subnetFile.read(), null);
+  await cluster.advance(5_000);
+  assertEquals(a.keys("route"), []);
+  assertMatch((await a.subnetFile.read())!, /FLANNEL_NETWORK=10\.1\.0\.0\/16/);
+});
+
+Deno.test("a machine that slept in the middle of its first round keeps the old subnet file for the next one", async () => {
+  await using cluster = new Cluster();
+  let calls = 0;
+  // The start reads and applies, then the first round does.
+  const a = await startedOnRemains(
+    cluster,
+    () => calls++ === 3 ? cluster.clock.sleep(40_000) : Promise.resolve(),
+  );
+  await cluster.advance(43_000);
   assertEquals(a.keys("route").length, 5, "so much at once is looked at twice");
   assertEquals(await a.subnetFile.read(), null);
   await cluster.advance(5_000);
