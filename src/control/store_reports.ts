@@ -52,8 +52,9 @@ export class StoreReports {
   refusals(refused: readonly RefusedPeer[]): void {
     const now = new Set(refused.map(describeRefusal));
     for (const text of now) if (!this.#refusals.has(text)) this.#peers.warn(text);
-    this.#peers.settle();
     this.#refusals = now;
+    this.#peers.look();
+    this.#peers.settle();
     this.#records.look();
   }
 }

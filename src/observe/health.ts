@@ -5,6 +5,7 @@
  * containers of this host reach the others, as far as we know; it goes back to not ready when that ends. The first line of a
  * body is upstream's, what follows says why.
  */
+import { shorten } from "../model/shown.ts";
 import type { HttpAnswer } from "./http_request.ts";
 import { visible } from "./visible.ts";
 
@@ -38,8 +39,6 @@ function readiness({ ready, reasons, notes }: HealthReport): HttpAnswer {
 
 /** A store full of nonsense must not make every probe's answer as large. */
 function upTo(lines: readonly string[], what: string): string[] {
-  const shown = lines.slice(0, MOST).map((line) =>
-    line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line
-  );
+  const shown = lines.slice(0, MOST).map((line) => shorten(line, LONGEST));
   return lines.length > MOST ? [...shown, `and ${lines.length - MOST} more ${what}`] : shown;
 }

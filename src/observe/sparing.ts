@@ -1,5 +1,6 @@
 /**
- * Warnings that others can cause by the thousand: the first few of a while in full, of the rest how many there were.
+ * Warnings that others can cause by the thousand: the first few of a while in full, of the rest how many there were. So it is
+ * at most `FEW` lines and two sums in a while, whatever happens.
  */
 import type { Clock, Instant } from "../model/clock.ts";
 import type { Log } from "./log.ts";
@@ -12,6 +13,7 @@ export class Sparing {
   #until: Instant = -Infinity;
   #said = 0;
   #left = 0;
+  #settled = false;
 
   /** @param rest what is said of those left out */
   constructor(readonly log: Log, readonly clock: Clock, readonly rest: (count: number) => string) {}
@@ -28,13 +30,20 @@ export class Sparing {
   look(): void {
     const now = this.clock.boot();
     if (now < this.#until) return;
-    this.settle();
+    this.#sum();
     this.#until = now + WHILE_MS;
     this.#said = 0;
+    this.#settled = false;
   }
 
-  /** Says it now: nothing more comes of what these were about. */
+  /** Says it now, once in a while: nothing more comes of what these were about. */
   settle(): void {
+    if (this.#settled || this.#left === 0) return;
+    this.#sum();
+    this.#settled = true;
+  }
+
+  #sum(): void {
     if (this.#left > 0) this.log.warn(this.rest(this.#left));
     this.#left = 0;
   }

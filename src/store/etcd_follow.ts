@@ -232,14 +232,20 @@ class Follower<K extends StoredKey> {
     if (now.header.revision < at.revision) {
       return this.#readAgain(`etcd went back from revision ${at.revision} to ${now.header.revision}`);
     }
-    this.#compare({ revision: now.header.revision, count: now.count, last: now.kvs[0] });
+    const look = { revision: now.header.revision, count: now.count, last: now.kvs[0] };
+    if (this.#agrees(look)) this.#close();
+    else this.#wait(look);
   }
 
-  #compare(look: Look): void {
-    const same = this.#agrees(look);
-    this.#open = same ? null : look;
+  #close(): void {
+    this.#open = null;
+    this.#scheduleCheck(this.#checkInterval());
+  }
+
+  #wait(look: Look): void {
+    this.#open = look;
     this.#moved = false;
-    this.#scheduleCheck(same ? this.#checkInterval() : SETTLE_MS);
+    this.#scheduleCheck(SETTLE_MS);
   }
 
   /** Whether what was delivered is what the look found. */
@@ -252,7 +258,8 @@ class Follower<K extends StoredKey> {
 
   /** After a while: a watch that goes on telling may only be late. */
   #lookAgain(look: Look): void {
-    if (this.#moved || this.#agrees(look)) this.#compare(look);
+    if (this.#agrees(look)) this.#close();
+    else if (this.#moved) this.#wait(look);
     else this.#readAgain(LEFT_OUT);
   }
 
@@ -263,9 +270,10 @@ class Follower<K extends StoredKey> {
   #goesOn(look: Look, revision: number): boolean {
     this.#moved = true;
     if (revision <= look.revision) return true;
-    if (this.#agrees(look)) this.#compare(look);
+    const whole = this.#agrees(look);
+    if (whole) this.#close();
     else this.#readAgain(LEFT_OUT);
-    return this.#at !== null;
+    return whole;
   }
 
   #readAgain(why: string, restored = true): void {

@@ -15,7 +15,7 @@ import { type Host, type PlainContainer, scenario, type Topology } from "../supp
 import { ping, reachable, transfer, unreachablePairs } from "../support/traffic.ts";
 import { drops, metrics } from "../support/tunnel_metrics.ts";
 
-const CONFIG = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "udp", Port: 7890 } };
+const CONFIG = { Network: "10.1.0.0/16", SubnetMax: "10.1.99.0", Backend: { Type: "udp", Port: 7890 } };
 const DEADLINE = 15_000;
 
 scenario("udp: three hosts on etcd, peers coming and going", { hosts: 3 }, async (net) => {

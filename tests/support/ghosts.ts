@@ -1,6 +1,6 @@
 /**
  * Peers that exist in etcd only: written and removed by hand, they show that a daemon follows the store, and how fast.
- * Ghost n has the subnet 10.1.n.0/24, the public IP 192.168.64.n and the MAC 02:00:00:00:00:n.
+ * Ghost n has the subnet 10.1.n.0/24 (beyond those that daemons draw with `CONFIG`), the public IP 192.168.64.n and the MAC 02:00:00:00:00:n.
  */
 import { peerRecord } from "./overlay.ts";
 import { poll } from "./process.ts";

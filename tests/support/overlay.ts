@@ -6,8 +6,16 @@ import type { Place } from "./netns.ts";
 import { subnetEnv } from "./daemon.ts";
 import type { Host, PlainContainer, Topology } from "./topology.ts";
 
-/** The configuration of the scenarios that are about something else. */
-export const CONFIG = { Network: "10.1.0.0/16", Backend: { Type: "vxlan" } };
+/**
+ * The configuration of the scenarios that are about something else. Daemons draw their subnets from 10.1.60.0 to 10.1.99.0, so
+ * that none is ever one that a test gives out by hand.
+ */
+export const CONFIG = {
+  Network: "10.1.0.0/16",
+  SubnetMin: "10.1.60.0",
+  SubnetMax: "10.1.99.0",
+  Backend: { Type: "vxlan" },
+};
 
 /** The daemon's arguments for a SQLite store that all hosts of the topology share. */
 export async function sqliteArgs(net: Topology, config: unknown = CONFIG): Promise<string[]> {

@@ -1,4 +1,4 @@
-/** What a store may make us say: everything once, a flood in a few lines. */
+/** What a store may make us say: a flood is a few lines. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { StoreReports } from "../../src/control/store_reports.ts";
 import type { RefusedPeer } from "../../src/control/peers.ts";
@@ -59,4 +59,19 @@ Deno.test("a refused peer is told once while it lasts, and thousands in a few li
   told.refusals([]);
   told.refusals(peers.slice(0, 1));
   assertEquals(lines.length, 12);
+});
+
+Deno.test("refused peers that come and go at every round are a dozen lines in ten seconds", async () => {
+  const { reports: told, lines, clock } = reports();
+  const peers: RefusedPeer[] = [1, 2].map((n) => ({
+    lease: lease(`10.1.${n}.0/24`, "192.0.2.1", "02:00:00:00:00:01"),
+    reason: "it claims our address",
+  }));
+  for (let round = 0; round < 1000; round++) {
+    told.refusals([peers[round % 2]!]);
+    await clock.advance(100);
+  }
+  assert(lines.length <= 10 * 12, String(lines.length));
+  const counted = lines.map((line) => Number(/(\d+) more/.exec(line)?.[1] ?? 1)).reduce((a, b) => a + b);
+  assert(counted > 900, "nothing goes uncounted but what the last seconds brought");
 });
