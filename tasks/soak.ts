@@ -1,6 +1,6 @@
 /**
  * A long run of many hosts under random faults: `deno task soak [--minutes=60 | --hours=24 | --seconds=20] [--seed=N] [--hosts=20]
- * [--leases=2000] [--rate=10] [--every=2] [--json FILE]`. What it does and judges: tests/support/soak/soak.ts.
+ * [--leases=2000] [--rate=10] [--every=2] [--etcd-api=v2] [--json FILE]`. What it does and judges: tests/support/soak/soak.ts.
  *
  * Needs root; everything happens in namespaces of its own and is gone with them. Ends with 0 where all is well, with 1 where
  * something was found, with 2 where it was told nonsense.
@@ -9,6 +9,7 @@ import { parseArgs } from "@std/cli";
 import { enclose, enclosed } from "../bench/enclosure.ts";
 import { describeMachine, load } from "../bench/machine.ts";
 import { MOST } from "../tests/support/soak/churn.ts";
+import type { Api } from "../tests/support/soak/gateway.ts";
 import { samplePeriod, type SoakOptions } from "../tests/support/soak/options.ts";
 import { soak } from "../tests/support/soak/soak.ts";
 import { summary } from "../tests/support/soak/summary.ts";
@@ -33,16 +34,17 @@ const names = Object.keys(LIMITS) as Name[];
 /** As the arguments say; text: what is wrong with them. */
 function readArguments(args: readonly string[]): SoakOptions | string {
   const wrong: string[] = [];
-  const { _: words, json, ...given } = parseArgs(args, {
-    string: ["_", "json", ...names],
+  const { _: words, json, "etcd-api": api = "v3", ...given } = parseArgs(args, {
+    string: ["_", "json", "etcd-api", ...names],
     unknown: (arg) => (wrong.push(arg), false),
   });
   const unknown = [...wrong, ...words.map(String)][0];
   if (unknown !== undefined) {
     return `read "${unknown}": no such option; there are ${
-      [...names, "json"].map((n) => `--${n}`).join(", ")
+      [...names, "etcd-api", "json"].map((n) => `--${n}`).join(", ")
     }`;
   }
+  if (api !== "v2" && api !== "v3") return `read --etcd-api "${api}": neither v2 nor v3`;
   const values = new Map<Name, number>();
   for (const name of names) {
     const text = given[name];
@@ -53,10 +55,10 @@ function readArguments(args: readonly string[]): SoakOptions | string {
     }
     values.set(name, value);
   }
-  return optionsOf(values, json ?? null);
+  return optionsOf(values, api, json ?? null);
 }
 
-function optionsOf(values: ReadonlyMap<Name, number>, json: string | null): SoakOptions | string {
+function optionsOf(values: ReadonlyMap<Name, number>, api: Api, json: string | null): SoakOptions | string {
   const units = Object.entries(UNITS).filter(([unit]) => values.has(unit as Name));
   if (units.length > 1) return `take ${units.map(([unit]) => `--${unit}`).join(" and ")}: give one of them`;
   const [unit, factor] = units[0] ?? ["minutes", 60];
@@ -71,6 +73,7 @@ function optionsOf(values: ReadonlyMap<Name, number>, json: string | null): Soak
     seed: values.get("seed") ?? crypto.getRandomValues(new Uint32Array(1))[0]! % LIMITS.seed,
     seconds,
     sample: samplePeriod(seconds),
+    api,
     json,
   };
 }
@@ -87,9 +90,9 @@ async function main(): Promise<number> {
   }
   if (!enclosed()) return await enclose();
   for (const line of await describeMachine()) say(line);
-  const { hosts, leases, rate, every, seconds, seed, json } = options;
+  const { hosts, leases, rate, every, seconds, seed, api, json } = options;
   say(
-    `${hosts} hosts, ${leases} further leases, ${rate} changes a second, a fault every ${every} s ` +
+    `${hosts} hosts on etcd ${api}, ${leases} further leases, ${rate} changes a second, a fault every ${every} s ` +
       `for ${seconds} s, seed ${seed} (${load()})`,
   );
   if (json !== null) await Deno.writeTextFile(json, JSON.stringify(options) + "\n");

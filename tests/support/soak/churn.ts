@@ -83,7 +83,7 @@ export class Churn {
     const lease = this.#record(number);
     const kind = this.#told[number] === null ? "put" : "changed";
     this.#told[number] = lease;
-    await this.#tell(number, kind, this.gateway.put(lease.key, lease.value));
+    await this.#tell(number, kind, this.gateway.put(lease));
   }
 
   async #remove(number: number): Promise<void> {

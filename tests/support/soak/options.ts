@@ -1,4 +1,5 @@
 /** What a soak is told: how big, how long, how rough. */
+import type { Api } from "./gateway.ts";
 
 export interface SoakOptions {
   readonly hosts: number;
@@ -14,6 +15,8 @@ export interface SoakOptions {
   readonly seed: number;
   /** Between two samples of all hosts, in seconds. */
   readonly sample: number;
+  /** Of etcd, for the daemons and the further leases. */
+  readonly api: Api;
   /** A file for the samples, one JSON value a line; or null. */
   readonly json: string | null;
 }

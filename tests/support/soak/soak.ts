@@ -1,5 +1,5 @@
 /**
- * A long run: hosts with real daemons (vxlan) on one etcd with mutual TLS, many further leases that change all the time, and
+ * A long run: hosts with real daemons (vxlan) on one etcd with mutual TLS (its v3 or its v2 API), many further leases that change all the time, and
  * faults at random. In its own namespaces (`bench/enclosure.ts`).
  *
  *        h1        h2   …   h20
@@ -67,9 +67,9 @@ class Soak {
   constructor(private readonly net: Topology, private readonly options: SoakOptions) {}
 
   async run(): Promise<Result> {
-    const { hosts, leases, rate, seconds, every, seed, sample, json } = this.options;
+    const { hosts, leases, rate, seconds, every, seed, sample, api, json } = this.options;
     await joinUnderlay(this.net);
-    const gateway = await Gateway.start(this.net);
+    const gateway = await Gateway.start(this.net, api);
     await gateway.configure(networkConfig());
     const churn = new Churn(gateway, leases, seededRandom(seed + 1));
     await churn.fill();
