@@ -1,11 +1,13 @@
 /** Operations and obstacles in words, for the log, the preview and the health endpoint. Pure. */
+import { families, formatIp } from "../model/ip.ts";
+import { describeSubnets, type Lease, publicIpOf } from "../model/lease.ts";
 import type { Blocked, KindRules, Operation, Verb } from "../model/plan.ts";
 import { differences } from "./diff.ts";
 
 type Rules = ReadonlyMap<string, KindRules>;
 
 /** What an operation has done, as a participle. */
-export const done: Readonly<Record<Verb, string>> = {
+const done: Readonly<Record<Verb, string>> = {
   create: "added",
   modify: "changed",
   recreate: "recreated",
@@ -23,6 +25,21 @@ export function describeRepair(operation: Operation, rules: Rules): string {
   return `repaired ${operation.object.kind}, which ${damage}: ${describeObject(operation, rules)}`;
 }
 
+/** The same of several objects that serve one peer: `repaired neighbour, fdb and route of peer …, which were gone`. */
+export function describeRepairs(operations: readonly Operation[], peer: string): string {
+  const kinds = operations.map(({ object }) => object.kind);
+  const listed = `${kinds.slice(0, -1).join(", ")} and ${kinds.at(-1)}`;
+  const gone = operations.filter(({ before }) => before === undefined).length;
+  const damage = gone === 0 ? "changed" : gone === operations.length ? "gone" : "gone or changed";
+  return `repaired ${listed} of ${peer}, which were ${damage}`;
+}
+
+/** `peer 10.1.15.0/24 (192.168.64.3)`: its subnets and its hosts' public addresses. */
+export function describePeer({ subnets, record }: Lease): string {
+  const addresses = families.flatMap((family) => publicIpOf(record, family) ?? []).map(formatIp);
+  return `peer ${describeSubnets(subnets)}${addresses.length > 0 ? ` (${addresses.join(", ")})` : ""}`;
+}
+
 /** The object as the tool that shows it prints it; behind a change of one, what differed. */
 export function describeObject({ verb, object, before }: Operation, rules: Rules): string {
   const text = rules.get(object.kind)?.print(object) ?? object.key;
@@ -31,6 +48,11 @@ export function describeObject({ verb, object, before }: Operation, rules: Rules
     `${field} ${JSON.stringify(is)} -> ${JSON.stringify(want)}`
   );
   return `${text} (${changes.join(", ")})`;
+}
+
+/** False for what only stands on a device that is blocked: that device is the one to speak of. */
+export function isDirect({ object, by }: Blocked): boolean {
+  return object.kind === by.kind;
 }
 
 /** What is in the way of what, and what to do. */

@@ -277,6 +277,7 @@ export class Overlay {
     this.#reports.refusals(this.#desired.refused);
     return {
       objects: this.#desired.objects,
+      peers: this.#desired.peers,
       owner: this.#owner(),
       inSync: this.#view.inSync,
       protectedSubnets: this.#view.unreadable().flatMap(({ subnets }) => subnets ? prefixesOf(subnets) : []),

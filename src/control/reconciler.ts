@@ -9,6 +9,7 @@
 import type { Kernel, Owner, Scope } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { remembered } from "../model/memo.ts";
+import type { Lease } from "../model/lease.ts";
 import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
 import type { Blocked, Observed, Operation, Outcome, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
@@ -26,6 +27,8 @@ import { Trigger } from "./trigger.ts";
 /** Everything a round needs to know, as of its start. */
 export interface Wanted {
   readonly objects: readonly Obj[];
+  /** Those that have objects among these. */
+  readonly peers: readonly Lease[];
   readonly owner: Owner;
   /** True once the store's whole snapshot was seen: only then is anything deleted. */
   readonly inSync: boolean;
@@ -76,7 +79,7 @@ export class Reconciler {
 
   constructor(ports: ReconcilerPorts) {
     this.#ports = ports;
-    this.#report = new RoundReport(ports.log, ports.kernel.rules);
+    this.#report = new RoundReport(ports.log, ports.clock, ports.kernel.rules);
     const backoff = () => new Backoff(1_000, 30_000, ports.random);
     this.#backoffs = { network: backoff(), firewall: backoff() };
   }
@@ -145,7 +148,7 @@ export class Reconciler {
     const outcomes = plan.operations.length === 0 ? [] : await kernel.apply(plan.operations);
     const failed = outcomes.filter((outcome) => outcome.error !== null);
     const round = { scope, inSync: wanted.inSync, plan, failed };
-    this.#report.round(round, wanted.objects);
+    this.#report.round(round, wanted);
     this.#ports.finished(round);
     return round;
   }

@@ -1,17 +1,39 @@
 /**
- * What a round says in the log: few changes one by one, many as a count; a repair (something we had put up was gone or
- * changed) as such; a failure or an obstacle once, and again only when its text changes; and when it is over.
+ * What a round says in the log: a line for a peer that has joined, left or changed, whatever objects that took; a line for
+ * any other change; a repair (something we had put up was gone or changed) as such; a failure or an obstacle once, and again
+ * only when its text changes; and when it is over. Of each sort a few in ten seconds, of the rest how many there were.
  */
 import type { Scope } from "../kernel/kernel.ts";
+import type { Clock } from "../model/clock.ts";
+import { messageOf } from "../model/errors.ts";
+import type { Lease } from "../model/lease.ts";
 import { isFirewall, type Obj, ObjectIndex } from "../model/objects.ts";
 import type { KindRules, Operation } from "../model/plan.ts";
 import type { Log } from "../observe/log.ts";
-import { messageOf } from "../model/errors.ts";
-import { describeBlocked, describeDone, describeRepair, done } from "./describe.ts";
+import { Sparing } from "../observe/sparing.ts";
+import { describeDone, describeRepair, describeRepairs } from "./describe.ts";
+import { subnetServed } from "./peer_objects.ts";
 import type { Round } from "./reconciler.ts";
+import { type Subject, subjectFinder } from "./round_peers.ts";
+import { Troubles } from "./troubles.ts";
 
-/** More operations than this in a round are counted instead of listed. */
-const MOST_LINES = 12;
+/** What should stand, and whom it is for. */
+export interface Asked {
+  readonly objects: readonly Obj[];
+  readonly peers: readonly Lease[];
+}
+
+/** More questions than this are worth an index of all that stood. */
+const FEW_QUESTIONS = 12;
+/** Devices, addresses, settings, chains: a start makes some twenty. */
+const MOST_BASE_LINES = 40;
+
+interface Group {
+  readonly subject: Subject;
+  readonly operations: Operation[];
+}
+
+type Stood = (object: Obj) => Obj | undefined;
 
 export class RoundReport {
   /** What stood as wanted after the last round of its scope. */
@@ -19,21 +41,36 @@ export class RoundReport {
     network: [],
     firewall: [],
   };
-  readonly #troubles = new Map<string, string>();
+  #peers: readonly Lease[] = [];
   readonly #unreadable = new Map<keyof Scope, string>();
+  readonly #troubles: Troubles;
+  readonly #say: Readonly<Record<"joined" | "left" | "changed" | "done" | "repaired", Sparing>>;
 
-  constructor(readonly log: Log, readonly rules: ReadonlyMap<string, KindRules>) {}
+  constructor(readonly log: Log, clock: Clock, readonly rules: ReadonlyMap<string, KindRules>) {
+    const peers = (what: string) => new Sparing(log, clock, (count) => `${count} more peers ${what}`, "info");
+    this.#say = {
+      joined: peers("joined"),
+      left: peers("left"),
+      changed: peers("changed"),
+      done: new Sparing(log, clock, (count) => `${count} more changes`, "info", MOST_BASE_LINES),
+      repaired: new Sparing(log, clock, (count) => `${count} more repairs, of peers or single objects`),
+    };
+    this.#troubles = new Troubles(log, clock);
+  }
 
-  round(round: Round, wanted: readonly Obj[]): void {
-    const failed = new Set(round.failed.map((f) => f.operation));
-    const applied = round.plan.operations.filter((operation) => !failed.has(operation));
+  round(round: Round, asked: Asked): void {
+    const { plan, failed } = round;
+    const subjectOf = this.#subjects(round, asked);
+    const unable = new Set(failed.map((f) => f.operation));
+    const applied = plan.operations.filter((operation) => !unable.has(operation));
     const stood = this.#finder(applied.length);
-    if (applied.length > MOST_LINES) this.#summary(applied);
-    for (const operation of applied) {
-      this.#operation(operation, stood(operation.object), applied.length <= MOST_LINES);
+    for (const group of grouped(applied, subjectOf)) this.#group(group, stood);
+    this.#troubles.note(round, subjectOf);
+    for (const sparing of Object.values(this.#say)) {
+      sparing.look();
+      sparing.settle();
     }
-    this.#note(round);
-    this.#remember(round, wanted);
+    this.#remember(round, asked);
   }
 
   unreadable(part: keyof Scope, error: unknown): void {
@@ -46,53 +83,53 @@ export class RoundReport {
     if (this.#unreadable.delete(part)) this.log.info(`the ${part} can be read again`);
   }
 
-  #operation(operation: Operation, stood: Obj | undefined, aloud: boolean): void {
-    const repair = operation.verb !== "delete" && sameFields(stood, operation.object);
-    if (!repair && !aloud && this.log.verbose === false) return;
-    if (repair) this.log.warn(describeRepair(operation, this.rules));
-    else if (aloud) this.log.info(describeDone(operation, this.rules));
-    else this.log.debug(describeDone(operation, this.rules));
+  /** Worked out where there is something to tell. */
+  #subjects({ plan }: Round, { objects, peers }: Asked): (object: Obj) => Subject {
+    const former = this.#peers;
+    let find: ((object: Obj) => Subject) | undefined;
+    return (object) => {
+      find ??= subjectFinder([...plan.operations.flatMap((o) => o.before ?? []), ...objects], peers, former);
+      return find(object);
+    };
   }
 
-  #summary(operations: readonly Operation[]): void {
-    const counts = new Map<string, number>();
-    for (const { verb, object } of operations) {
-      const what = `${done[verb]} ${object.kind}`;
-      counts.set(what, (counts.get(what) ?? 0) + 1);
-    }
-    this.log.info(
-      `applied ${operations.length} changes: ${[...counts].map(([w, n]) => `${w} ${n}`).join(", ")}`,
-    );
+  #group({ subject, operations }: Group, stood: Stood): void {
+    const repairs = operations.filter((o) => o.verb !== "delete" && sameFields(stood(o.object), o.object));
+    const others = operations.filter((operation) => !repairs.includes(operation));
+    if (repairs.length > 0) this.#say.repaired.say(this.#repair(subject, repairs));
+    if (others.length === 0) return;
+    if (subject.known === null) this.#say.done.say(describeDone(others[0]!, this.rules));
+    else this.#peer(subject, others, stood);
   }
 
-  /** Failures and obstacles: each once while it lasts. */
-  #note(round: Round): void {
-    const now = new Map<string, string>();
-    for (const { operation, error } of round.failed) now.set(id(operation.object), `${error}; trying again`);
-    for (const blocked of round.plan.blocked) now.set(id(blocked.object), describeBlocked(blocked));
-    for (const [key, text] of now) if (this.#troubles.get(key) !== text) this.log.error(text);
-    for (const key of this.#troubles.keys()) {
-      if (now.has(key) || !inScope(key.split(" ", 1)[0]!, round)) continue;
-      this.#troubles.delete(key);
-      this.log.info(`${key}: in order again`);
-    }
-    for (const [key, text] of now) this.#troubles.set(key, text);
+  #repair({ name }: Subject, repairs: readonly Operation[]): string {
+    return repairs.length === 1 ? describeRepair(repairs[0]!, this.rules) : describeRepairs(repairs, name);
   }
 
-  #remember({ scope, plan, failed }: Round, wanted: readonly Obj[]): void {
+  #peer({ name, known }: Subject, operations: readonly Operation[], stood: Stood): void {
+    const texts = () => operations.map((operation) => describeDone(operation, this.rules));
+    if (known === false) this.#say.left.say(`${name} left`);
+    else if (operations.some((o) => isNewWay(o, stood))) this.#say.joined.say(`${name} joined`);
+    else this.#say.changed.say(`${name}: ${texts().join("; ")}`);
+    if (this.log.verbose) { for (const text of texts()) this.log.debug(text); }
+  }
+
+  #remember({ scope, plan, failed }: Round, { objects, peers }: Asked): void {
     const not = new Set([...failed.map((f) => f.operation.object), ...plan.blocked.map((b) => b.object)]);
-    const stands = not.size === 0 ? wanted : wanted.filter((object) => !not.has(object));
+    const stands = not.size === 0 ? objects : objects.filter((object) => !not.has(object));
     this.#stood = {
       network: scope.network ? stands : this.#stood.network,
       firewall: scope.firewall ? stands : this.#stood.firewall,
     };
+    // Who is gone from the store keeps its name until its objects are gone too.
+    if (scope.network && plan.withheld.length === 0) this.#peers = peers;
   }
 
   /** How to find what stood, for so many questions: an index costs a walk over everything. */
-  #finder(questions: number): (object: Obj) => Obj | undefined {
+  #finder(questions: number): Stood {
     const { network, firewall } = this.#stood;
     const among = ({ kind }: Obj) => isFirewall(kind) ? firewall : network;
-    if (questions <= MOST_LINES) {
+    if (questions <= FEW_QUESTIONS) {
       return (object) => among(object).find((o) => o.key === object.key && o.kind === object.kind);
     }
     const [inNetwork, inFirewall] = [new ObjectIndex(network), new ObjectIndex(firewall)];
@@ -100,14 +137,23 @@ export class RoundReport {
   }
 }
 
-function inScope(kind: string, { scope }: Round): boolean {
-  return isFirewall(kind) ? scope.firewall : scope.network;
+/** In the order of the first operation of each. */
+function grouped(operations: readonly Operation[], subjectOf: (object: Obj) => Subject): Iterable<Group> {
+  const groups = new Map<string, Group>();
+  for (const operation of operations) {
+    const subject = subjectOf(operation.object);
+    const group = groups.get(subject.id);
+    if (group) group.operations.push(operation);
+    else groups.set(subject.id, { subject, operations: [operation] });
+  }
+  return groups.values();
+}
+
+/** True where packets find a way to the peer that had none. */
+function isNewWay({ verb, object }: Operation, stood: Stood): boolean {
+  return verb === "create" && subnetServed(object) !== null && stood(object) === undefined;
 }
 
 function sameFields(a: Obj | undefined, b: Obj): boolean {
   return a !== undefined && JSON.stringify(a.fields) === JSON.stringify(b.fields);
-}
-
-function id(object: Obj): string {
-  return `${object.kind} ${object.key}`;
 }

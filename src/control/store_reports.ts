@@ -43,7 +43,7 @@ export class StoreReports {
   }
 
   #unreadable({ key, reason }: Unreadable): void {
-    this.#records.warn(
+    this.#records.say(
       `read lease record ${shownJson(key)}: ${reason}; skipped, and what stood for it stays`,
     );
   }
@@ -51,7 +51,7 @@ export class StoreReports {
   /** Each refusal once while it lasts. */
   refusals(refused: readonly RefusedPeer[]): void {
     const now = new Set(refused.map(describeRefusal));
-    for (const text of now) if (!this.#refusals.has(text)) this.#peers.warn(text);
+    for (const text of now) if (!this.#refusals.has(text)) this.#peers.say(text);
     this.#refusals = now;
     this.#peers.look();
     this.#peers.settle();

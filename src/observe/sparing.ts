@@ -1,11 +1,11 @@
 /**
- * Warnings that others can cause by the thousand: the first few of a while in full, of the rest how many there were. So it is
- * at most `FEW` lines and two sums in a while, whatever happens.
+ * Messages that others can cause by the thousand: the first few of a while in full, of the rest how many there were. So it is
+ * at most so many lines and two sums in a while, whatever happens.
  */
 import type { Clock, Instant } from "../model/clock.ts";
-import type { Log } from "./log.ts";
+import type { Level, Log, LogFields } from "./log.ts";
 
-/** Warnings said in full in so many milliseconds. */
+/** Messages said in full in so many milliseconds. */
 const FEW = 10;
 const WHILE_MS = 10_000;
 
@@ -15,14 +15,24 @@ export class Sparing {
   #left = 0;
   #settled = false;
 
-  /** @param rest what is said of those left out */
-  constructor(readonly log: Log, readonly clock: Clock, readonly rest: (count: number) => string) {}
+  /**
+   * @param rest what is said of those left out
+   * @param level of both
+   * @param few how many are said in full
+   */
+  constructor(
+    readonly log: Log,
+    readonly clock: Clock,
+    readonly rest: (count: number) => string,
+    readonly level: Level = "warn",
+    readonly few: number = FEW,
+  ) {}
 
-  warn(text: string): void {
+  say(text: string, fields?: LogFields): void {
     this.look();
-    if (this.#said < FEW) {
+    if (this.#said < this.few) {
       this.#said++;
-      this.log.warn(text);
+      this.log[this.level](text, fields);
     } else this.#left++;
   }
 
@@ -44,7 +54,7 @@ export class Sparing {
   }
 
   #sum(): void {
-    if (this.#left > 0) this.log.warn(this.rest(this.#left));
+    if (this.#left > 0) this.log[this.level](this.rest(this.#left));
     this.#left = 0;
   }
 }

@@ -149,7 +149,7 @@ scenario(
       "iptables -t nat -A POSTROUTING -o eth0 -p udp --dport 7890 -j SNAT --to-source 192.168.64.99:7891",
     );
     const [c1, c2] = [await containerOn(net, h1), await containerOn(net, h2)];
-    await poll("h1 knows h2", DEADLINE, () => first.text.includes("added peer"));
+    await poll("h1 knows h2", DEADLINE, () => / peer .* joined/.test(first.text));
     assertEquals(await ping(c2, c1.address), false, "a moved peer is a stranger");
     await first.stop();
     await launchReady(h1, [...args, "-udp-accept-moved"]);

@@ -36,6 +36,8 @@ async function startDaemon(host: DemoHost, directory: string, clock: Clock): Pro
     `--net-config-path=${directory}/net-conf.json`,
     `--subnet-file=${subnetFile}`,
     "--ip-masq",
+    // Each of the peers of a tunnel is told then, however many there are.
+    "-v=1",
   ];
   // The shell only sends the log to its file and becomes the daemon.
   const script = 'log=$1; shift; exec "$@" >"$log" 2>&1';

@@ -1,0 +1,39 @@
+/**
+ * Which peer an object serves, as far as objects themselves tell, whatever the backend. A peer is known here by the network
+ * address of its subnet, which no other peer has: a route names it in its destination, an entry of a tunnel in its subnet,
+ * a neighbour is it. An FDB entry belongs to the neighbour with its MAC, a nexthop object to the routes that name it.
+ */
+import type { Obj } from "../model/objects.ts";
+
+/** The subnet that the object leads packets to: a route through a gateway, or a tunnel's entry; null for all else. */
+export function subnetServed({ kind, fields }: Obj): string | null {
+  if (kind === "peer") return String(fields.subnet);
+  const leads = typeof fields.gateway === "string" || typeof fields.nexthop === "number";
+  return kind === "route" && leads ? String(fields.destination) : null;
+}
+
+/** The network address of `10.1.15.0/24`. */
+export function addressIn(subnet: string): string {
+  return subnet.slice(0, subnet.indexOf("/"));
+}
+
+/** What says of an object which peer it serves, or null. @param objects all that may belong together; the last counts */
+export function peerFinder(objects: Iterable<Obj>): (object: Obj) => string | null {
+  const byMac = new Map<string, string>();
+  const byNexthop = new Map<unknown, string>();
+  for (const object of objects) {
+    const { kind, on, fields } = object;
+    if (kind === "neighbour") byMac.set(`${on} ${fields.mac}`, String(fields.address));
+    else if (kind === "route" && typeof fields.nexthop === "number") {
+      byNexthop.set(fields.nexthop, addressIn(String(fields.destination)));
+    }
+  }
+  return (object) => {
+    const { kind, on, fields } = object;
+    if (kind === "neighbour") return String(fields.address);
+    if (kind === "fdb") return byMac.get(`${on} ${fields.mac}`) ?? null;
+    if (kind === "nexthop") return byNexthop.get(fields.id) ?? null;
+    const subnet = subnetServed(object);
+    return subnet === null ? null : addressIn(subnet);
+  };
+}

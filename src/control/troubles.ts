@@ -1,0 +1,68 @@
+/**
+ * Failures and obstacles in the log: each once while its text stays the same, and when it is over, with how long it lasted.
+ * A peer's objects fail together more often than not, so they are one trouble: its first failure stands for the rest.
+ */
+import type { Clock, Instant } from "../model/clock.ts";
+import { isFirewall, type Obj } from "../model/objects.ts";
+import type { Log } from "../observe/log.ts";
+import { Sparing } from "../observe/sparing.ts";
+import { describeBlocked, isDirect } from "./describe.ts";
+import type { Round } from "./reconciler.ts";
+import type { Subject } from "./round_peers.ts";
+
+interface Trouble {
+  readonly name: string;
+  readonly text: string;
+  readonly firewall: boolean;
+  readonly since: Instant;
+}
+
+export class Troubles {
+  readonly #lasting = new Map<string, Trouble>();
+  readonly #clock: Clock;
+  readonly #begun: Sparing;
+  readonly #over: Sparing;
+
+  constructor(log: Log, clock: Clock) {
+    this.#clock = clock;
+    this.#begun = new Sparing(
+      log,
+      clock,
+      (count) => `${count} more failures or obstacles like these`,
+      "error",
+    );
+    this.#over = new Sparing(log, clock, (count) => `${count} more in order again`, "info");
+  }
+
+  note(round: Round, subjectOf: (object: Obj) => Subject): void {
+    const now = this.#found(round, subjectOf);
+    for (const [id, { text }] of now) if (this.#lasting.get(id)?.text !== text) this.#begun.say(text);
+    for (const [id, trouble] of this.#lasting) {
+      const scope = trouble.firewall ? round.scope.firewall : round.scope.network;
+      if (scope && !now.has(id)) this.#end(id, trouble);
+    }
+    for (const [id, trouble] of now) this.#lasting.set(id, trouble);
+    for (const sparing of [this.#begun, this.#over]) {
+      sparing.look();
+      sparing.settle();
+    }
+  }
+
+  #found({ failed, plan }: Round, subjectOf: (object: Obj) => Subject): Map<string, Trouble> {
+    const found = new Map<string, Trouble>();
+    const add = (object: Obj, text: string) => {
+      const { id, name } = subjectOf(object);
+      const since = this.#lasting.get(id)?.since ?? this.#clock.boot();
+      if (!found.has(id)) found.set(id, { name, text, firewall: isFirewall(object.kind), since });
+    };
+    for (const { operation, error } of failed) add(operation.object, `${error}; trying again`);
+    for (const blocked of plan.blocked.filter(isDirect)) add(blocked.object, describeBlocked(blocked));
+    return found;
+  }
+
+  #end(id: string, { name, since }: Trouble): void {
+    const seconds = Math.round((this.#clock.boot() - since) / 1_000);
+    this.#lasting.delete(id);
+    this.#over.say(`${name}: in order again, after ${seconds} s`);
+  }
+}
