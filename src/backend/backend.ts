@@ -43,6 +43,8 @@ export interface Host {
 /** Why a peer gets no objects; for the log and `status`. */
 export interface Refused {
   readonly refused: string;
+  /** True where nothing is wrong with its record: this backend can't reach a host that is where this one is. */
+  readonly byConfiguration?: boolean;
 }
 
 export function isRefused(result: readonly Obj[] | Refused): result is Refused {

@@ -14,9 +14,10 @@ function toward(self: Host, peer: Lease, family: Family): Obj[] | Refused {
   if (subnet === null) return [];
   if (publicIp === null || isUnspecified(publicIp)) return { refused: `no public IPv${family} address` };
   const direct = directRoute(self, subnet, publicIp);
-  return direct
-    ? [direct]
-    : { refused: `${formatIp(publicIp)} is not on our link, which host-gw needs; vxlan does not` };
+  return direct ? [direct] : {
+    refused: `${formatIp(publicIp)} is not on our link, which host-gw needs; vxlan does not`,
+    byConfiguration: true,
+  };
 }
 
 /** Upstream's wording: a gateway that peers cannot address directly routes nothing. */

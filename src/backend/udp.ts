@@ -1,14 +1,25 @@
 /**
  * Backend `udp`: packets carried by this process between a TUN device and UDP sockets, for hosts where nothing better is to
- * be had. Per peer one entry in the tunnel's table; one route leads the whole network into the device.
+ * be had. Per peer one entry in the tunnel's table; one route leads the whole network into the device. Where this host itself
+ * lives inside the network, in a part that SubnetMin and SubnetMax leave out, only what can be leased is led there, and what
+ * else is leased: the tunnel's own packets, and those for the store, must not come back into it.
  *
  * On the wire a datagram's payload is one bare inner packet (spec: udp backend), so that every old peer is understood; names
  * and addresses are upstream's. The device goes when the process does, unless a service manager keeps it. Differences:
  * IPv6 is carried too, both families through one device; a route never outlives its peer; senders are checked.
  */
-import { type Family, isUnspecified } from "../model/ip.ts";
+import { leasableSubnet } from "../model/allocate.ts";
+import { addToIp, type Family, formatIp, type Ip, isUnspecified } from "../model/ip.ts";
 import { type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
-import { type BackendConfig, familiesOf, networkOf } from "../model/network_config.ts";
+import { type BackendConfig, familiesOf, type FamilyNetwork, networkOf } from "../model/network_config.ts";
+import {
+  containsIp,
+  formatPrefix,
+  type Prefix,
+  prefix,
+  prefixesBetween,
+  prefixSize,
+} from "../model/prefix.ts";
 import {
   address,
   linkAlias,
@@ -65,14 +76,28 @@ function device(self: Host): Obj[] {
 
 function base(self: Host, family: Family): Obj[] {
   const own = ownAddress(self, family);
-  const network = networkOf(self.network, family)?.network;
+  const network = networkOf(self.network, family);
   return [
     ...(family === familiesOf(self.network)[0] ? device(self) : []),
     ...(own ? [address(self.tun, own, hostLength(family))] : []),
-    ...(own && network
-      ? [route({ destination: network, gateway: null, device: self.tun, onlink: false })]
-      : []),
+    ...(own && network ? destinations(self, network).map((destination) => into(self, destination)) : []),
   ];
+}
+
+function into(self: Host, destination: Prefix): Obj {
+  return route({ destination, gateway: null, device: self.tun, onlink: false });
+}
+
+/** What is led into the tunnel for all peers together. */
+function destinations(self: Host, network: FamilyNetwork): Prefix[] {
+  if (!livesInside(self, network)) return [network.network];
+  const last = addToIp(network.subnetMax, prefixSize(prefix(network.subnetMax, network.subnetLen)) - 1n);
+  return prefixesBetween(network.subnetMin, last);
+}
+
+function livesInside(self: Host, { family, network }: FamilyNetwork): boolean {
+  const address = addressOf(self.underlay, family);
+  return address !== null && containsIp(network, address);
 }
 
 function toward(self: Host, peer: Lease, family: Family): Obj[] | Refused {
@@ -80,7 +105,18 @@ function toward(self: Host, peer: Lease, family: Family): Obj[] | Refused {
   const publicIp = publicIpOf(peer.record, family);
   if (subnet === null) return [];
   if (publicIp === null || isUnspecified(publicIp)) return { refused: `no public IPv${family} address` };
-  return [tunnelPeer(self.tun, subnet, publicIp, settings(self).Port)];
+  const entry = tunnelPeer(self.tun, subnet, publicIp, settings(self).Port);
+  const network = networkOf(self.network, family);
+  if (network === null) return [entry];
+  if (!livesInside(self, network)) {
+    return containsIp(network.network, publicIp) ? insideNetwork(publicIp, network) : [entry];
+  }
+  return leasableSubnet(network, subnet.ip) ? [entry] : [entry, into(self, subnet)];
+}
+
+function insideNetwork(publicIp: Ip, { network }: FamilyNetwork): Refused {
+  const what = `its public IP ${formatIp(publicIp)} lies inside ${formatPrefix(network)}`;
+  return { refused: `${what}, which udp leads into its tunnel; vxlan does not`, byConfiguration: true };
 }
 
 export const udp: Backend = {

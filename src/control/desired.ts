@@ -36,8 +36,10 @@ export function desire(
   for (const lease of judged.accepted) {
     const wanted = toward(lease, self, backend);
     const reason = isRefused(wanted) ? wanted.refused : conflict(taken, wanted);
-    if (reason !== null || isRefused(wanted)) refused.push({ lease, reason: reason ?? "" });
-    else {
+    if (reason !== null || isRefused(wanted)) {
+      const byConfiguration = isRefused(wanted) && wanted.byConfiguration === true;
+      refused.push({ lease, reason: reason ?? "", byConfiguration });
+    } else {
       peers.push(lease);
       for (const object of wanted) taken.add(object);
       objects.push(...wanted);

@@ -23,6 +23,7 @@ import { recordOf, requireSuited, settleDevices } from "./host.ts";
 import { later } from "./later.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
+import { ownAddressWarnings } from "./own_address.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
 import { obstacles, Reconciler, type Round, type Wanted } from "./reconciler.ts";
 import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
@@ -130,7 +131,9 @@ export class Overlay {
       subnetFileWritten: this.#file.current,
       ...this.#rounds,
       outage: this.#view.outage,
+      peers: this.#desired.peers.length,
       refused: this.#desired.refused,
+      warnings: ownAddressWarnings(this.#self),
       unreadable: this.#view.unreadable().map((u) => u.key),
       missing: this.#view.missing,
       unfit: this.#unfit,
@@ -275,6 +278,7 @@ export class Overlay {
     }
     this.#desired = this.#desiredFor(leases);
     this.#reports.refusals(this.#desired.refused);
+    this.#reports.warnings(ownAddressWarnings(this.#self));
     return {
       objects: this.#desired.objects,
       peers: this.#desired.peers,

@@ -1,21 +1,31 @@
 /**
  * Which leases become peers. Store data is untrusted: a record counts only where it lies inside the network, claims
  * nothing of ours, and nothing that an older record claims already. Every refusal has its reason, in one sentence.
+ *
+ * Hosts may live inside the network, in a part that SubnetMin and SubnetMax leave out. What no packet could survive is a host
+ * whose own address lies in a subnet: packets for it would be led into the tunnel that they come out of. So no public IP
+ * counts that lies in a subnet which can be leased, or is; and no subnet that has our own address or an older peer's in it.
  */
 import type { Host } from "../backend/backend.ts";
 import { addressOf, hostPublicIp } from "../backend/host.ts";
-import { families, type Family, formatIp, type Ip, isUnspecified, sameIp } from "../model/ip.ts";
+import { leasableSubnet } from "../model/allocate.ts";
+import { bits, families, type Family, formatIp, type Ip, isUnspecified, sameIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, publicIpOf, sameSubnets, subnetOf } from "../model/lease.ts";
 import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
 import { shownJson } from "../model/shown.ts";
-import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix } from "../model/prefix.ts";
+import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix, prefix } from "../model/prefix.ts";
 import { remembered } from "../model/memo.ts";
+import { AddressIndex } from "./address_index.ts";
 import { PrefixSet } from "./prefix_set.ts";
 
 export interface RefusedPeer {
   readonly lease: Lease;
   readonly reason: string;
+  /** True where nothing is wrong with its record: our own configuration does not suit where the hosts are. */
+  readonly byConfiguration: boolean;
 }
+
+type Objection = Omit<RefusedPeer, "lease">;
 
 export interface Peers {
   readonly accepted: readonly Lease[];
@@ -29,11 +39,11 @@ export function judgePeers(self: Host, leases: readonly Lease[], recordType: str
   const claims = new Claims();
   for (const lease of leases) {
     if (isOwn(self, lease)) continue;
-    const reason = rememberedObjection(lease, self, recordType) ?? claims.conflict(lease);
-    if (reason === null) {
+    const objection = rememberedObjection(lease, self, recordType) ?? theirs(claims.conflict(lease));
+    if (objection === null) {
       claims.add(lease);
       accepted.push(lease);
-    } else refused.push({ lease, reason });
+    } else refused.push({ lease, ...objection });
   }
   return { accepted, refused };
 }
@@ -42,45 +52,76 @@ function isOwn(self: Host, lease: Lease): boolean {
   return self.subnets !== null && sameSubnets(self.subnets, lease.subnets);
 }
 
-/** What keeps this lease from being a peer, whatever others there are. */
-function objection(lease: Lease, self: Host, recordType: string): string | null {
+/** What is wrong with the record. */
+function theirs(reason: string | null): Objection | null {
+  return reason === null ? null : { reason, byConfiguration: false };
+}
+
+/**
+ * What keeps this lease from being a peer, whatever others there are. A record of another network or backend is its host's
+ * matter: that host is gone, or has not followed the configuration yet.
+ */
+function objection(lease: Lease, self: Host, recordType: string): Objection | null {
   if (lease.record.backendType !== recordType) {
-    return `its backend is ${shownJson(lease.record.backendType)}, ours "${recordType}"`;
+    return theirs(`its backend is ${shownJson(lease.record.backendType)}, ours "${recordType}"`);
   }
   for (const family of families) {
     const network = networkOf(self.network, family);
-    const reason = network && familyObjection(self, lease, network);
-    if (reason) return reason;
+    const objection = network && familyObjection(self, lease, network);
+    if (objection) return objection;
   }
-  return families.some((f) => networkOf(self.network, f) && subnetOf(lease.subnets, f))
-    ? null
-    : "it has no subnet of a family that is enabled";
+  const suits = families.some((f) => networkOf(self.network, f) && subnetOf(lease.subnets, f));
+  return suits ? null : theirs("it has no subnet of a family that is enabled");
 }
 
 const rememberedObjection = remembered(objection);
 
-function familyObjection(self: Host, lease: Lease, { family, network }: FamilyNetwork): string | null {
-  const subnet = subnetOf(lease.subnets, family);
+function familyObjection(self: Host, lease: Lease, network: FamilyNetwork): Objection | null {
+  const subnet = subnetOf(lease.subnets, network.family);
   if (subnet === null) return null;
+  const publicIp = publicIpOf(lease.record, network.family);
+  return theirs(subnetObjection(self, subnet, network)) ??
+    (publicIp && publicIpObjection(self, publicIp, subnet, network));
+}
+
+function subnetObjection(self: Host, subnet: Prefix, { family, network }: FamilyNetwork): string | null {
   if (!containsPrefix(network, subnet) || subnet.length === network.length) {
     return `its subnet ${formatPrefix(subnet)} is not inside the network ${formatPrefix(network)}`;
   }
   const own = self.subnets && subnetOf(self.subnets, family);
   if (own && overlaps(own, subnet)) return `its subnet overlaps our own ${formatPrefix(own)}`;
-  const publicIp = publicIpOf(lease.record, family);
-  return publicIp && publicIpObjection(self, publicIp, network, family);
+  const inside = ownAddresses(self, family).find((address) => containsIp(subnet, address));
+  return inside ? `its subnet ${formatPrefix(subnet)} has our own address ${formatIp(inside)} in it` : null;
 }
 
-function publicIpObjection(self: Host, publicIp: Ip, network: Prefix, family: Family): string | null {
-  const own = [hostPublicIp(self, family), addressOf(self.underlay, family)];
-  const what = own.some((address) => sameIp(publicIp, address))
-    ? "is our own"
-    : containsIp(network, publicIp)
-    ? `lies inside the network ${formatPrefix(network)}`
-    : isUnicast(publicIp)
-    ? null
-    : "is not a unicast address";
-  return what && `its public IP ${formatIp(publicIp)} ${what}`;
+function publicIpObjection(
+  self: Host,
+  publicIp: Ip,
+  subnet: Prefix,
+  network: FamilyNetwork,
+): Objection | null {
+  const its = `its public IP ${formatIp(publicIp)}`;
+  if (ownAddresses(self, network.family).some((address) => sameIp(publicIp, address))) {
+    return theirs(`${its} is our own`);
+  }
+  if (!isUnicast(publicIp)) return theirs(`${its} is not a unicast address`);
+  const leasable = leasableSubnet(network, publicIp);
+  if (leasable) return { reason: `${its} ${inLeasable(leasable, network.family)}`, byConfiguration: true };
+  const own = self.subnets && subnetOf(self.subnets, network.family);
+  const around = [subnet, own].find((leased) => leased && containsIp(leased, publicIp));
+  return around ? theirs(`${its} lies inside the leased subnet ${formatPrefix(around)}`) : null;
+}
+
+/** The rest of a sentence about a host's address. */
+export function inLeasable(subnet: Prefix, family: Family): string {
+  const six = family === 6 ? "IPv6" : "";
+  return `lies inside ${formatPrefix(subnet)}, a subnet that can be leased; ` +
+    `give ${six}SubnetMin and ${six}SubnetMax that leave it out, or another ${six}Network`;
+}
+
+/** What we publish, and what our tunnels start at. */
+function ownAddresses(self: Host, family: Family): Ip[] {
+  return [hostPublicIp(self, family), addressOf(self.underlay, family)].filter((address) => address !== null);
 }
 
 /**
@@ -99,17 +140,14 @@ function isUnicast(address: Ip): boolean {
 class Claims {
   readonly #subnets = new PrefixSet();
   readonly #publicIps = new Map<string, Lease>();
+  readonly #addresses = new AddressIndex();
 
   conflict(lease: Lease): string | null {
     for (const family of families) {
       const subnet = subnetOf(lease.subnets, family);
-      const taken = subnet && this.#subnets.overlapping(subnet);
-      if (taken) return `its subnet overlaps ${formatPrefix(taken)}, which an older lease has`;
-      const publicIp = publicIpOf(lease.record, family);
-      const owner = publicIp && publicIp.value !== 0n && this.#publicIps.get(formatIp(publicIp));
-      if (owner) {
-        return `its public IP ${formatIp(publicIp)} has the older lease ${describeSubnets(owner.subnets)}`;
-      }
+      const conflict = (subnet && this.#subnetConflict(subnet)) ??
+        this.#addressConflict(publicIpOf(lease.record, family));
+      if (conflict !== null) return conflict;
     }
     return null;
   }
@@ -119,7 +157,25 @@ class Claims {
       const subnet = subnetOf(lease.subnets, family);
       if (subnet) this.#subnets.add(subnet);
       const publicIp = publicIpOf(lease.record, family);
-      if (publicIp) this.#publicIps.set(formatIp(publicIp), lease);
+      if (publicIp === null) continue;
+      this.#publicIps.set(formatIp(publicIp), lease);
+      this.#addresses.add(publicIp);
     }
+  }
+
+  #subnetConflict(subnet: Prefix): string | null {
+    const taken = this.#subnets.overlapping(subnet);
+    if (taken) return `its subnet overlaps ${formatPrefix(taken)}, which an older lease has`;
+    if (!this.#addresses.anyIn(subnet)) return null;
+    return `its subnet ${formatPrefix(subnet)} has the public IP of an older lease in it`;
+  }
+
+  #addressConflict(publicIp: Ip | null): string | null {
+    if (publicIp === null || isUnspecified(publicIp)) return null;
+    const its = `its public IP ${formatIp(publicIp)}`;
+    const owner = this.#publicIps.get(formatIp(publicIp));
+    if (owner) return `${its} has the older lease ${describeSubnets(owner.subnets)}`;
+    const around = this.#subnets.overlapping(prefix(publicIp, bits(publicIp.family)));
+    return around && `${its} lies inside ${formatPrefix(around)}, which an older lease has`;
   }
 }

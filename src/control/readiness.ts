@@ -3,6 +3,8 @@
  * once, the last read-back is what it should be, subnet.env is written. A store that is out of reach leaves us ready,
  * because the network works on and the probes of a whole fleet must not fail at once; it is told as a fact.
  * A foreign object in the way of one peer is told too, but does not make the host unready: only its owner can clear it.
+ * Nobody waits for peers, and what is wrong with their records is a note; but where our own configuration leaves none of
+ * those that are there, the containers of this host are cut off.
  */
 import { describeSubnets } from "../model/lease.ts";
 import { shownJson } from "../model/shown.ts";
@@ -26,7 +28,11 @@ export interface Situation {
   readonly network: Round | null;
   readonly firewall: Round | null;
   readonly outage: string | null;
+  /** How many peers have their objects. */
+  readonly peers: number;
   readonly refused: readonly RefusedPeer[];
+  /** What this host's own address plan has against it, one sentence each. */
+  readonly warnings: readonly string[];
   readonly unreadable: readonly string[];
   /** Peers that a restored store lacks, kept for now. */
   readonly missing: number;
@@ -42,6 +48,7 @@ export function judgeReadiness(now: Situation): Readiness {
     ...failures("network", now.network),
     ...failures("firewall", now.firewall),
     ...(now.subnetFileWritten ? [] : ["the subnet file is not written yet"]),
+    ...cutOff(now),
   ];
   return { ready: reasons.length === 0, reasons, notes: notes(now) };
 }
@@ -54,11 +61,25 @@ function failures(scope: string, round: Round | null): string[] {
   return [`${first.error}${more}`];
 }
 
+/** No peer is left, though some would be but for our own configuration. */
+function cutOff({ peers, refused }: Situation): string[] {
+  const ours = refused.filter(({ byConfiguration }) => byConfiguration);
+  const [first] = ours;
+  if (peers > 0 || first === undefined) return [];
+  const more = ours.length > 1 ? ` (and ${ours.length - 1} more)` : "";
+  return [
+    `our own configuration refuses every peer: ${
+      describeSubnets(first.lease.subnets)
+    }: ${first.reason}${more}`,
+  ];
+}
+
 function notes(now: Situation): string[] {
   const blocked = [...now.network?.plan.blocked ?? [], ...now.firewall?.plan.blocked ?? []];
   const withheld = now.network?.plan.withheld.length ?? 0;
   return [
     ...(now.outage === null ? [] : [`the store is out of reach: ${now.outage}`]),
+    ...now.warnings,
     ...blocked.map(describeBlocked),
     ...now.refused.map(({ lease, reason }) => `peer ${describeSubnets(lease.subnets)} is refused: ${reason}`),
     ...now.unreadable.map((key) => `the record ${shownJson(key)} cannot be read`),

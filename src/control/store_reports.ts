@@ -14,6 +14,7 @@ export class StoreReports {
   readonly #records: Sparing;
   readonly #peers: Sparing;
   #refusals: ReadonlySet<string> = new Set();
+  #warnings: readonly string[] = [];
 
   constructor(readonly log: Log, clock: Clock) {
     this.#records = new Sparing(
@@ -46,6 +47,12 @@ export class StoreReports {
     this.#records.say(
       `read lease record ${shownJson(key)}: ${reason}; skipped, and what stood for it stays`,
     );
+  }
+
+  /** What our own address plan has against us: each once while it lasts. */
+  warnings(now: readonly string[]): void {
+    for (const text of now) if (!this.#warnings.includes(text)) this.log.warn(text);
+    this.#warnings = now;
   }
 
   /** Each refusal once while it lasts. */

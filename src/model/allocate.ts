@@ -6,7 +6,7 @@
  * taken subnet and each free one found, however large the network is.
  */
 import type { Random } from "./clock.ts";
-import { bits, families, type Family, ip } from "./ip.ts";
+import { bits, families, type Family, type Ip, ip } from "./ip.ts";
 import { subnetOf, type Subnets } from "./lease.ts";
 import { type FamilyNetwork, type NetworkConfig, networkOf } from "./network_config.ts";
 import { overlaps, type Prefix, prefix, prefixSize } from "./prefix.ts";
@@ -27,6 +27,13 @@ function inRange(subnet: Prefix, { family, subnetLen, subnetMin, subnetMax }: Fa
   const start = subnet.ip.value;
   return subnet.ip.family === family && subnet.length === subnetLen &&
     subnetMin.value <= start && start <= subnetMax.value;
+}
+
+/** The subnet with this address, where the configuration can give it away; else null. */
+export function leasableSubnet(network: FamilyNetwork, address: Ip): Prefix | null {
+  if (address.family !== network.family) return null;
+  const subnet = prefix(address, network.subnetLen);
+  return inRange(subnet, network) ? subnet : null;
 }
 
 /** True where the two share an address of either family. */

@@ -66,3 +66,21 @@ export function containsPrefix(outer: Prefix, inner: Prefix): boolean {
 export function overlaps(a: Prefix, b: Prefix): boolean {
   return containsPrefix(a, b) || containsPrefix(b, a);
 }
+
+/** The fewest prefixes that have every address from `first` to `last`, and no other. */
+export function prefixesBetween(first: Ip, last: Ip): Prefix[] {
+  const found: Prefix[] = [];
+  for (let start = first.value; start <= last.value;) {
+    const from = ip(first.family, start);
+    let length = bits(first.family);
+    while (length > 0 && startsAt(prefix(from, length - 1), start, last.value)) length--;
+    const widest = prefix(from, length);
+    found.push(widest);
+    start += prefixSize(widest);
+  }
+  return found;
+}
+
+function startsAt(p: Prefix, start: bigint, last: bigint): boolean {
+  return p.ip.value === start && start + prefixSize(p) - 1n <= last;
+}

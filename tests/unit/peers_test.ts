@@ -27,7 +27,7 @@ Deno.test("peers: what lies outside the network, overlaps us or claims our addre
     [lease("10.1.14.0/23", "192.168.64.12", mac), /overlaps our own 10\.1\.15\.0\/24/],
     [lease("10.1.15.128/25", "192.168.64.12", mac), /overlaps our own/],
     [lease("10.1.16.0/24", "192.168.64.11", mac), /public IP 192\.168\.64\.11 is our own/],
-    [lease("10.1.16.0/24", "10.1.3.4", mac), /lies inside the network/],
+    [lease("10.1.16.0/24", "10.1.3.4", mac), /lies inside 10\.1\.3\.0\/24, a subnet that can be leased/],
     [lease("10.1.16.0/24", "127.0.0.1", mac), /not a unicast address/],
     [lease("10.1.16.0/24", "239.1.1.1", mac), /not a unicast address/],
     [lease("10.1.16.0/24", "255.255.255.255", mac), /not a unicast address/],
@@ -77,3 +77,70 @@ Deno.test("peers: of IPv6 what is loopback, IPv4 in disguise or multicast is ref
 function mac(i: number): string {
   return `02:00:00:00:01:0${i}`;
 }
+
+const partly = host(
+  {
+    Network: "172.16.0.0/12",
+    SubnetMin: "172.20.0.0",
+    SubnetMax: "172.29.255.0",
+    Backend: { Type: "vxlan" },
+  },
+  "172.20.7.0/24",
+  {
+    publicIp: parseIp("172.31.0.71"),
+    underlay: { device: "eth0", mtu: 1500, v4: parseIp("172.31.0.71"), v6: null, route: () => null },
+  },
+);
+
+Deno.test("peers: hosts may live inside the network where nothing can be leased", () => {
+  const peers = [
+    lease("172.20.8.0/24", "172.31.0.72", mac(0)),
+    lease("172.29.255.0/24", "172.19.255.255", mac(1)),
+    lease("172.24.0.0/24", "172.30.0.0", mac(2)),
+  ];
+  assertEquals(judgePeers(partly, peers, "vxlan"), { accepted: peers, refused: [] });
+});
+
+Deno.test("peers: of IPv6, too, only what can be leased is refused", () => {
+  const six = host({
+    EnableIPv4: false,
+    EnableIPv6: true,
+    IPv6Network: "fd00::/16",
+    IPv6SubnetMin: "fd00:1::",
+    IPv6SubnetMax: "fd00:1:0:ffff::",
+    Backend: { Type: "vxlan" },
+  }, "fd00:1:0:5::/64");
+  const peer = (subnet: string, publicIp: string): Lease => {
+    const { record, ...rest } = lease("10.1.1.0/24", "192.168.64.12", mac(0));
+    const subnets = { v4: null, v6: parsePrefix(subnet) };
+    return { ...rest, subnets, record: { ...record, publicIp: null, publicIpv6: parseIp(publicIp) } };
+  };
+  const good = peer("fd00:1:0:6::/64", "fd00:2::1");
+  const judged = judgePeers(six, [good, peer("fd00:1:0:7::/64", "fd00:1:0:8::1")], "vxlan");
+  assertEquals(judged.accepted, [good]);
+  assertMatch(judged.refused[0]!.reason, /lies inside fd00:1:0:8::\/64, .*give IPv6SubnetMin/);
+});
+
+Deno.test("peers: an address inside what can be leased, or is, is refused, and a subnet around one", () => {
+  const cases: [Lease[], RegExp, boolean][] = [
+    [[lease("172.20.8.0/24", "172.20.0.5", mac(0))], /172\.20\.0\.5 lies inside 172\.20\.0\.0\/24/, true],
+    [[lease("172.20.8.0/24", "172.29.255.9", mac(0))], /lies inside 172\.29\.255\.0\/24/, true],
+    [[lease("172.30.8.0/24", "172.30.8.9", mac(0))], /inside the leased subnet 172\.30\.8\.0\/24/, false],
+    [[lease("172.31.0.64/26", "172.31.0.200", mac(0))], /has our own address 172\.31\.0\.71 in it/, false],
+    [
+      [lease("172.20.8.0/24", "172.31.0.200", mac(0)), lease("172.31.0.192/26", "172.31.0.72", mac(1))],
+      /172\.31\.0\.192\/26 has the public IP of an older lease in it/,
+      false,
+    ],
+    [
+      [lease("172.31.0.192/26", "172.31.0.72", mac(0)), lease("172.20.8.0/24", "172.31.0.200", mac(1))],
+      /172\.31\.0\.200 lies inside 172\.31\.0\.192\/26, which an older lease has/,
+      false,
+    ],
+  ];
+  for (const [leases, reason, byConfiguration] of cases) {
+    const [refused] = judgePeers(partly, leases, "vxlan").refused;
+    assertMatch(refused?.reason ?? "accepted", reason);
+    assertEquals(refused?.byConfiguration, byConfiguration, refused?.reason);
+  }
+});

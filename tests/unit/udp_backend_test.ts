@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { isRefused } from "../../src/backend/backend.ts";
 import { udp } from "../../src/backend/udp.ts";
 import { parseIp } from "../../src/model/ip.ts";
+import type { Obj } from "../../src/model/objects.ts";
 import { host, lease } from "../support/hosts.ts";
 
 const config = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "udp", Port: 7890 } };
@@ -67,4 +68,27 @@ Deno.test("udp: an underlay too narrow for IPv6 is refused", () => {
 
 Deno.test("udp: the record says nothing but the address, as upstream's", () => {
   assertEquals([udp.recordType, udp.publish(host(config), 4)], ["", undefined]);
+});
+
+Deno.test("udp: a host inside the network keeps its own packets out of the tunnel", () => {
+  const plan = { Network: "172.16.0.0/12", SubnetMin: "172.20.0.0", SubnetMax: "172.29.255.0" };
+  const address = parseIp("172.31.0.71");
+  const underlay = { device: "eth0", mtu: 1500, v4: address, v6: null, route: () => null };
+  const routes = (objects: readonly Obj[]) => objects.filter((o) => o.kind === "route").map((o) => o.key);
+  const inside = host({ ...plan, Backend: { Type: "udp" } }, "172.20.7.0/24", {
+    publicIp: address,
+    underlay,
+  });
+  assertEquals(routes(udp.base(inside, 4)), ["172.20.0.0/14", "172.24.0.0/14", "172.28.0.0/15"]);
+  const toward = (subnet: string, self = inside) => {
+    const wanted = udp.toward(self, lease(subnet, "172.31.0.72", "", { backendType: "" }), 4);
+    return isRefused(wanted) ? [wanted.refused] : routes(wanted);
+  };
+  assertEquals([toward("172.20.8.0/24"), toward("172.30.8.0/24")], [[], ["172.30.8.0/24"]]);
+  const outside = host({ ...plan, Backend: { Type: "udp" } }, "172.20.7.0/24");
+  assertEquals(routes(udp.base(outside, 4)), ["172.16.0.0/12"]);
+  assertMatch(
+    toward("172.20.8.0/24", outside)[0]!,
+    /172\.31\.0\.72 lies inside 172\.16\.0\.0\/12, which udp leads/,
+  );
 });

@@ -9,7 +9,7 @@ import { formatIp } from "../../../src/model/ip.ts";
 import type { Kind, Obj } from "../../../src/model/objects.ts";
 import type { SimHost } from "./host.ts";
 import { desiredOf, deviceOf, overheadOf } from "./oracle.ts";
-import { parse, type Subnet, subnetsIn } from "./oracle_peers.ts";
+import { parse, peersOf, type Subnet, subnetsIn } from "./oracle_peers.ts";
 import { recordType, SUBNETS, type World } from "./world.ts";
 
 export function always(world: World): void {
@@ -57,10 +57,13 @@ function foreignStands({ world, foreign, kernel, name }: SimHost): void {
 function hostComplaints(world: World, host: SimHost): string[] {
   const { overlay } = host;
   if (overlay === null) return ["has no overlay"];
-  const { ready, reasons } = overlay.readiness();
   const key = keyOf(overlay.lease);
+  const cutOff = peersOf(world, host, subnetsIn(key)).length === 0;
+  const reasons = overlay.readiness().reasons.filter((reason) =>
+    !cutOff || !/refuses every peer/.test(reason)
+  );
   return [
-    ...(ready ? [] : [`not ready: ${reasons.join("; ")}`]),
+    ...(reasons.length === 0 ? [] : [`not ready: ${reasons.join("; ")}`]),
     ...recordComplaints(world, host, key),
     ...kernelComplaints(world, host, subnetsIn(key)),
     ...fileComplaints(world, host),
