@@ -8,6 +8,7 @@ import { parseIp } from "../model/ip.ts";
 import { Failure } from "../model/errors.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { Lease } from "../model/lease.ts";
+import { race } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
 import { literalConfigSource } from "../store/config_source.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
@@ -126,7 +127,7 @@ export async function join(options: JoinOptions): Promise<Membership> {
     signal,
   );
   const membership = new Membership(overlay, resources.move(), stop, signal);
-  await Promise.race([overlay.established, membership.ended]);
+  await race([overlay.established, membership.ended]);
   if (!signal.aborted) return membership;
   await membership[Symbol.asyncDispose]();
   throw signal.reason;

@@ -14,6 +14,7 @@ import { formatIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, type LeaseRecord, sameSubnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
+import { race } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
 import { isLost, type Lost, type Store, type StoreEvent, StoreUnavailable } from "../store/store.ts";
 import { Backoff } from "./backoff.ts";
@@ -183,7 +184,7 @@ export class LeaseKeeper {
     const waits = [this.#trigger.wait(either)];
     if (ms !== null) waits.push(this.#options.clock.sleep(ms, either));
     try {
-      await Promise.race(waits);
+      await race(waits);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {

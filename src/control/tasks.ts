@@ -1,5 +1,7 @@
 /** Running several endless tasks as one: the first that fails ends all, an abort ends all, and the failure comes out. */
 
+import { race } from "../model/race.ts";
+
 export type Task = (signal: AbortSignal) => Promise<void>;
 
 /**
@@ -30,7 +32,7 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promi
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([work, aborted.promise]);
+    return await race([work, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

@@ -1,5 +1,6 @@
 /** A limit on the time that something may take, on the clock that was passed in. */
 import type { Clock } from "../model/clock.ts";
+import { race } from "../model/race.ts";
 
 /** The time was over. */
 export class DeadlineExceeded extends Error {
@@ -8,7 +9,7 @@ export class DeadlineExceeded extends Error {
 
 /**
  * Runs `work` for `ms` milliseconds at most. `over`, which `work` gets, is aborted when it is time to stop, for whatever
- * reason; work that does not listen runs on unheard.
+ * reason; work that does not listen runs on unheard, and may be waited for again any number of times.
  *
  * @throws what `work` throws; DeadlineExceeded; the reason of `signal`
  */
@@ -26,7 +27,7 @@ export async function within<T>(
     throw new DeadlineExceeded(`no answer within ${ms / 1000} s`);
   });
   try {
-    return await Promise.race([work(stop.signal), limit]);
+    return await race([work(stop.signal), limit]);
   } finally {
     signal?.removeEventListener("abort", onAbort);
     stop.abort();

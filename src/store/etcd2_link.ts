@@ -169,8 +169,13 @@ export class HttpLink implements Connection {
         reject(error);
       });
       // What ends a socket right after its handshake comes as an end without an error.
-      outgoing.on("close", () => reject(new Error("Connection dropped")));
+      outgoing.on("close", () => {
+        if (!begun) done();
+        reject(new Error("Connection dropped"));
+      });
+      let begun = false;
       outgoing.on("response", (incoming) => {
+        begun = true;
         this.#heard = this.#options.clock.boot();
         const text = readAll(incoming, longest).finally(done);
         // Whoever only wants the head leaves it.

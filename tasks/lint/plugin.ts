@@ -4,7 +4,8 @@
  * - denim/layers: imports go one way (layers.ts);
  * - denim/outside: time and chance come in from outside; only src/system may ask the machine for them;
  * - denim/pure: src/model and src/backend do no I/O;
- * - denim/watch: nothing watches directories.
+ * - denim/watch: nothing watches directories;
+ * - denim/race: promises are raced by src/model/race.ts alone.
  */
 import { layerProblem, resolved } from "./layers.ts";
 
@@ -120,5 +121,24 @@ const watch: Deno.lint.Rule = {
   },
 };
 
-const plugin: Deno.lint.Plugin = { name: "denim", rules: { layers, outside, pure, watch } };
+const race: Deno.lint.Rule = {
+  create(context) {
+    if (!/^(src|ffi)\/|^(main|mod)\.ts/.test(pathOf(context))) return {};
+    const hint = "Use race() of src/model/race.ts, which leaves nothing behind";
+    return {
+      MemberExpression(node) {
+        if (node.object.type !== "Identifier" || node.object.name !== "Promise") return;
+        const name = node.property.type === "Identifier" ? node.property.name : "";
+        if (!["race", "any"].includes(name)) return;
+        context.report({
+          node,
+          message: `Promise.${name} keeps every wait for a promise that never settles`,
+          hint,
+        });
+      },
+    };
+  },
+};
+
+const plugin: Deno.lint.Plugin = { name: "denim", rules: { layers, outside, pure, watch, race } };
 export default plugin;

@@ -1,9 +1,12 @@
-/** A server that never comes to an end: what it says is given up before it fills the memory. */
-import { assertRejects } from "@std/assert";
+/** What never comes to an end, an answer or the wait for one, does not fill the memory. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Clock } from "../../src/model/clock.ts";
 import { connectOptions } from "../../src/store/etcd_store.ts";
 import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
 import { EndpointError } from "../../src/store/etcd_errors.ts";
 import { HttpLink } from "../../src/store/etcd2_link.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { growth } from "../support/heap.ts";
 import { flags } from "./etcd3_harness.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nX-Etcd-Index: 1\r\nX-Etcd-Cluster-Id: c\r\n\r\n";
@@ -27,4 +30,39 @@ Deno.test("etcd2: an answer without an end is an error of the endpoint", async (
   await assertRejects(call, EndpointError, "an answer longer than 16 MiB");
   await link.close();
   await poured;
+});
+
+/** A clock on which the pauses between two signs of life, four seconds, are over at once; answers take their real time. */
+class FastClock implements Clock {
+  readonly #real = systemClock();
+  #skipped = 0;
+  wall = () => this.#real.wall();
+  boot = () => this.#real.boot() + this.#skipped;
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (ms !== 4_000) return await this.#real.sleep(ms, signal);
+    await this.#real.sleep(0, signal);
+    this.#skipped += ms;
+  }
+}
+
+Deno.test("etcd2: a poll of a key that nobody changes costs no memory, however long it lasts", async () => {
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    return Response.json({ etcdserver: "3.4.23" });
+  });
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const clock = new FastClock();
+  const link = new HttpLink(parseEndpoints(url, false)[0]!, connectOptions(flags(url, { clock })));
+  const stop = new AbortController();
+  await link.open(stop.signal);
+  const ended = link.whileAlive(new Promise<string>(() => {}), stop.signal).catch((error) => error);
+  const start = clock.boot();
+  const bytes = await growth(2_000, async (turns) => {
+    for (const end = clock.boot() + turns * 4_000; clock.boot() < end;) await systemClock().sleep(20);
+  });
+  assert(clock.boot() - start > 2 * 3_600_000);
+  assert(bytes < 400, `${bytes} bytes stay of each turn`);
+  stop.abort("asked to stop");
+  assertEquals(await ended, "asked to stop");
+  await link.close();
 });

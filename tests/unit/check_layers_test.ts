@@ -82,3 +82,11 @@ Deno.test("model and backends do no I/O", () => {
     assertEquals(broken("src/kernel/x.ts", text), [], text);
   }
 });
+
+Deno.test("promises are raced by one tool, which leaves nothing behind", () => {
+  for (const text of ["await Promise.race([a, b]);", "await Promise.any([a, b]);"]) {
+    assertEquals(broken("src/store/x.ts", text), ["denim/race"], text);
+    assertEquals(broken("tests/store/x.ts", text), []);
+  }
+  assertEquals(broken("src/store/x.ts", "await race([a, b]);"), []);
+});

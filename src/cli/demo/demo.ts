@@ -6,6 +6,7 @@ import { parseArgs } from "@std/cli";
 import type { Clock } from "../../model/clock.ts";
 import { Failure, UsageError } from "../../model/errors.ts";
 import { ROUTE_PROTOCOL } from "../../model/objects.ts";
+import { race } from "../../model/race.ts";
 import { systemClock } from "../../system/clock.ts";
 import type { VerbIo } from "../verb.ts";
 import { type DemoDaemon, startDaemons } from "./daemons.ts";
@@ -29,7 +30,7 @@ export async function run({ args, out }: VerbIo): Promise<number> {
       () => stopped.reject(new Failure("\ndemo: stopped; everything is taken away")),
     );
   }
-  await Promise.race([show(options, out, systemClock()), stopped.promise]);
+  await race([show(options, out, systemClock()), stopped.promise]);
   return 0;
 }
 
