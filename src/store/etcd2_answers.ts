@@ -58,10 +58,14 @@ export const CODES = {
   keyNotFound: 100,
   compareFailed: 101,
   notFile: 102,
+  notDirectory: 104,
   nodeExists: 105,
   unauthorized: 110,
   eventIndexCleared: 401,
 } as const;
+
+/** The answers that the callers of a read or write have a use for. */
+const EXPECTED: ReadonlySet<number> = new Set([CODES.keyNotFound, CODES.compareFailed, CODES.nodeExists]);
 
 /** An answer whose first part and text are here. */
 export interface Answer {
@@ -126,7 +130,8 @@ function refusal(head: AnswerHead, body: BodyJson | null, text: string, source: 
   const code = numberOr(body?.["errorCode"], 0);
   if (code === CODES.eventIndexCleared) return new IndexCleared(numberOr(body?.["index"], head.index));
   if (head.status === 401 || code === CODES.unauthorized) return unauthorized(source);
-  if (code >= 100 && code < 200) return new Etcd2Error(code, said);
+  if (EXPECTED.has(code)) return new Etcd2Error(code, said);
+  if (code >= 100 && code < 200) return misplaced(code, said, wordOf(body?.["cause"]));
   if (head.status === 404) {
     return new ApiAbsent("v2", "start etcd (up to 3.5) with --enable-v2, or use --etcd-api=v3");
   }
@@ -139,6 +144,28 @@ function refusal(head: AnswerHead, body: BodyJson | null, text: string, source: 
     "check etcd's log",
     false,
   );
+}
+
+/** What stands in etcd is of the other kind than what we look for, mostly because -etcd-prefix names another place. */
+function misplaced(code: number, said: string, key: string): Denied {
+  const where = JSON.stringify(key);
+  switch (code) {
+    case CODES.notDirectory:
+      return new Denied(
+        `${where} holds a value, so that no keys can stand below it`,
+        "correct -etcd-prefix, or remove that key: the network configuration belongs in the key " +
+          '"config" below -etcd-prefix',
+        false,
+      );
+    case CODES.notFile:
+      return new Denied(
+        `${where} is a directory and holds no value`,
+        "remove it with all that is in it, or correct -etcd-prefix",
+        false,
+      );
+    default:
+      return new Denied(`etcd says "${said}"`, "correct -etcd-prefix", false);
+  }
 }
 
 /** etcd gives one answer for an unknown user, a wrong password and a right that is missing. */
@@ -164,8 +191,7 @@ function numberOr(value: Json | undefined, otherwise: number): number {
 export function nodesOf(range: KeyRange, { node }: BodyJson, head: AnswerHead): Etcd2Node[] {
   if (node === undefined) return [];
   if (range.end !== null) return childrenOf(node, head, 0);
-  const read = toNode(node, head);
-  return read.value === null ? [] : [read];
+  return [toNode(node, head)];
 }
 
 /** What lies deeper than any key of ours is left out. */

@@ -3,6 +3,7 @@
  *
  * What keeps us from reading it is told once for each cause, until it can be read again; trying goes on meanwhile.
  */
+import { Failure } from "../model/errors.ts";
 import type { ConfigPlace, StoredConfig } from "./config_place.ts";
 import type { ConfigSource, ConfigText } from "./config_source.ts";
 import type { EtcdReader, StoredKey } from "./etcd_remote.ts";
@@ -29,8 +30,10 @@ async function* watch<K extends StoredText>(
   absent: string,
   signal: AbortSignal,
 ): AsyncGenerator<ConfigText> {
-  const textOf = (kv: K | undefined): ConfigText =>
-    typeof kv?.value === "string" ? { type: "text", text: kv.value } : { type: "problem", error: absent };
+  const textOf = (kv: K | undefined): ConfigText => {
+    if (typeof kv?.value === "string") return { type: "text", text: kv.value };
+    return { type: "problem", error: kv === undefined ? absent : isDirectory(key) };
+  };
   const told = new Set<string>();
   let last: ConfigText | null = null;
   for await (const followed of follow(deps, { key, end: null }, signal)) {
@@ -49,6 +52,10 @@ async function* watch<K extends StoredText>(
     // After an outage too: what stood before it stands again.
     if (last !== null) yield last;
   }
+}
+
+function isDirectory(key: string): string {
+  return `read "${key}" in etcd: it is a directory; remove it with all that is in it, and write the configuration there`;
 }
 
 /** Writes text for ever where the key is at the revision `expect` (0: absent); otherwise tells what stands there. */
@@ -73,7 +80,9 @@ export class EtcdConfigPlace<K extends StoredText> implements ConfigPlace {
 
   async read(): Promise<StoredConfig | null> {
     const { kvs: [kv] } = await this.#remote.range({ key: this.name, end: null });
-    return typeof kv?.value === "string" ? { text: kv.value, version: String(kv.modRevision) } : null;
+    if (kv === undefined) return null;
+    if (kv.value === null) throw new Failure(isDirectory(this.name));
+    return { text: kv.value, version: String(kv.modRevision) };
   }
 
   async write(text: string, over: StoredConfig | null): Promise<boolean> {

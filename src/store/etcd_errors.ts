@@ -87,6 +87,11 @@ const denials: readonly (readonly [RegExp, string, string, transient?: boolean])
     "compact and defragment it, then run etcdctl alarm disarm",
     true,
   ],
+  [
+    /request is too large|larger than max/,
+    "it is too large for etcd",
+    "make it smaller, or raise etcd's --max-request-bytes",
+  ],
   [/too many requests/, "etcd is overloaded", "see what else uses it", true],
 ];
 
