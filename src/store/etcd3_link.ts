@@ -27,7 +27,8 @@ import { messageOf } from "../model/errors.ts";
 import { within } from "./deadline.ts";
 import type { Endpoint } from "./etcd_endpoints.ts";
 import { LinkCredentials } from "./etcd3_credentials.ts";
-import { classify, type ConnectionFacts } from "./etcd_errors.ts";
+import { speaksHttp1 } from "./etcd3_greeting.ts";
+import { classify, type ConnectionFacts, Http2Absent } from "./etcd_errors.ts";
 import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
 import { type KeyRange, LONGEST_LIST } from "./etcd_remote.ts";
 import { Sockets } from "./etcd_sockets.ts";
@@ -52,6 +53,9 @@ const CHANNEL_OPTIONS = {
   "grpc.initial_reconnect_backoff_ms": 50,
   "grpc.max_reconnect_backoff_ms": 50,
 };
+
+/** Milliseconds for a server to answer a greeting. */
+const GREETING_MS = 1_000;
 
 type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
 /** Each call once, as it is. */
@@ -97,6 +101,7 @@ export class Link implements Connection {
     await within(this.#clock, CONNECT_MS, signal, () => this.#connected()).catch((thrown) => {
       throw this.#outcome(thrown, signal);
     });
+    if (!this.#ready) await this.#requireHttp2(signal);
     if (username === "") return;
     try {
       const { token } = await this.call(
@@ -109,6 +114,15 @@ export class Link implements Connection {
       // Users are allowed to give a password that etcd does not ask for yet.
       if (!/authentication is not enabled/.test(messageOf(thrown))) throw thrown;
     }
+  }
+
+  /** Where we could not connect for want of HTTP/2. What else there is, the first call says. */
+  async #requireHttp2(signal: AbortSignal): Promise<void> {
+    const { tls } = this.#sockets;
+    const greet = (over: AbortSignal) => speaksHttp1(this.endpoint, tls, over);
+    const old = await within(this.#clock, GREETING_MS, signal, greet).catch(() => false);
+    if (signal.aborted) throw signal.reason;
+    if (old) throw new Http2Absent(this.endpoint.text);
   }
 
   /**

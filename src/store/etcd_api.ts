@@ -5,7 +5,8 @@
  *     it has none: the server has no v2 API ───────────► v3
  *                  v2 has a configuration ─────────────► v2
  *                  neither has one ────────────────────► said once, asked again until one has
- *     the server is older than v3 ─────────────────────► v2
+ *     the server is older than v3, or reached through
+ *     a proxy without HTTP/2: v2 has a configuration ──► v2
  *
  * While etcd can't be reached nothing is chosen.
  */
@@ -13,7 +14,7 @@ import type { Clock } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
-import { ApiNotOffered } from "./etcd_errors.ts";
+import { ApiNotOffered, ApiNotReached } from "./etcd_errors.ts";
 import { etcdKeys } from "./etcd_keys.ts";
 import { backoff, untilAvailable } from "./outage.ts";
 import { etcd2Keys } from "./etcd2.ts";
@@ -48,38 +49,53 @@ export async function chooseApi(deps: ApiDeps, signal: AbortSignal | null): Prom
     const look = () => lookOnce(deps, signal ?? undefined);
     const found = signal === null ? await look() : await untilAvailable(look, deps, signal);
     if ("api" in found) return found;
-    if (signal === null) return { api: "v3", why: "neither has a configuration" };
+    if (signal === null) return { api: found.offered, why: "neither has a configuration" };
     if (round === 0) deps.log?.error(`Couldn't fetch network config: ${found.problem}; waiting for one`);
     await deps.clock.sleep(Math.max(1_000, backoff(round)), signal);
   }
 }
 
+/** Nobody has a configuration that can be read. */
+interface Unclear {
+  readonly problem: string;
+  /** The API to use where nobody waits for one. */
+  readonly offered: "v2" | "v3";
+}
+
 async function lookOnce(
   deps: ApiDeps,
   signal: AbortSignal | undefined,
-): Promise<ApiChoice | { readonly problem: string }> {
+): Promise<ApiChoice | Unclear> {
   const second = has(deps.v2, etcd2Keys(deps.prefix).config, signal);
   second.catch(() => {});
-  if (await v3HasConfig(deps, signal)) {
+  const first = await lookInV3(deps, signal);
+  if (first === true) {
     if (await known(second, deps.clock)) warnOfOther(deps);
     return { api: "v3", why: "it has a configuration" };
   }
   try {
-    return await second ? { api: "v2", why: "v3 has no configuration and v2 has one" } : neither(deps);
+    const state = first === false ? "v3 has no configuration" : "the server does not offer v3";
+    if (await second) return { api: "v2", why: `${state} and v2 has one` };
+    return first === false ? neither(deps) : onlyV2(deps);
   } catch (thrown) {
+    if (first !== false) throw first;
     if (thrown instanceof ApiNotOffered) return { api: "v3", why: "the server does not offer v2" };
     if (!(thrown instanceof Failure)) throw thrown;
-    return { problem: `v3 has none, and v2 can't be read: ${thrown.message}` };
+    return { problem: `v3 has none, and v2 can't be read: ${thrown.message}`, offered: "v3" };
   }
 }
 
-/** False for a server from before v3 as well. */
-async function v3HasConfig({ v2, v3, prefix }: ApiDeps, signal: AbortSignal | undefined): Promise<boolean> {
+/** Whether v3 has a configuration, or why there is no v3 at all. */
+async function lookInV3(
+  { v2, v3, prefix }: ApiDeps,
+  signal: AbortSignal | undefined,
+): Promise<boolean | ApiNotOffered | StoreUnavailable> {
   try {
     return await has(v3, etcdKeys(prefix).config, signal);
   } catch (thrown) {
-    const old = thrown instanceof StoreUnavailable || thrown instanceof ApiNotOffered;
-    if (old && /^[0-2]\./.test(await v2.release(signal).catch(() => ""))) return false;
+    if (thrown instanceof ApiNotOffered || thrown instanceof ApiNotReached) return thrown;
+    if (!(thrown instanceof StoreUnavailable)) throw thrown;
+    if (/^[0-2]\./.test(await v2.release(signal).catch(() => ""))) return thrown;
     throw thrown;
   }
 }
@@ -112,9 +128,21 @@ function warnOfOther({ prefix, log }: ApiDeps): void {
   );
 }
 
-function neither({ prefix }: ApiDeps): { readonly problem: string } {
+function onlyV2({ prefix }: ApiDeps): Unclear {
+  const { config } = etcd2Keys(prefix);
+  return {
+    offered: "v2",
+    problem:
+      `flannel config not found in etcd store: "${config}" is absent in v2, and the server does not offer ` +
+      `v3; create it, as in ETCDCTL_API=2 etcdctl set ${config} '{"Network": "10.1.0.0/16", "Backend": ` +
+      `{"Type": "vxlan"}}'`,
+  };
+}
+
+function neither({ prefix }: ApiDeps): Unclear {
   const { config } = etcdKeys(prefix);
   return {
+    offered: "v3",
     problem:
       `flannel config not found in etcd store: "${config}" is absent in v3 and in v2; create it, as in ` +
       `ETCDCTL_API=3 etcdctl put ${config} '{"Network": "10.1.0.0/16", "Backend": {"Type": "vxlan"}}'`,

@@ -7,6 +7,7 @@
 import { Failure, messageOf } from "../model/errors.ts";
 import { LeaseNotFound } from "./etcd3_remote.ts";
 import { HistoryLost } from "./etcd_remote.ts";
+import { StoreUnavailable } from "./store.ts";
 
 /** One endpoint did not serve a call. */
 export class EndpointError extends Error {
@@ -21,6 +22,18 @@ export class EndpointError extends Error {
     readonly refused: boolean,
   ) {
     super(state);
+  }
+}
+
+/** The endpoint does not have HTTP/2, without which there is no v3 API; its v2 API may well be there. */
+export class Http2Absent extends EndpointError {
+  constructor(endpoint: string) {
+    super(
+      endpoint,
+      "the server speaks HTTP/1.1 alone, and etcd's v3 API needs HTTP/2",
+      "name etcd's own port instead of a proxy's or load balancer's, or use --etcd-api=v2",
+      true,
+    );
   }
 }
 
@@ -44,8 +57,11 @@ export class ApiAbsent extends Denied {
   }
 }
 
-/** What the store is told then. */
+/** What the store is told then, and where no endpoint has HTTP/2. */
 export class ApiNotOffered extends Failure {}
+
+/** The same where nobody listens at the other endpoints: etcd may yet start there. */
+export class ApiNotReached extends StoreUnavailable {}
 
 /** Bare error text: without gRPC's status, its wrapping and its timestamps, all of which change from one try to the next. */
 export function detailOf(thrown: unknown): string {
@@ -58,6 +74,8 @@ export function detailOf(thrown: unknown): string {
     .replace(/\.$/, "");
 }
 
+/** By etcd before v3, and by a proxy that turns HTTP/2 into HTTP/1.1. */
+const NO_V3 = /unknown service|unknown method|UNIMPLEMENTED|Received HTTP status code 4(00|04|05|15)/;
 const NO_USER = /user name is empty/;
 
 const denials: readonly (readonly [RegExp, string, string, transient?: boolean])[] = [
@@ -77,18 +95,13 @@ const denials: readonly (readonly [RegExp, string, string, transient?: boolean])
     "give the etcd user a role that may read and write below -etcd-prefix",
   ],
   [
-    /unknown service|unknown method|UNIMPLEMENTED/,
-    "the server does not offer etcd's v3 API",
-    "upgrade etcd to 3.x",
-  ],
-  [
     /database space exceeded/,
     "etcd's database is full",
     "compact and defragment it, then run etcdctl alarm disarm",
     true,
   ],
   [
-    /request is too large|larger than max/,
+    /request is too large/,
     "it is too large for etcd",
     "make it smaller, or raise etcd's --max-request-bytes",
   ],
@@ -108,6 +121,14 @@ export interface ConnectionFacts {
   readonly host: string;
 }
 
+const REFUSED = "connection refused";
+const NO_SOCKET = "no such socket";
+
+/** The way there is open, and nobody listens. */
+export function nobodyThere({ state }: EndpointError): boolean {
+  return state === REFUSED || state === NO_SOCKET;
+}
+
 type Row = readonly [RegExp, string | ((facts: ConnectionFacts) => string), string, refused?: boolean];
 
 const failures: readonly Row[] = [
@@ -117,8 +138,8 @@ const failures: readonly Row[] = [
     "our token is not valid any more",
     "check etcd's log",
   ],
-  [/ECONNREFUSED/, "connection refused", "start etcd there, or correct -etcd-endpoints"],
-  [/ENOENT/, "no such socket", "start etcd there, or correct -etcd-endpoints"],
+  [/ECONNREFUSED/, REFUSED, "start etcd there, or correct -etcd-endpoints"],
+  [/ENOENT/, NO_SOCKET, "start etcd there, or correct -etcd-endpoints"],
   [/ENETUNREACH|EHOSTUNREACH/, "no route to the host", "check the network"],
   [
     /DEADLINE|deadline|ETIMEDOUT|no answer/,
@@ -156,6 +177,8 @@ export function classify(thrown: unknown, facts: ConnectionFacts): Error {
   if (thrown instanceof HistoryLost || thrown instanceof LeaseNotFound) return thrown;
   const detail = detailOf(thrown);
   if (/requested lease not found/.test(detail)) return new LeaseNotFound("the etcd lease is gone");
+  if (NO_V3.test(messageOf(thrown))) return new ApiAbsent("v3", "upgrade etcd to 3.x, or use --etcd-api=v2");
+  if (/no[ _]?application[ _]?protocol/i.test(detail)) return new Http2Absent(facts.endpoint);
   const denial = denials.find(([pattern]) => pattern.test(detail) && !(pattern === NO_USER && facts.hasUser));
   if (denial !== undefined) return new Denied(denial[1], denial[2], denial[3] ?? false);
   const known = ALERT.test(detail)

@@ -10,7 +10,15 @@ import type { Clock, Random } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 import type { Endpoint } from "./etcd_endpoints.ts";
-import { ApiAbsent, ApiNotOffered, Denied, EndpointError } from "./etcd_errors.ts";
+import {
+  ApiAbsent,
+  ApiNotOffered,
+  ApiNotReached,
+  Denied,
+  EndpointError,
+  Http2Absent,
+  nobodyThere,
+} from "./etcd_errors.ts";
 import type { TlsFiles } from "./etcd_tls.ts";
 import { StoreUnavailable } from "./store.ts";
 
@@ -194,7 +202,12 @@ class Failures {
     );
     const remedies = new Set(known.map(({ remedy }) => remedy));
     const message = `connect to etcd ${text.join(", ")}; ${[...remedies].join("; ")}`;
-    const refused = known.length === endpoints.length && known.every((failure) => failure.refused);
-    return refused ? new Failure(message) : new StoreUnavailable(message);
+    if (known.length < endpoints.length) return new StoreUnavailable(message);
+    const old = known.filter((failure) => failure instanceof Http2Absent);
+    if (old.length === known.length) return new ApiNotOffered(message);
+    if (old.length > 0 && known.every((failure) => old.includes(failure) || nobodyThere(failure))) {
+      return new ApiNotReached(message);
+    }
+    return known.every((failure) => failure.refused) ? new Failure(message) : new StoreUnavailable(message);
   }
 }

@@ -103,6 +103,8 @@ const denials: readonly [string, string, boolean][] = [
     false,
   ],
   ["12 UNIMPLEMENTED: unknown service etcdserverpb.KV", "the server does not offer etcd's v3 API", false],
+  ["12 UNIMPLEMENTED: Received HTTP status code 404", "the server does not offer etcd's v3 API", false],
+  ["13 INTERNAL: Received HTTP status code 400", "the server does not offer etcd's v3 API", false],
   ["3 INVALID_ARGUMENT: etcdserver: request is too large", "it is too large for etcd", false],
   ["8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded", "etcd's database is full", true],
 ];
