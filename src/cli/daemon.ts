@@ -10,6 +10,7 @@ import { type FirewallWishes, type Machine, openMachine } from "../control/machi
 import { Overlay } from "../control/overlay.ts";
 import { describePreview, preview } from "../control/preview.ts";
 import type { Readiness } from "../control/readiness.ts";
+import { StartStatus } from "../control/start_status.ts";
 import type { OverlayOptions, OverlayPorts } from "../control/start.ts";
 import { openSubnetFile } from "../control/subnet_files.ts";
 import { underlayChooser } from "../control/underlay_choice.ts";
@@ -52,11 +53,13 @@ async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: A
   using _name = takeName(machine.library, options.instance);
   refuseRival(options.subnetFile, options.force, log);
   let overlay: Overlay | null = null;
-  const report = () => overlay?.readiness() ?? notStarted;
+  const status = new StartStatus();
+  const report = () => overlay?.readiness() ?? status.readiness();
   await using _health = openHealth(options, machine, log, report);
-  const ports = await openPorts(options, machine, log, stop);
+  const ports = await openPorts(options, machine, status.listen(log), stop);
   await using _store = ports.store;
-  overlay = await Overlay.start(overlayOptions(options, machine), ports, stop);
+  const stage = (what: string) => status.begin(what);
+  overlay = await Overlay.start(overlayOptions(options, machine), { ...ports, stage }, stop);
   const downtime = new Downtime(options.subnetFile, machine.clock, log);
   overlay.established.then(async () => {
     await downtime.tell();
@@ -74,12 +77,6 @@ async function show(options: DaemonOptions, machine: Machine, log: Log, stop: Ab
   const text = describePreview(seen, machine.kernel.rules);
   await Deno.stdout.write(new TextEncoder().encode(text));
 }
-
-const notStarted: Readiness = {
-  ready: false,
-  reasons: ["starting: waiting for the network configuration and a lease"],
-  notes: [],
-};
 
 async function openPorts(
   options: DaemonOptions,

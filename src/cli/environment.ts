@@ -4,7 +4,7 @@
  */
 import { type Flag, flags, type Value, variableOf } from "./flags.ts";
 import { parseWord } from "./flag_values.ts";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "../model/nearest.ts";
 
 const prefix = "FLANNELD_";
 

@@ -9,7 +9,7 @@ import { UsageError } from "../model/errors.ts";
 import { type Flag, flagNamed, flags, type Value } from "./flags.ts";
 import { parseWord } from "./flag_values.ts";
 import { quotedWord, shownWord, shownWords } from "./hide.ts";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "../model/nearest.ts";
 import { type RemovedFlag, removedFlags } from "./removed_flags.ts";
 
 /** The command line itself is wrong; flannel exits 0 for these, see `--upstream-exit-codes`. */

@@ -8,7 +8,7 @@ import { messageOf, UsageError } from "../model/errors.ts";
 import { type Flag, flagNamed, flags, type Value } from "./flags.ts";
 import { checked } from "./flag_values.ts";
 import { shownWord } from "./hide.ts";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "../model/nearest.ts";
 
 export interface FromFile {
   readonly values: ReadonlyMap<string, Value>;

@@ -3,7 +3,7 @@
  * `run`; the module is loaded only when the verb is asked for, so that the daemon starts without them.
  */
 import { UsageError } from "../model/errors.ts";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "../model/nearest.ts";
 
 /** What a verb gets from outside. */
 export interface VerbIo {

@@ -6,6 +6,7 @@
  * Stopping leaves everything in place, so that packets flow on until the next start; `leave` takes it all away.
  */
 import type { Backend, Host } from "../backend/backend.ts";
+import { backendFor } from "../backend/registry.ts";
 import { trafficObjects } from "../backend/traffic_rules.ts";
 import { formatSubnetEnv } from "../files/subnet_env.ts";
 import type { KernelEvent } from "../kernel/kernel.ts";
@@ -16,6 +17,7 @@ import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
 import { samePrefix } from "../model/prefix.ts";
+import { ConfigTrouble } from "./config_trouble.ts";
 import { judgeConfigChange, networksOf } from "./config_change.ts";
 import { containerMtu, desire, type Desired, enabled, type Former, formerly, ownerOf } from "./desired.ts";
 import { diff } from "./diff.ts";
@@ -66,6 +68,7 @@ export class Overlay {
   #desired: Desired = { objects: [], peers: [], refused: [] };
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
   #unfit: string | null = null;
+  readonly #configTrouble: ConfigTrouble;
   /** The last change of who we are. */
   #turn: Promise<void> = Promise.resolve();
   /** The last configuration that could be read. */
@@ -103,6 +106,7 @@ export class Overlay {
     this.#file = new SubnetFileWriter(ports);
     this.#underlay = new UnderlayFollower(ports, started.routes);
     this.#reports = new StoreReports(ports.log, ports.clock);
+    this.#configTrouble = new ConfigTrouble(ports.log, ports.clock);
     this.#firewallEvents = new Throttle(
       ports.clock,
       FIREWALL_PAUSE_MS,
@@ -133,10 +137,10 @@ export class Overlay {
       outage: this.#view.outage,
       peers: this.#desired.peers.length,
       refused: this.#desired.refused,
-      warnings: ownAddressWarnings(this.#self),
+      warnings: [...this.#configTrouble.notes, ...ownAddressWarnings(this.#self)],
       unreadable: this.#view.unreadable().map((u) => u.key),
       missing: this.#view.missing,
-      unfit: this.#unfit,
+      unfit: this.#configTrouble.reason ?? this.#unfit,
     });
   }
 
@@ -199,9 +203,11 @@ export class Overlay {
     while (!signal.aborted) {
       const { value, done } = await orAborted(readings.next(), signal);
       if (done) return;
-      if (value.type === "problem") {
-        this.#ports.log.warn(`network configuration: ${value.error}; keeping the one we have`);
-      } else await this.#configChanged(value.config, signal);
+      this.#configTrouble.take(value);
+      if (value.type === "problem") continue;
+      const backend = backendFor(value.config);
+      this.#started.notes.tell(value, "problem" in backend ? null : backend);
+      await this.#configChanged(value.config, signal);
     }
   }
 

@@ -16,6 +16,7 @@ import type { Observed } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigReading, Store } from "../store/store.ts";
+import { ConfigNotes } from "./config_notes.ts";
 import { baseObjects, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeDone } from "./describe.ts";
 import { diff } from "./diff.ts";
@@ -65,6 +66,8 @@ export interface OverlayPorts {
   readonly subnetFile: SubnetFile;
   /** Chooses the external interface; @throws Failure where none fits. */
   chooseUnderlay(network: NetworkConfig): Promise<ChosenUnderlay>;
+  /** Is told what a start is about to do, or to wait for. */
+  stage?(what: string): void;
 }
 
 /** A host that holds a lease, and what it goes on with. */
@@ -73,6 +76,7 @@ export interface Started {
   readonly backend: Backend;
   readonly lease: Lease;
   readonly routes: UnderlayRoutes;
+  readonly notes: ConfigNotes;
   /** The configuration readings that follow the one we started with. */
   readonly readings: AsyncIterator<ConfigReading>;
 }
@@ -88,9 +92,12 @@ export async function start(
   signal: AbortSignal,
 ): Promise<Started> {
   const readings = ports.store.watchConfig(signal)[Symbol.asyncIterator]();
-  const { config, backend } = await firstConfig(readings, ports.log, signal);
+  const notes = new ConfigNotes(ports.log);
+  ports.stage?.("waiting for the network configuration");
+  const { config, backend } = await firstConfig(readings, notes, ports.log, signal);
   ports.log.info(`Found network config - Backend type: ${backend.type}`);
   if (member(config.backend.members, "Type") === undefined) ports.log.warn(noBackend);
+  ports.stage?.("making the device");
   const chosen = await orFailure("choose the external interface", ports.chooseUnderlay(config));
   const routes = new UnderlayRoutes();
   const self = await orFailure(
@@ -101,9 +108,10 @@ export async function start(
   const observed = await makeDevices(self, backend, ports);
   const previous = previousSubnets(ports.subnetFile.previous.subnets, observed, self);
   const claim = { config, record: recordOf(self, backend), previous };
+  ports.stage?.("taking a lease");
   const lease = await ports.store.acquire(claim, signal);
   ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`);
-  return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, readings };
+  return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, notes, readings };
 }
 
 /** Upstream's default; its documentation says vxlan. */
@@ -113,6 +121,7 @@ const noBackend = 'the network configuration names no Backend: udp is taken, as 
 /** The first reading that is a configuration we can run; what is wrong with others is said. */
 async function firstConfig(
   readings: AsyncIterator<ConfigReading>,
+  notes: ConfigNotes,
   log: Log,
   signal: AbortSignal,
 ): Promise<{ config: NetworkConfig; backend: Backend }> {
@@ -124,6 +133,7 @@ async function firstConfig(
       throw new Failure(`read the network configuration: ${value.error}`);
     }
     const problem = value.type === "problem" ? value.error : usable(value.config);
+    if (value.type === "config") notes.tell(value, typeof problem === "string" ? null : problem.backend);
     if (typeof problem !== "string") return problem;
     log.error(`Couldn't fetch network config: ${problem}; waiting for it to change`);
   }

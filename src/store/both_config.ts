@@ -64,11 +64,13 @@ function join(two: ConfigReading, three: ConfigReading): ConfigReading {
       type: "config",
       config: joinConfigs(two.config, three.config),
       text: `${three.text}\n${two.text}`,
+      unread: [...new Set([...three.unread, ...two.unread])],
     };
   }
   return {
     type: "problem",
     error: `v2 and v3 have different networks, they are not bridged: ${problems.join(", ")}; ` +
       "make them the same (SubnetMin and SubnetMax may differ)",
+    state: "wrong",
   };
 }

@@ -7,13 +7,18 @@
  */
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
-import { parseNetworkConfig } from "../model/parse_config.ts";
+import { parseNetworkConfig, unknownMembers } from "../model/parse_config.ts";
 import type { ConfigReading } from "./store.ts";
 
 export type ConfigText =
   | { readonly type: "text"; readonly text: string }
-  /** `refused`: see `ConfigReading`. */
-  | { readonly type: "problem"; readonly error: string; readonly refused?: boolean };
+  /** `refused`, `state`: see `ConfigReading`. */
+  | {
+    readonly type: "problem";
+    readonly error: string;
+    readonly refused?: boolean;
+    readonly state?: "absent" | "wrong";
+  };
 
 export interface ConfigSource {
   /** For logs: where the configuration stands. */
@@ -56,9 +61,10 @@ export async function* readConfig(source: ConfigSource, signal: AbortSignal): As
 
 function toReading(text: string, name: string): ConfigReading {
   try {
-    return { type: "config", config: parseNetworkConfig(text), text };
+    return { type: "config", config: parseNetworkConfig(text), text, unread: unknownMembers(text) };
   } catch (error) {
-    return { type: "problem", error: `read the network configuration "${name}": ${messageOf(error)}` };
+    const what = `read the network configuration "${name}": ${messageOf(error)}`;
+    return { type: "problem", error: what, state: "wrong" };
   }
 }
 
@@ -100,10 +106,12 @@ function readText(path: string): ConfigText {
   try {
     return { type: "text", text: Deno.readTextFileSync(path) };
   } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
+    const absent = error instanceof Deno.errors.NotFound;
+    const why = absent
       ? `there is no such file; write one, as in {"Network": "10.1.0.0/16"}`
       : `${messageOf(error)}; make it readable for this user`;
-    return { type: "problem", error: `read the network configuration "${path}": ${why}` };
+    const what = `read the network configuration "${path}": ${why}`;
+    return { type: "problem", error: what, ...(absent && { state: "absent" }) };
   }
 }
 

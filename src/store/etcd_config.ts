@@ -32,7 +32,8 @@ async function* watch<K extends StoredText>(
 ): AsyncGenerator<ConfigText> {
   const textOf = (kv: K | undefined): ConfigText => {
     if (typeof kv?.value === "string") return { type: "text", text: kv.value };
-    return { type: "problem", error: kv === undefined ? absent : isDirectory(key) };
+    if (kv === undefined) return { type: "problem", error: absent, state: "absent" };
+    return { type: "problem", error: isDirectory(key), state: "wrong" };
   };
   const told = new Set<string>();
   let last: ConfigText | null = null;

@@ -101,6 +101,7 @@ export class MemoryCluster {
     if (this.#config !== null) return { type: "text", text: this.#config };
     return {
       type: "problem",
+      state: "absent",
       error: "flannel config not found in memory store: there is none yet; set the network configuration",
     };
   }

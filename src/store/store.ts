@@ -67,12 +67,24 @@ export function isLost(result: Lease | Lost): result is Lost {
 }
 
 export type ConfigReading =
-  | { readonly type: "config"; readonly config: NetworkConfig; readonly text: string }
+  | {
+    readonly type: "config";
+    readonly config: NetworkConfig;
+    readonly text: string;
+    /** Members of the text that nobody reads, as written; `Backend`'s own are the backend's to know. */
+    readonly unread: readonly string[];
+  }
   /**
    * The configuration is absent or wrong, or the store does not answer; `error` says which and what to do. With `refused` the
-   * store refuses us (certificate, password): only the user can mend that, a daemon that is starting had better end.
+   * store refuses us (certificate, password): only the user can mend that, a daemon that is starting had better end. `state`
+   * where it was read: there is none, or what is there is none.
    */
-  | { readonly type: "problem"; readonly error: string; readonly refused?: boolean };
+  | {
+    readonly type: "problem";
+    readonly error: string;
+    readonly refused?: boolean;
+    readonly state?: "absent" | "wrong";
+  };
 
 export type StoreEvent =
   | {

@@ -5,7 +5,9 @@
  *                  ── host 192.168.64.12 …
  */
 import { Overlay } from "../../src/control/overlay.ts";
+import type { Readiness } from "../../src/control/readiness.ts";
 import type { OverlayOptions, SubnetFile } from "../../src/control/start.ts";
+import { StartStatus } from "../../src/control/start_status.ts";
 import { noSubnetFile } from "../../src/control/subnet_files.ts";
 import type { UnderlayOptions } from "../../src/control/underlay.ts";
 import { underlayChooser } from "../../src/control/underlay_choice.ts";
@@ -90,6 +92,7 @@ export class TestHost {
   /** Can be another one before `start`. */
   store: Store;
   overlay: Overlay | null = null;
+  #status = new StartStatus();
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -106,12 +109,13 @@ export class TestHost {
       route: ({ family }) => ({ device: "eth0", gateway: null, source: family === 4 ? v4 : v6 }),
       defaultDevice: () => "eth0",
     });
-    this.store = cluster.store.store({ random: cluster.random });
+    this.store = cluster.store.store({ random: cluster.random, log: this.#log() });
   }
 
   /** Starts the daemon's overlay, in a process without memory but for the subnet file. */
   async start(): Promise<void> {
     this.#stop = new AbortController();
+    this.#status = new StartStatus();
     const { clock, random } = this.cluster;
     const ports = {
       store: this.store,
@@ -119,6 +123,7 @@ export class TestHost {
       clock,
       random,
       log: this.#log(),
+      stage: (what: string) => this.#status.begin(what),
       subnetFile: this.subnetFile,
       chooseUnderlay: underlayChooser(this.kernel, this.flags, this.#log()),
     };
@@ -140,6 +145,11 @@ export class TestHost {
     if (subnets) this.subnetFile = remembering(subnets);
   }
 
+  /** As the daemon tells it, from the first moment of a start. */
+  readiness(): Readiness {
+    return (this.overlay ?? this.#status).readiness();
+  }
+
   get subnet(): string {
     return this.kernel.objects().find((o) => o.kind === "address")?.key ?? "none";
   }
@@ -154,7 +164,9 @@ export class TestHost {
   }
 
   #log(): Log {
-    const at = (level: Level) => (message: string) => void this.lines.push(`${level}: ${message}`);
+    const line = (level: Level) => (message: string) => void this.lines.push(`${level}: ${message}`);
+    const lines: Log = { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
+    const at = (level: Level) => (message: string) => this.#status.listen(lines)[level](message);
     return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
   }
 }

@@ -6,20 +6,19 @@
 import type { Backend, Host } from "../../backend/backend.ts";
 import { type Members, readMembers } from "../../backend/members.ts";
 import { backendFor } from "../../backend/registry.ts";
+import { unreadMembers } from "../../backend/unread_members.ts";
 import { Failure } from "../../model/errors.ts";
 import { families, type Family, formatIp, sameIp } from "../../model/ip.ts";
 import { isJsonObject, type Json, type JsonObject, member } from "../../model/json.ts";
 import { type FamilyNetwork, type NetworkConfig, networkOf } from "../../model/network_config.ts";
 import {
   defaultedMembers,
-  knownMembers,
   parseNetworkConfig,
   subnetCount,
   subnetSize,
   unknownMembers,
 } from "../../model/parse_config.ts";
 import { formatPrefix, parseInterfaceAddress, prefix } from "../../model/prefix.ts";
-import { didYouMean } from "../nearest.ts";
 
 export interface Explanation {
   readonly problems: readonly string[];
@@ -152,22 +151,11 @@ function backendMembers(section: JsonObject, table: Members | undefined): Member
 }
 
 function notes(text: string, config: NetworkConfig, backend: Backend | null): string[] {
-  const own = backend === null ? null : ["Type", ...Object.keys(backend.members)];
-  const strangers = Object.keys(config.backend.members).filter((name) => own !== null && !has(own, name));
   return [
-    ...unknownMembers(text).map((name) => unread(name, knownMembers)),
-    ...strangers.map((name) => unread(name, own!, "Backend.")),
+    ...unreadMembers(unknownMembers(text), config.backend.members, backend),
     ...masked(text, config),
     ...few(config),
   ];
-}
-
-function has(names: readonly string[], name: string): boolean {
-  return names.some((each) => each.toLowerCase() === name.toLowerCase());
-}
-
-function unread(name: string, known: readonly string[], before = ""): string {
-  return `member "${before}${name}": nobody reads it${didYouMean(name, known, before)}`;
 }
 
 /** A network that was written with a host's address. */

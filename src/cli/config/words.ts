@@ -3,7 +3,7 @@
  * stand anywhere; the rest is read by the daemon's own rules.
  */
 import { UsageError } from "../../model/errors.ts";
-import { didYouMean } from "../nearest.ts";
+import { didYouMean } from "../../model/nearest.ts";
 import type { DaemonOptions } from "../options.ts";
 import { parseArgs } from "../parse_args.ts";
 import { type Inputs, readOptions } from "../read_options.ts";
