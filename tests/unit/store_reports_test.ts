@@ -48,6 +48,7 @@ Deno.test("a refused peer is told once while it lasts, and thousands in a few li
     (_, i) => ({
       lease: lease(`10.${i >> 8}.${i & 255}.0/24`, "192.0.2.1", "02:00:00:00:00:01"),
       reason: "it claims our address",
+      byConfiguration: false,
     }),
   );
   told.refusals(peers);
@@ -66,6 +67,7 @@ Deno.test("refused peers that come and go at every round are a dozen lines in te
   const peers: RefusedPeer[] = [1, 2].map((n) => ({
     lease: lease(`10.1.${n}.0/24`, "192.0.2.1", "02:00:00:00:00:01"),
     reason: "it claims our address",
+    byConfiguration: false,
   }));
   for (let round = 0; round < 1000; round++) {
     told.refusals([peers[round % 2]!]);
