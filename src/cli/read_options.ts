@@ -77,10 +77,21 @@ function readConfigFile(path: string, inputs: Inputs): FromFile & { readonly war
 function merge(...sources: readonly ReadonlyMap<string, Value>[]): Settings {
   const names: readonly Source[] = ["flag", "environment", "file"];
   return new Map(flags.map((flag) => {
-    const from = sources.findIndex((source) => source.has(flag.name));
-    const value = sources[from]?.get(flag.name) ?? flag.default;
-    return [flag.name, { flag, value, source: names[from] ?? "default" }];
+    const given = sources.map((source) => withoutBlanks(source.get(flag.name)));
+    const from = given.findIndex((value) => value !== undefined);
+    return [flag.name, { flag, value: given[from] ?? flag.default, source: names[from] ?? "default" }];
   }));
+}
+
+/** An empty element is a unit file's variable that is not set: as with flannel, a list of such was not given. */
+function withoutBlanks(value: Value | undefined): Value | undefined {
+  if (!isList(value)) return value;
+  const said = value.filter((element) => element.trim() !== "");
+  return said.length === 0 ? undefined : said;
+}
+
+function isList(value: Value | undefined): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 /** @throws UsageError for the first flag that asks for a part that does not exist */

@@ -128,6 +128,23 @@ Deno.test("a repeated scalar is the last one; interfaces accumulate in order", (
   assertEquals(options(["-iface", "eth1", "--iface=10.0.0.1"]).iface, ["eth1", "10.0.0.1"]);
 });
 
+Deno.test("an empty element of a list counts as not given, wherever it stands", () => {
+  for (const name of flags.filter((flag) => flag.kind === "list").map((flag) => flag.name)) {
+    const variable = "FLANNELD_" + name.toUpperCase().replaceAll("-", "_");
+    const rest = { environment: { FLANNELD_CONFIG_FILE: "c.toml", [variable]: " " } };
+    for (const toml of [`${name} = ""`, `${name} = []`, `${name} = ["", " "]`]) {
+      const { value, source } = options([`-${name}=`, `-${name}`, ""], { ...rest, ...file(toml) }).settings
+        .get(name)!;
+      assertEquals<unknown>([value, source], [[], "default"], toml);
+    }
+    const environment = { ...rest.environment, [variable]: "eth1" };
+    const other = options([`-${name}=`], { environment, ...file("") }).settings.get(name)!;
+    assertEquals<unknown>([other.value, other.source], [["eth1"], "environment"]);
+    const kept = options([`-${name}=`, `-${name}=a`, `-${name}=`, `-${name}=b`]).settings.get(name)!;
+    assertEquals<unknown>(kept.value, ["a", "b"]);
+  }
+});
+
 Deno.test("errors start with upstream's words", () => {
   const cases: [string[], string][] = [
     [["-xyz"], "flag provided but not defined: -xyz\n"],
