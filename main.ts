@@ -2,14 +2,14 @@
  * The command line: a table of verbs. No verb (no word, or a first word that starts with a dash) runs the daemon, so that
  * this is a drop-in flanneld.
  */
-import { Failure, LeaseLost } from "./src/model/errors.ts";
 import { readFile } from "./src/cli/config_file.ts";
+import { earlyLog, openLog, tellEnd, tellUncaught } from "./src/cli/early_log.ts";
 import { usage } from "./src/cli/help.ts";
-import type { DaemonOptions } from "./src/cli/options.ts";
-import { CommandLineError } from "./src/cli/parse_args.ts";
 import { readOptions, wantsUpstreamExitCodes } from "./src/cli/read_options.ts";
-import { type VerbIo, verbNamed, type VerbTable } from "./src/cli/verb.ts";
+import { asksHelp, helpOn, type VerbIo, verbNamed, type VerbTable } from "./src/cli/verb.ts";
 import { version } from "./src/cli/version.ts";
+import { visible } from "./src/observe/visible.ts";
+import { writeStderr, writeStdout } from "./src/system/output.ts";
 
 const verbs: VerbTable = {
   config: {
@@ -30,51 +30,60 @@ const verbs: VerbTable = {
   },
   version: { summary: "print the version", load: () => import("./src/cli/version.ts") },
   help: {
-    summary: "print this text",
-    load: () => Promise.resolve({ run: (io) => (io.out(usage("flanneld", verbs)), 0) }),
+    summary: "print this text, or a command's: help COMMAND",
+    load: () => Promise.resolve({ run: help, help: usage("flanneld", verbs) }),
   },
 };
 
 const io: VerbIo = {
   args: Deno.args.slice(1),
   environment: Deno.env.toObject(),
-  out: (text) => write(Deno.stdout, text),
-  err: (text) => write(Deno.stderr, text),
+  out: writeStdout,
+  err: writeStderr,
 };
 
-function write(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  let bytes = new TextEncoder().encode(text);
-  while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
-}
-
-async function main(first: string | undefined): Promise<number> {
-  if (first === undefined || first === "" || first.startsWith("-")) return await daemon();
-  const verb = await verbNamed(first, verbs).load();
-  return await verb.run(io);
-}
-
-async function daemon(): Promise<number> {
-  const request = readOptions({ args: Deno.args, environment: io.environment, readFile });
-  if (request.kind === "run") return await runDaemon(request.options);
-  if (request.kind === "help") io.out(usage("flanneld", verbs));
-  else io.err(`${version}\n`);
+async function help({ args, out }: VerbIo): Promise<number> {
+  out(args.length === 0 ? usage("flanneld", verbs) : await helpOn(args, verbs));
   return 0;
 }
 
-async function runDaemon(options: DaemonOptions): Promise<number> {
-  const module = await import("./src/cli/daemon.ts");
-  return await module.runDaemon(options);
+async function runVerb(name: string): Promise<number> {
+  const verb = await verbNamed(name, verbs).load();
+  if (!asksHelp(io.args)) return await verb.run(io);
+  // `config help set` as `help config set`.
+  const words = io.args[0] === "help" ? io.args.slice(1) : [];
+  io.out(await helpOn([name, ...words], verbs));
+  return 0;
 }
 
-/** A user's mistake is its message alone; anything else is ours, and comes with the place. */
-function report(error: unknown): number {
-  if (!(error instanceof Failure)) {
-    io.err(`internal error: ${error instanceof Error ? error.stack : error}\n`);
-    return 1;
+async function runDaemon(): Promise<number> {
+  const inputs = { args: Deno.args, environment: io.environment, readFile };
+  let log = earlyLog(inputs);
+  let upstream = wantsUpstreamExitCodes(inputs);
+  try {
+    const request = readOptions(inputs);
+    if (request.kind === "help") io.out(usage("flanneld", verbs));
+    if (request.kind === "version") io.err(`${version}\n`);
+    if (request.kind !== "run") return 0;
+    log = openLog(request.options, io.environment);
+    upstream = request.options.upstreamExitCodes;
+    tellUncaught(log);
+    const daemon = await import("./src/cli/daemon.ts");
+    return await daemon.runDaemon(request.options, log);
+  } catch (error) {
+    return tellEnd(error, log, upstream);
   }
-  io.err(`${error.message}\n`);
-  if (!wantsUpstreamExitCodes({ args: Deno.args, environment: io.environment })) return error.exitCode;
-  return error instanceof CommandLineError || error instanceof LeaseLost ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args[0]).catch(report));
+/** A verb's messages are for people, and may have several lines. */
+function tellPeople(error: unknown): number {
+  const lines = (text: string) => io.err(text.split("\n").map(visible).join("\n") + "\n");
+  const upstream = wantsUpstreamExitCodes({ args: Deno.args, environment: io.environment });
+  return tellEnd(error, { error: lines }, upstream);
+}
+
+if (import.meta.main) {
+  const [first = ""] = Deno.args;
+  const daemon = first === "" || first.startsWith("-");
+  Deno.exit(await (daemon ? runDaemon() : runVerb(first).catch(tellPeople)));
+}

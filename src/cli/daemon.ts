@@ -1,6 +1,6 @@
 /**
  * The daemon: what stands around the overlay in a process of its own. Log, signals, one daemon per instance, health
- * endpoints, the service manager's notification, and the exit code: 0 asked to stop, 1 failed (a Failure thrown from here).
+ * endpoints, the service manager's notification, and the exit code: 0 asked to stop; what fails is thrown.
  *
  * A first SIGINT or SIGTERM stops it and leaves the network in place; a second one ends the process at once.
  */
@@ -19,8 +19,7 @@ import { healthRoutes } from "../observe/health.ts";
 import { serveHttp } from "../observe/http.ts";
 import { metricsAnswer } from "../observe/metrics.ts";
 import type { Log } from "../observe/log.ts";
-import { createLog, writeToStderr } from "../observe/writers.ts";
-import { systemClock } from "../system/clock.ts";
+import { writeStdout } from "../system/output.ts";
 import { systemRandom } from "../system/random.ts";
 import { Downtime } from "./downtime.ts";
 import { LOCK_PREFIX } from "./instance.ts";
@@ -30,9 +29,7 @@ import { type DaemonOptions, describeOptions } from "./options.ts";
 import { version } from "./version.ts";
 
 /** @returns the exit code. @throws Failure where the daemon cannot run, or its lease was lost with --on-lease-lost=exit */
-export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const { logFormat: format, v: verbosity } = options;
-  const log = createLog({ format, verbosity, write: writeToStderr, clock: systemClock() });
+export async function runDaemon(options: DaemonOptions, log: Log): Promise<number> {
   log.info(`denim flanneld ${version}`);
   log.info(describeOptions(options));
   for (const warning of options.warnings) log.warn(warning);
@@ -75,7 +72,7 @@ async function show(options: DaemonOptions, machine: Machine, log: Log, stop: Ab
   await using _store = ports.store;
   const seen = await preview(overlayOptions(options, machine), ports, stop);
   const text = describePreview(seen, machine.kernel.rules);
-  await Deno.stdout.write(new TextEncoder().encode(text));
+  writeStdout(text);
 }
 
 async function openPorts(

@@ -1,10 +1,13 @@
 /**
  * Words to values, by the rules of Go's flag and strconv packages: which words are booleans, how the base of an integer is
- * told. The reasons are Go's too, so that messages are the ones that people search for.
+ * told. The reasons begin as Go's do, so that messages are the ones that people search for.
  */
 import type { Flag, Value } from "./flags.ts";
 
 export type Parsed = { readonly value: Value } | { readonly reason: string };
+
+const notWhole = "parse error; give a whole number";
+const outOfRange = "value out of range; give a smaller number";
 
 const booleans = new Map<string, boolean>([
   ...["1", "t", "T", "true", "TRUE", "True"].map((word) => [word, true] as const),
@@ -40,20 +43,21 @@ function byKind(flag: Flag, word: string): Parsed {
   }
 }
 
-function parseBool(word: string): Parsed {
+/** Go's twelve words. */
+export function parseBool(word: string): Parsed {
   const value = booleans.get(word);
-  return value === undefined ? { reason: "parse error" } : { value };
+  return value === undefined ? { reason: "parse error; give true or false" } : { value };
 }
 
 /** An optional sign; then 0x, 0o, 0b or a leading 0 for octal; underscores only between digits or after the base prefix. */
 function parseInteger(word: string): Parsed {
   const match = /^([+-]?)(0[xX]_?|0[oO]_?|0[bB]_?|0_?(?=\d)|)([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)$/.exec(word);
-  if (match === null) return { reason: "parse error" };
+  if (match === null) return { reason: notWhole };
   const [, sign = "", prefix = "", digits = ""] = match;
   const base = baseOf(prefix);
   const text = digits.replaceAll("_", "");
-  if (!digitsOf(base).test(text)) return { reason: "parse error" };
-  return whole(sign, parseInt(text, base)) ?? { reason: "value out of range" };
+  if (!digitsOf(base).test(text)) return { reason: notWhole };
+  return whole(sign, parseInt(text, base)) ?? { reason: outOfRange };
 }
 
 function baseOf(prefix: string): number {
@@ -68,13 +72,10 @@ function digitsOf(base: number): RegExp {
 
 function parseDecimal(word: string): Parsed {
   const match = /^([+-]?)(\d+)$/.exec(word);
-  const quoted = JSON.stringify(word.slice(0, 100));
-  if (match === null) return { reason: `strconv.ParseInt: parsing ${quoted}: invalid syntax` };
+  if (match === null) return { reason: notWhole };
   const value = Number(match[1] + match[2]!);
   const inRange = value >= -(2 ** 31) && value < 2 ** 31;
-  return inRange
-    ? { value: value + 0 }
-    : { reason: `strconv.ParseInt: parsing ${quoted}: value out of range` };
+  return inRange ? { value: value + 0 } : { reason: outOfRange };
 }
 
 /** Null where the number is too large to be exact; none of our flags comes near. */

@@ -12,11 +12,12 @@ import { readFile } from "./config_file.ts";
 import { explained, storeDeps } from "./config/set.ts";
 import { etcdFlags } from "./open_store.ts";
 import type { DaemonOptions } from "./options.ts";
-import { describeIgnored, parseArgs } from "./parse_args.ts";
-import { readOptions } from "./read_options.ts";
+import { quotedWord } from "./hide.ts";
+import { readDaemonOptions } from "./read_options.ts";
 import type { VerbIo } from "./verb.ts";
+import { takeFlags } from "./verb_flags.ts";
 
-const help = `Usage: flanneld migrate --from=v2 --to=v3 [--apply] [OPTION]...
+export const help = `Usage: flanneld migrate --from=v2 --to=v3 [--apply] [OPTION]...
        flanneld migrate --from=v3 --to=v2 [--apply] [OPTION]...
 
 Copies the network configuration and all leases, with the time they have left, from one API of etcd to the other. What is
@@ -38,10 +39,6 @@ interface Words {
 /** @throws UsageError; Failure where a side can't be read or written, or the two contradict each other */
 export async function run(io: VerbIo): Promise<number> {
   const words = readWords(io);
-  if (words === null) {
-    io.out(help);
-    return 0;
-  }
   for (const warning of words.options.warnings) io.err(`${warning}\n`);
   await migrate(words, io).catch(explained);
   return 0;
@@ -101,37 +98,20 @@ function timeLeft({ expires }: Lease, now: Instant): string {
   return `${Math.floor(minutes / 60)}h${minutes % 60}m left`;
 }
 
-/** @returns null where help is asked for */
-function readWords(io: VerbIo): Words | null {
-  const own: Record<string, string> = {};
-  const rest: string[] = [];
-  for (let i = 0; i < io.args.length; i++) {
-    const word = io.args[i]!;
-    const [, name, value] = /^--?(from|to|apply|help|h)(?:=(.*))?$/.exec(word) ?? [];
-    if (name === undefined) rest.push(word);
-    else own[name] = value ?? (name === "from" || name === "to" ? io.args[++i] ?? "" : "true");
-  }
-  if (own.help !== undefined || own.h !== undefined) return null;
-  const line = parseArgs(rest);
-  if (line.ignored.length > 0) throw new UsageError(describeIgnored(line));
-  const request = readOptions({ args: rest, environment: io.environment, readFile });
-  if (request.kind !== "run") return null;
-  const [from, to] = [side("from", own.from), side("to", own.to)];
+const own = { from: "value", to: "value", apply: "switch" } as const;
+
+function readWords({ args, environment }: VerbIo): Words {
+  const { values, on, rest } = takeFlags("migrate", args, own);
+  const options = readDaemonOptions({ args: rest, environment, readFile, ownFlags: Object.keys(own) });
+  const [from, to] = [side("from", values.get("from")), side("to", values.get("to"))];
   if (from === to) {
     throw new UsageError(`migrate --to "${to}": the same as --from; give --from=v2 --to=v3, or the reverse`);
   }
-  return { from, to, apply: isTrue(own.apply), options: request.options };
+  return { from, to, apply: on.has("apply"), options };
 }
 
 function side(flag: "from" | "to", word: string | undefined): SideName {
   if (word === "v2" || word === "v3") return word;
-  throw new UsageError(
-    `migrate --${flag} "${word ?? ""}": not one of etcd's APIs; give --from=v2 --to=v3, or the reverse`,
-  );
-}
-
-function isTrue(word: string | undefined): boolean {
-  if (word === undefined || word === "false") return false;
-  if (word === "true") return true;
-  throw new UsageError(`migrate --apply "${word}": a switch; give --apply, or leave it out`);
+  const what = word === undefined ? "not given" : `${quotedWord(word)}: not one of etcd's APIs`;
+  throw new UsageError(`migrate --${flag} ${what}; give --from=v2 --to=v3, or the reverse`);
 }

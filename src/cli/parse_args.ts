@@ -26,9 +26,9 @@ export interface CommandLine {
   readonly warnings: readonly string[];
 }
 
-/** @throws CommandLineError in upstream's words, with the way out on a second line */
-export function parseArgs(args: readonly string[]): CommandLine {
-  const parser = new Parser(args);
+/** @param others names that an unknown flag may also have meant. @throws CommandLineError in upstream's words, with the way out */
+export function parseArgs(args: readonly string[], others: readonly string[] = []): CommandLine {
+  const parser = new Parser(args, others);
   parser.run();
   return parser;
 }
@@ -40,7 +40,7 @@ class Parser implements CommandLine {
   lastBool: string | null = null;
   #rest: string[];
 
-  constructor(args: readonly string[]) {
+  constructor(args: readonly string[], readonly others: readonly string[]) {
     this.#rest = [...args];
   }
 
@@ -103,7 +103,7 @@ class Parser implements CommandLine {
   #unknown(name: string, inline: string | undefined): void {
     const removed = removedFlags.get(name);
     if (removed === undefined) {
-      const hint = didYouMean(name, flags.map((flag) => flag.name), "-");
+      const hint = didYouMean(name, [...flags.map((flag) => flag.name), ...this.others], "-");
       throw new CommandLineError(withHelp(`flag provided but not defined: -${shownWord(name)}${hint}`));
     }
     this.#removed(name, inline, removed);
@@ -127,7 +127,7 @@ function invalid(flag: Flag, word: string, reason: string): string {
 }
 
 function withHelp(message: string): string {
-  return `${message}\nrun flanneld -help for all flags`;
+  return message.endsWith("?") ? `${message} (see flanneld -help)` : `${message}; see flanneld -help`;
 }
 
 /** Why the words after the flags are refused, and what was probably meant. */

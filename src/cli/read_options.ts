@@ -20,6 +20,8 @@ export interface Inputs {
   readonly environment: Readonly<Record<string, string>>;
   /** The text of a file, and whether somebody other than its owner may read it. Throws where it cannot be read. */
   readFile(path: string): { readonly text: string; readonly readableByOthers: boolean };
+  /** Of a verb that takes the daemon's flags too: what else may have been meant. */
+  readonly ownFlags?: readonly string[];
 }
 
 export type Request =
@@ -29,7 +31,7 @@ export type Request =
 
 /** @throws UsageError (CommandLineError where flannel's own parser would stop) with one message for the user */
 export function readOptions(inputs: Inputs): Request {
-  const line = parseArgs(inputs.args);
+  const line = parseArgs(inputs.args, inputs.ownFlags);
   if (line.help) return { kind: "help" };
   const warnings = [...line.warnings];
   if (line.ignored.length > 0) {
@@ -47,6 +49,13 @@ export function readOptions(inputs: Inputs): Request {
     kind: "run",
     options: { ...typed(settings), networkConfigText: file.networkConfigText, settings, warnings },
   };
+}
+
+/** For a verb, which answers `-help` and `-version` before. @throws UsageError */
+export function readDaemonOptions(inputs: Inputs): DaemonOptions {
+  const request = readOptions(inputs);
+  if (request.kind === "run") return request.options;
+  throw new UsageError(`read command line: -${request.kind} is not an option of this command; leave it out`);
 }
 
 /**

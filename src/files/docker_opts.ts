@@ -35,7 +35,7 @@ export function dockerOptions(
   choice: DockerOptionsChoice = dockerOptionsDefault,
 ): string {
   if (!/^[A-Za-z_]\w*$/.test(choice.key)) {
-    throw new UsageError(`use key "${choice.key}": not a variable name; use letters, digits and _`);
+    throw new UsageError(`docker-opts -k "${choice.key}": not a variable name; use letters, digits and _`);
   }
   const options = [
     ...plainOption(env, "BIP", "bip", "FLANNEL_SUBNET"),

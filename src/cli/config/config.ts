@@ -10,15 +10,13 @@ import type { VerbIo } from "../verb.ts";
 import { explain } from "./explain.ts";
 import { printExplanation, printJson, printSummary } from "./print.ts";
 import { explained, type Found, setConfig, storeDeps } from "./set.ts";
-import { type ConfigWords, help, readWords } from "./words.ts";
+import { type ConfigWords, readWords } from "./words.ts";
+
+export { actions, help } from "./words.ts";
 
 /** @throws UsageError; Failure where the configuration cannot be read or written, or is wrong */
 export async function run(io: VerbIo): Promise<number> {
   const words = readWords({ args: io.args, environment: io.environment, readFile });
-  if (words === null) {
-    io.out(help);
-    return 0;
-  }
   for (const warning of words.options.warnings) io.err(`${warning}\n`);
   switch (words.action) {
     case "explain":

@@ -2,13 +2,15 @@
  * `flanneld demo`: the whole job on one machine and on the embedded store. Hosts with a container each, a daemon on every
  * host, one SQLite file; what they did is shown, then traffic, then all is taken away.
  */
-import { parseArgs } from "@std/cli";
 import type { Clock } from "../../model/clock.ts";
 import { Failure, UsageError } from "../../model/errors.ts";
 import { ROUTE_PROTOCOL } from "../../model/objects.ts";
 import { race } from "../../model/race.ts";
 import { systemClock } from "../../system/clock.ts";
+import { quotedWord } from "../hide.ts";
+import { didYouMean } from "../../model/nearest.ts";
 import type { VerbIo } from "../verb.ts";
+import { refuseRest, takeFlags } from "../verb_flags.ts";
 import { type DemoDaemon, startDaemons } from "./daemons.ts";
 import { goInside, isInside, outerPid, settleInside } from "./inside.ts";
 import { type DemoHost, inside, makeContainer, makeHosts, mustInside } from "./lab.ts";
@@ -17,7 +19,22 @@ import { type Container, pingMatrix, throughput } from "./traffic.ts";
 /** How long hosts may take to find each other. */
 const PATIENCE_MS = 10_000;
 const DIRECTORY = "/run/denim-demo";
+const BACKENDS = ["vxlan", "host-gw", "udp"];
 type Out = (text: string) => void;
+
+export const help = `Usage: flanneld demo [OPTION]...
+
+Builds hosts with a container each on this machine, in network namespaces of its own, runs a daemon on every host, shows
+what they did, sends traffic, and takes all of it away.
+
+  --hosts N       how many, 2 to 20 (default 3)
+  --backend NAME  ${BACKENDS.join(", ")} (default vxlan)
+  --keep          leave it running until Ctrl-C, to look around
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+`;
+
+const flags = { hosts: "value", backend: "value", keep: "switch" } as const;
 
 export async function run({ args, out }: VerbIo): Promise<number> {
   const options = readOptions(args);
@@ -41,21 +58,17 @@ interface DemoOptions {
 }
 
 function readOptions(args: readonly string[]): DemoOptions {
-  const parsed = parseArgs([...args], {
-    string: ["hosts", "backend"],
-    boolean: ["keep"],
-    default: { hosts: "3", backend: "vxlan" },
-    unknown: refuse,
-  });
-  const hosts = Number(parsed.hosts);
-  if (!Number.isInteger(hosts) || hosts < 2 || hosts > 20) {
-    throw new UsageError(`demo --hosts "${parsed.hosts}": not a number of hosts; give 2 to 20`);
+  const { values, on, rest } = takeFlags("demo", args, flags);
+  refuseRest("demo", rest, flags);
+  const [hosts, backend] = [values.get("hosts") ?? "3", values.get("backend") ?? "vxlan"];
+  if (!/^\d{1,2}$/.test(hosts) || Number(hosts) < 2 || Number(hosts) > 20) {
+    throw new UsageError(`demo --hosts ${quotedWord(hosts)}: not a number of hosts; give 2 to 20`);
   }
-  return { hosts, backend: String(parsed.backend), keep: parsed.keep === true };
-}
-
-function refuse(word: string): never {
-  throw new UsageError(`demo "${word}": no such option; there are --hosts N, --backend NAME and --keep`);
+  if (!BACKENDS.includes(backend)) {
+    const hint = didYouMean(backend, BACKENDS) || `; give one of ${BACKENDS.join(", ")}`;
+    throw new UsageError(`demo --backend ${quotedWord(backend)}: no such backend${hint}`);
+  }
+  return { hosts: Number(hosts), backend, keep: on.has("keep") };
 }
 
 async function show(options: DemoOptions, out: Out, clock: Clock): Promise<void> {
