@@ -110,7 +110,9 @@ export class LeaseKeeper {
     const doubt = this.#doubt;
     // What is heard while the store answers is another doubt: the answer may be older.
     this.#doubt = null;
-    const asking = publishing ? store.publish(this.#lease, this.#record) : store.renew(this.#lease);
+    const asking = publishing
+      ? store.publish(this.#lease, this.#record, signal)
+      : store.renew(this.#lease, signal);
     const result = await asking.catch((error) => {
       this.#doubt ??= doubt;
       throw error;

@@ -17,6 +17,7 @@ import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
 import { samePrefix } from "../model/prefix.ts";
+import { orAborted } from "../model/race.ts";
 import { ConfigTrouble } from "./config_trouble.ts";
 import { judgeConfigChange, networksOf } from "./config_change.ts";
 import { containerMtu, desire, type Desired, enabled, type Former, formerly, ownerOf } from "./desired.ts";
@@ -31,7 +32,7 @@ import { obstacles, Reconciler, type Round, type Wanted } from "./reconciler.ts"
 import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
 import { StoreReports } from "./store_reports.ts";
 import { SubnetFileWriter } from "./subnet_file_writer.ts";
-import { orAborted, runTasks } from "./tasks.ts";
+import { runTasks } from "./tasks.ts";
 import { Throttle } from "./throttle.ts";
 import { UnderlayFollower } from "./underlay_follower.ts";
 
@@ -100,7 +101,7 @@ export class Overlay {
     this.#reconciler = new Reconciler({
       ...ports,
       wanted: () => this.#wanted(),
-      secondLook: () => this.#secondLook(),
+      secondLook: (signal) => this.#secondLook(signal),
       finished: (round) => this.#finished(round),
     });
     this.#file = new SubnetFileWriter(ports);
@@ -310,8 +311,8 @@ export class Overlay {
     return this.#ownerOf(this.#self, this.#backend, this.#former);
   }
 
-  async #secondLook(): Promise<boolean> {
-    const listing = await this.#ports.store.list();
+  async #secondLook(signal: AbortSignal): Promise<boolean> {
+    const listing = await this.#ports.store.list(signal);
     const agrees = this.#view.agreesWith(listing);
     if (!agrees) this.#view.take({ type: "snapshot", ...listing }, this.#ports.clock.boot());
     this.#ports.log.warn(

@@ -46,7 +46,7 @@ export async function preview(
   const host = makeHost(await ports.chooseUnderlay(config), config, options, routes);
   const settled = await settleDevices(host, backend, ports.kernel);
   requireSuited(settled, backend);
-  const listing = await ports.store.list();
+  const listing = await ports.store.list(signal);
   const { subnets, origin } = wouldHave(settled, listing, ports);
   const self = { ...settled, subnets };
   await learnRoutes(self, backend, listing, ports, routes);

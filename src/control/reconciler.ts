@@ -43,7 +43,7 @@ export interface ReconcilerPorts {
   readonly log: Log;
   wanted(): Promise<Wanted>;
   /** Lists the store a second time; true where it agrees with what we know. What it says otherwise is taken in. */
-  secondLook(): Promise<boolean>;
+  secondLook(signal: AbortSignal): Promise<boolean>;
   /** After each round. */
   finished(round: Round): void;
 }
@@ -172,7 +172,7 @@ export class Reconciler {
     if (this.#looking) return;
     this.#looking = true;
     later(this.#ports.clock, inMs, signal, async () => {
-      const agrees = await this.#ports.secondLook().catch(() => null);
+      const agrees = await this.#ports.secondLook(signal).catch(() => null);
       this.#looking = false;
       if (agrees === null) return this.#lookAgain(SECOND_LOOK_MS, signal);
       if (agrees) this.#guard.approve();

@@ -1,7 +1,5 @@
 /** Running several endless tasks as one: the first that fails ends all, an abort ends all, and the failure comes out. */
 
-import { race } from "../model/race.ts";
-
 export type Task = (signal: AbortSignal) => Promise<void>;
 
 /**
@@ -23,17 +21,4 @@ export async function runTasks(tasks: readonly Task[], signal: AbortSignal): Pro
     }
   }));
   if (failures.length > 0) throw failures[0];
-}
-
-/** What `work` gives; rejects with the signal's reason where the abort comes first. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }

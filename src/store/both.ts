@@ -8,6 +8,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Lease, LeaseRecord } from "../model/lease.ts";
 import { parseNetworkConfig } from "../model/parse_config.ts";
+import { orAborted } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
 import { acquire } from "./acquire.ts";
 import { contradictions, readBoth } from "./both_config.ts";
@@ -98,30 +99,31 @@ export class BothStore implements Store {
   }
 
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
-    return acquire(this.#table, claim, this.#parts, this.#orClosed(signal));
+    const end = this.#orClosed(signal);
+    return orAborted(acquire(this.#table, claim, this.#parts, end), end);
   }
 
-  publish(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
-    return this.#table.update(lease, record);
+  publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {
+    return orAborted(this.#table.update(lease, record), signal);
   }
 
-  renew(lease: Lease): Promise<Lease | Lost> {
-    return this.#table.renew(lease);
+  renew(lease: Lease, signal?: AbortSignal): Promise<Lease | Lost> {
+    return orAborted(this.#table.renew(lease), signal);
   }
 
-  release(lease: Lease): Promise<void> {
-    return this.#table.remove(lease);
+  release(lease: Lease, signal?: AbortSignal): Promise<void> {
+    return orAborted(this.#table.remove(lease), signal);
   }
 
-  list(): Promise<Listing> {
-    return this.#table.list();
+  list(signal?: AbortSignal): Promise<Listing> {
+    return orAborted(this.#table.list(), signal);
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<StoreEvent> {
     const { v2, v3, election, clock, log } = this.#parts;
     const end = new AbortController();
     const over = AbortSignal.any([this.#orClosed(signal), end.signal]);
-    const view = new BothView({ endInV3: (lease) => v3.table.endOf(lease), log });
+    const view = new BothView({ endInV3: (lease) => orAborted(v3.table.endOf(lease), over), log });
     const bridge = new Bridge({
       tables: { v2: v2.table, v3: v3.table },
       entries: () => view.entries(),

@@ -12,6 +12,7 @@ import type { Clock, Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease } from "../model/lease.ts";
 import { encodeRecord, formatLeaseKey } from "../model/lease_codec.ts";
+import { orAborted } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
 import type { Entries } from "./both_view.ts";
 import type { SideName } from "./etcd_side.ts";
@@ -74,7 +75,7 @@ export class Bridge {
     this.#followed.clear();
     this.#objected = { list: [], until: -Infinity };
     while (!elected.aborted) {
-      const done = await this.#round(elected);
+      const done = await orAborted(this.#round(elected), elected).catch(() => true);
       await this.#waker.wait(done ? this.#untilDue() : RETRY_MS, clock, elected);
     }
   }

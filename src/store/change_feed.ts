@@ -5,6 +5,7 @@
  * that falls behind the log gets a snapshot. Aborting ends the iterable at the next turn, whether anybody reads or not.
  */
 import { messageOf } from "../model/errors.ts";
+import { orAborted } from "../model/race.ts";
 import { backoff, type OutageDeps } from "./outage.ts";
 import type { StoreEvent } from "./store.ts";
 
@@ -27,7 +28,7 @@ export async function* follow(
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const read: Awaited<ReturnType<ChangeFeed["read"]>> = await feed.read(cursor);
+      const read: Awaited<ReturnType<ChangeFeed["read"]>> = await orAborted(feed.read(cursor), signal);
       if (signal.aborted) return;
       if (failures > 0) yield { type: "recovered" };
       failures = 0;

@@ -25,7 +25,7 @@ const BEAT_MS = 3_000;
 /** Milliseconds before the end of our lease at which we stop. */
 const MARGIN_MS = 2_000;
 /** Milliseconds to spend on giving the place back. */
-const GIVE_BACK_MS = 1_000;
+const GIVE_BACK_MS = 400;
 
 export class Election {
   readonly #options: ElectionOptions;

@@ -70,7 +70,7 @@ async function lookOnce(
   second.catch(() => {});
   const first = await lookInV3(deps, signal);
   if (first === true) {
-    if (await known(second, deps.clock)) warnOfOther(deps);
+    if (await known(second, deps.clock, signal)) warnOfOther(deps);
     return { api: "v3", why: "it has a configuration" };
   }
   try {
@@ -109,12 +109,17 @@ async function has(
 }
 
 /** False where it is not known in time. */
-async function known(answer: Promise<boolean>, clock: Clock): Promise<boolean> {
+async function known(
+  answer: Promise<boolean>,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   try {
-    return await within(clock, OTHER_MS, undefined, () => answer);
+    return await within(clock, OTHER_MS, signal, () => answer);
   } catch (thrown) {
     if (thrown instanceof DeadlineExceeded || thrown instanceof Failure) return false;
     if (thrown instanceof StoreUnavailable) return false;
+    signal?.throwIfAborted();
     throw new Error(`ask etcd's v2 API: ${messageOf(thrown)}`, { cause: thrown });
   }
 }

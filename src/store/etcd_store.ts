@@ -4,6 +4,7 @@
  */
 import type { Clock, Random } from "../model/clock.ts";
 import { describeSubnets, type Lease, type LeaseRecord, type Subnets } from "../model/lease.ts";
+import { orAborted } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
 import { acquire } from "./acquire.ts";
 import { readConfig } from "./config_source.ts";
@@ -95,23 +96,24 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
   }
 
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
-    return acquire(this.#parts.table, claim, this.#deps, this.#orClosed(signal));
+    const end = this.#orClosed(signal);
+    return orAborted(acquire(this.#parts.table, claim, this.#deps, end), end);
   }
 
-  publish(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
-    return this.#parts.table.update(lease, record);
+  publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {
+    return orAborted(this.#parts.table.update(lease, record), signal);
   }
 
-  renew(lease: Lease): Promise<Lease | Lost> {
-    return this.#parts.table.renew(lease);
+  renew(lease: Lease, signal?: AbortSignal): Promise<Lease | Lost> {
+    return orAborted(this.#parts.table.renew(lease), signal);
   }
 
-  release(lease: Lease): Promise<void> {
-    return this.#parts.table.remove(lease);
+  release(lease: Lease, signal?: AbortSignal): Promise<void> {
+    return orAborted(this.#parts.table.remove(lease), signal);
   }
 
-  list(): Promise<Listing> {
-    return this.#parts.table.list();
+  list(signal?: AbortSignal): Promise<Listing> {
+    return orAborted(this.#parts.table.list(), signal);
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<StoreEvent> {

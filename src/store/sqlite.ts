@@ -12,6 +12,7 @@
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
+import { orAborted } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
 import type { ChangeFeed, Cursor } from "./change_feed.ts";
 import type { ConfigSource } from "./config_source.ts";
@@ -31,6 +32,8 @@ export interface SqliteStoreOptions {
   readonly log?: Log;
   readonly ttlMs?: number;
   readonly readOnly?: boolean;
+  /** Ends waiting for a lock while the file is opened. */
+  readonly stop?: AbortSignal;
 }
 
 /** How long a lock is waited for, in milliseconds, and the longest pause between two tries. */
@@ -45,12 +48,18 @@ const TRIM_EVERY = 256;
 /**
  * Opens the file, makes it where there is none.
  *
- * @throws Failure where the file is not ours, too new, or not accessible
+ * @throws Failure where the file is not ours, too new, or not accessible; StoreUnavailable where another process does not give
+ * up its lock; the reason of `stop`
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { clock, random, log, ttlMs = LEASE_TTL_MS } = options;
   const database = new Database(options);
-  await database.read(() => {});
+  try {
+    await orAborted(database.read(() => {}), options.stop);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
   return new TableStore({
     name: `SQLite Local Manager on ${options.path}`,
     table: new RowTable(database.transact, clock, ttlMs),
@@ -66,7 +75,7 @@ class Database {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #wakers = new Set<Waker>();
-  #closed = false;
+  readonly #closed = new AbortController();
 
   constructor({ path, readOnly = false, clock, random }: SqliteStoreOptions) {
     this.#file = new SqliteFile(path, readOnly);
@@ -118,7 +127,7 @@ class Database {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#closed.abort(new StoreUnavailable(`the lease store "${this.#file.path}" is closed`));
     this.#file.close();
   }
 
@@ -131,7 +140,7 @@ class Database {
   /** True where another process has written since, or it can't be told. */
   #differs(seen: string): boolean {
     try {
-      return this.#closed || this.#file.fingerprint() !== seen;
+      return this.#closed.signal.aborted || this.#file.fingerprint() !== seen;
     } catch {
       return true;
     }
@@ -140,7 +149,7 @@ class Database {
   async #patiently<T>(step: () => T): Promise<T> {
     const deadline = this.#clock.boot() + PATIENCE_MS;
     for (;;) {
-      if (this.#closed) throw new StoreUnavailable(`the lease store "${this.#file.path}" is closed`);
+      this.#closed.signal.throwIfAborted();
       try {
         return step();
       } catch (error) {
@@ -153,7 +162,7 @@ class Database {
           );
         }
       }
-      await this.#clock.sleep(1 + this.#random.int(PAUSE_MS));
+      await this.#clock.sleep(1 + this.#random.int(PAUSE_MS), this.#closed.signal);
     }
   }
 

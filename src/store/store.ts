@@ -8,6 +8,8 @@
  * - A malformed key or record is an `unreadable` event and nothing else; it never ends an iterable or hides other records.
  * - A snapshot is complete or it is not delivered.
  * - Leases come with `expires` on the clock passed to the store.
+ * - Every call rejects with the reason of its signal as soon as that is aborted, whatever the store is waiting for. What was
+ *   sent by then may still be done.
  */
 import type { NetworkConfig } from "../model/network_config.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
@@ -32,13 +34,13 @@ export interface Store extends AsyncDisposable {
    */
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease>;
   /** Writes another record under our lease. Rejects with StoreUnavailable where the store is out of reach. */
-  publish(lease: Lease, record: LeaseRecord): Promise<Lease | Lost>;
+  publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost>;
   /** Extends our lease (a reservation: only checks that it is still ours). Rejects like `publish`. */
-  renew(lease: Lease): Promise<Lease | Lost>;
+  renew(lease: Lease, signal?: AbortSignal): Promise<Lease | Lost>;
   /** Gives the subnet back; nothing happens where it is no longer ours. */
-  release(lease: Lease): Promise<void>;
+  release(lease: Lease, signal?: AbortSignal): Promise<void>;
   /** All leases as of now (linearizable): for the second look before many peers are removed, and for previews. */
-  list(): Promise<Listing>;
+  list(signal?: AbortSignal): Promise<Listing>;
   /** Every lease, our own included: a snapshot first, then changes. */
   watch(signal: AbortSignal): AsyncIterable<StoreEvent>;
 }

@@ -3,6 +3,7 @@
  * here, and nothing else: `memory.ts` and `sqlite.ts` bring the parts.
  */
 import type { Lease, LeaseRecord } from "../model/lease.ts";
+import { orAborted } from "../model/race.ts";
 import { acquire, type AcquireDeps } from "./acquire.ts";
 import { type ChangeFeed, follow } from "./change_feed.ts";
 import { type ConfigSource, readConfig } from "./config_source.ts";
@@ -47,23 +48,24 @@ export class TableStore implements Store {
   }
 
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
-    return acquire(this.#parts.table, claim, this.#parts.deps, this.#orClosed(signal));
+    const end = this.#orClosed(signal);
+    return orAborted(acquire(this.#parts.table, claim, this.#parts.deps, end), end);
   }
 
-  publish(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
-    return this.#parts.table.update(lease, record);
+  publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {
+    return orAborted(this.#parts.table.update(lease, record), signal);
   }
 
-  renew(lease: Lease): Promise<Lease | Lost> {
-    return this.#parts.table.renew(lease);
+  renew(lease: Lease, signal?: AbortSignal): Promise<Lease | Lost> {
+    return orAborted(this.#parts.table.renew(lease), signal);
   }
 
-  release(lease: Lease): Promise<void> {
-    return this.#parts.table.remove(lease);
+  release(lease: Lease, signal?: AbortSignal): Promise<void> {
+    return orAborted(this.#parts.table.remove(lease), signal);
   }
 
-  list(): Promise<Listing> {
-    return this.#parts.table.list();
+  list(signal?: AbortSignal): Promise<Listing> {
+    return orAborted(this.#parts.table.list(), signal);
   }
 
   watch(signal: AbortSignal): AsyncIterable<StoreEvent> {

@@ -1,7 +1,6 @@
 /** Racing promises: who is first, and that nothing stays of a race for a promise that never settles. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { orAborted } from "../../src/control/tasks.ts";
-import { race } from "../../src/model/race.ts";
+import { orAborted, race } from "../../src/model/race.ts";
 import { DeadlineExceeded, within } from "../../src/store/deadline.ts";
 import { FakeClock, settle } from "../support/clock.ts";
 import { growth } from "../support/heap.ts";
