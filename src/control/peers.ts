@@ -10,13 +10,19 @@ import type { Host } from "../backend/backend.ts";
 import { addressOf, hostPublicIp } from "../backend/host.ts";
 import { leasableSubnet } from "../model/allocate.ts";
 import { bits, families, type Family, formatIp, type Ip, isUnspecified, sameIp } from "../model/ip.ts";
-import { describeSubnets, type Lease, publicIpOf, sameSubnets, subnetOf } from "../model/lease.ts";
+import {
+  describeSubnets,
+  type Lease,
+  prefixesOf,
+  publicIpOf,
+  sameSubnets,
+  subnetOf,
+} from "../model/lease.ts";
 import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
 import { shownJson } from "../model/shown.ts";
 import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix, prefix } from "../model/prefix.ts";
 import { remembered } from "../model/memo.ts";
-import { AddressIndex } from "./address_index.ts";
-import { PrefixSet } from "./prefix_set.ts";
+import { PrefixClaims, PrefixNesting } from "./prefix_claims.ts";
 
 export interface RefusedPeer {
   readonly lease: Lease;
@@ -36,7 +42,7 @@ export interface Peers {
 export function judgePeers(self: Host, leases: readonly Lease[], recordType: string): Peers {
   const accepted: Lease[] = [];
   const refused: RefusedPeer[] = [];
-  const claims = new Claims();
+  const claims = new Claims(leases);
   for (const lease of leases) {
     if (isOwn(self, lease)) continue;
     const objection = rememberedObjection(lease, self, recordType) ?? theirs(claims.conflict(lease));
@@ -136,11 +142,23 @@ function isUnicast(address: Ip): boolean {
     : top !== 0xff && address.value >> 64n !== 0n;
 }
 
+/** The address as a prefix of its own; always the very same one. */
+const alone = remembered((address: Ip) => prefix(address, bits(address.family)));
+
 /** What the leases accepted so far have taken. */
 class Claims {
-  readonly #subnets = new PrefixSet();
+  readonly #subnets: PrefixClaims;
   readonly #publicIps = new Map<string, Lease>();
-  readonly #addresses = new AddressIndex();
+  readonly #addresses: PrefixClaims;
+
+  constructor(leases: readonly Lease[]) {
+    const nesting = new PrefixNesting(leases.flatMap(({ subnets, record }) => [
+      ...prefixesOf(subnets),
+      ...families.flatMap((family) => publicIpOf(record, family) ?? []).map(alone),
+    ]));
+    this.#subnets = new PrefixClaims(nesting);
+    this.#addresses = new PrefixClaims(nesting);
+  }
 
   conflict(lease: Lease): string | null {
     for (const family of families) {
@@ -155,18 +173,18 @@ class Claims {
   add(lease: Lease): void {
     for (const family of families) {
       const subnet = subnetOf(lease.subnets, family);
-      if (subnet) this.#subnets.add(subnet);
+      if (subnet) this.#subnets.claim(subnet);
       const publicIp = publicIpOf(lease.record, family);
       if (publicIp === null) continue;
       this.#publicIps.set(formatIp(publicIp), lease);
-      this.#addresses.add(publicIp);
+      this.#addresses.claim(alone(publicIp));
     }
   }
 
   #subnetConflict(subnet: Prefix): string | null {
     const taken = this.#subnets.overlapping(subnet);
     if (taken) return `its subnet overlaps ${formatPrefix(taken)}, which an older lease has`;
-    if (!this.#addresses.anyIn(subnet)) return null;
+    if (this.#addresses.overlapping(subnet) === null) return null;
     return `its subnet ${formatPrefix(subnet)} has the public IP of an older lease in it`;
   }
 
@@ -175,7 +193,7 @@ class Claims {
     const its = `its public IP ${formatIp(publicIp)}`;
     const owner = this.#publicIps.get(formatIp(publicIp));
     if (owner) return `${its} has the older lease ${describeSubnets(owner.subnets)}`;
-    const around = this.#subnets.overlapping(prefix(publicIp, bits(publicIp.family)));
+    const around = this.#subnets.overlapping(alone(publicIp));
     return around && `${its} lies inside ${formatPrefix(around)}, which an older lease has`;
   }
 }

@@ -3,10 +3,12 @@
  * key still names its subnets, and what points there stays; an FDB entry is tied to a subnet through its neighbour's MAC, a
  * nexthop object through the routes that use it.
  */
-import { parseIp } from "../model/ip.ts";
+import { bits, parseIp } from "../model/ip.ts";
+import { remembered } from "../model/memo.ts";
 import type { FieldValue } from "../model/objects.ts";
 import type { Observed } from "../model/plan.ts";
-import { containsIp, containsPrefix, parsePrefix, type Prefix } from "../model/prefix.ts";
+import { PrefixCover } from "../model/prefix_order.ts";
+import { parsePrefix, type Prefix, prefix } from "../model/prefix.ts";
 
 /** A predicate over observed objects: true where the object belongs to one of `subnets`. */
 export function protectedBy(
@@ -14,7 +16,8 @@ export function protectedBy(
   observed: readonly Observed[],
 ): (object: Observed) => boolean {
   if (subnets.length === 0) return () => false;
-  const pointsThere = (object: Observed) => pointsInto(subnets, object);
+  const cover = new PrefixCover(subnets);
+  const pointsThere = (object: Observed) => pointsInto(cover, object);
   const there = observed.filter(pointsThere);
   const macs = new Set<FieldValue>(there.flatMap((o) => o.kind === "neighbour" ? o.fields.mac ?? null : []));
   const nexthops = new Set<FieldValue>(
@@ -27,11 +30,15 @@ export function protectedBy(
   };
 }
 
-function pointsInto(subnets: readonly Prefix[], { kind, fields }: Observed): boolean {
-  if (kind === "neighbour") {
-    const address = parseIp(String(fields.address));
-    return address !== null && subnets.some((subnet) => containsIp(subnet, address));
-  }
-  const destination = kind === "route" ? parsePrefix(String(fields.destination)) : null;
-  return destination !== null && subnets.some((subnet) => containsPrefix(subnet, destination));
+function pointsInto(cover: PrefixCover, object: Observed): boolean {
+  const place = placeOf(object);
+  return place !== null && cover.contains(place);
 }
+
+/** Where packets go by way of the object: a neighbour's address, a route's destination, the subnet of a tunnel's entry. */
+const placeOf = remembered(({ kind, fields }: Observed): Prefix | null => {
+  if (kind === "route") return parsePrefix(String(fields.destination));
+  if (kind === "peer") return parsePrefix(String(fields.subnet));
+  const address = kind === "neighbour" ? parseIp(String(fields.address)) : null;
+  return address && prefix(address, bits(address.family));
+});

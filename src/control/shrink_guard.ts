@@ -1,10 +1,14 @@
 /**
  * A second look before most of the network is torn down. A store that has lost its data, or serves an old state, looks
- * just like a cluster that has shrunk; when four or more routes to peers would go and fewer than half stay, deletions
- * wait until a second listing, at least five seconds later, agrees.
+ * just like a cluster that has shrunk; when of four or more peers fewer than half would stay, deletions wait until a second
+ * listing, at least five seconds later, agrees. A peer counts whatever its objects are, in each family by itself, and as long
+ * as it keeps one of them or gets another.
  */
 import type { Instant } from "../model/clock.ts";
+import { families } from "../model/ip.ts";
+import type { Obj } from "../model/objects.ts";
 import type { Observed, Plan } from "../model/plan.ts";
+import { peerFinder } from "./peer_objects.ts";
 
 const FEWEST = 4;
 export const SECOND_LOOK_MS = 5_000;
@@ -40,10 +44,20 @@ export class ShrinkGuard {
   }
 }
 
-function shrinks(plan: Plan, observed: readonly Observed[]): boolean {
-  const routes = observed.filter((o) =>
-    o.kind === "route" && (o.standing === "ours" || o.standing === "adoptable")
-  );
-  const going = plan.operations.filter((o) => o.verb === "delete" && o.object.kind === "route").length;
-  return routes.length >= FEWEST && routes.length - going < routes.length / 2;
+function shrinks({ operations }: Plan, observed: readonly Observed[]): boolean {
+  const going = new Set(operations.flatMap((o) => o.verb === "delete" ? o.object : []));
+  const devices = new Set([...going].flatMap(({ kind, key }) => kind === "link" ? key : []));
+  // Fewer than half of four stay: three go at least.
+  if (going.size < FEWEST - 1 && devices.size === 0) return false;
+  const stays = (object: Obj) => !going.has(object) && (object.on === undefined || !devices.has(object.on));
+  const made = operations.flatMap((o) => o.verb === "delete" ? [] : o.object);
+  const stood = observed.filter(({ standing }) => standing === "ours" || standing === "adoptable");
+  const peerOf = peerFinder([...stood, ...made]);
+  const peersOf = (objects: readonly Obj[]) => new Set(objects.flatMap((object) => peerOf(object) ?? []));
+  const [before, after] = [peersOf(stood), peersOf([...stood.filter(stays), ...made])];
+  return families.some((family) => {
+    const peers = [...before].filter((address) => address.includes(":") === (family === 6));
+    const staying = peers.filter((address) => after.has(address)).length;
+    return peers.length >= FEWEST && staying < peers.length / 2;
+  });
 }

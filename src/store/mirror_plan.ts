@@ -13,8 +13,8 @@
  * and the same with the sides swapped. A mirror is never mirrored, and none is made where the other side has something
  * that overlaps.
  */
-import { conflicting } from "../model/allocate.ts";
-import type { Lease } from "../model/lease.ts";
+import { type Lease, prefixesOf } from "../model/lease.ts";
+import { PrefixCover } from "../model/prefix_order.ts";
 import { type Entries, type Entry, SIDES } from "./both_view.ts";
 import type { SideName } from "./etcd_side.ts";
 import { mirrorOf } from "./mirror.ts";
@@ -26,16 +26,30 @@ export type MirrorStep =
 
 export function planMirrors(entries: Readonly<Record<SideName, Entries>>): MirrorStep[] {
   const keys = new Set([...entries.v2.keys(), ...entries.v3.keys()]);
-  return [...keys].flatMap((key) => SIDES.flatMap((to) => stepsTo(to, key, entries)));
+  const taken = { v2: subnetsOf(entries.v2), v3: subnetsOf(entries.v3) };
+  return [...keys].flatMap((key) => SIDES.flatMap((to) => stepsTo(to, key, entries, taken[to])));
+}
+
+function subnetsOf(entries: Entries): PrefixCover {
+  return new PrefixCover(
+    entries.values().flatMap(({ subnets }) => subnets === null ? [] : prefixesOf(subnets)),
+  );
 }
 
 /** What is to be done on one side about one key. */
-function stepsTo(to: SideName, key: string, entries: Readonly<Record<SideName, Entries>>): MirrorStep[] {
+function stepsTo(
+  to: SideName,
+  key: string,
+  entries: Readonly<Record<SideName, Entries>>,
+  taken: PrefixCover,
+): MirrorStep[] {
   const origin = recordAt(entries[to === "v2" ? "v3" : "v2"].get(key));
   const there = entries[to].get(key);
   if (origin === "unreadable" || there !== undefined && "reason" in there) return [];
   if (there === undefined) {
-    return origin === null || isTaken(origin, entries[to]) ? [] : [{ type: "create", to, origin }];
+    return origin === null || prefixesOf(origin.subnets).some((subnet) => taken.overlaps(subnet))
+      ? []
+      : [{ type: "create", to, origin }];
   }
   if (mirrorOf(there.record) === null) return [];
   return origin === null
@@ -48,8 +62,4 @@ function recordAt(entry: Entry | undefined): Lease | "unreadable" | null {
   if (entry === undefined) return null;
   if ("reason" in entry) return "unreadable";
   return mirrorOf(entry.record) === null ? entry : null;
-}
-
-function isTaken({ subnets }: Lease, entries: Entries): boolean {
-  return entries.values().some((entry) => entry.subnets !== null && conflicting(entry.subnets, subnets));
 }
