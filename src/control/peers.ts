@@ -22,7 +22,7 @@ import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
 import { shownJson } from "../model/shown.ts";
 import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix, prefix } from "../model/prefix.ts";
 import { remembered } from "../model/memo.ts";
-import { PrefixClaims, PrefixNesting } from "./prefix_claims.ts";
+import { PrefixClaims, PrefixNesting } from "../model/prefix_claims.ts";
 
 export interface RefusedPeer {
   readonly lease: Lease;

@@ -4,8 +4,8 @@
  * a claim is marked on those around it. After the sort, all claims together cost a walk over their nesting, which is at most
  * as deep as there are lengths.
  */
-import { comparePrefixes } from "../model/prefix_order.ts";
-import { containsPrefix, type Prefix, samePrefix } from "../model/prefix.ts";
+import { comparePrefixes } from "./prefix_order.ts";
+import { containsPrefix, type Prefix, samePrefix } from "./prefix.ts";
 
 interface Place {
   readonly prefix: Prefix;
