@@ -154,7 +154,7 @@ class Claims {
   constructor(leases: readonly Lease[]) {
     const nesting = new PrefixNesting(leases.flatMap(({ subnets, record }) => [
       ...prefixesOf(subnets),
-      ...families.flatMap((family) => publicIpOf(record, family) ?? []).map(alone),
+      ...families.flatMap((family) => publicIpOf(record, family) ?? []).map((address) => alone(address)),
     ]));
     this.#subnets = new PrefixClaims(nesting);
     this.#addresses = new PrefixClaims(nesting);

@@ -19,7 +19,7 @@ import { planMirrors } from "../../src/store/mirror_plan.ts";
 import { seededRandom } from "../support/clock.ts";
 import { host } from "../support/hosts.ts";
 
-const SIZES = [1_000, 16_000] as const;
+const SIZES = [500, 8_000] as const;
 /** Sixteen times as many cost sixteen times as much, some more with sorting; 256 times where each is held against each. */
 const MOST_RATIO = 90;
 
