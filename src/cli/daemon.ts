@@ -81,8 +81,8 @@ async function openPorts(
   log: Log,
   stop: AbortSignal,
 ): Promise<OverlayPorts> {
-  const subnetFile = await openSubnetFile(options.subnetFile);
   const { clock, kernel } = machine;
+  const subnetFile = await openSubnetFile(options.subnetFile, clock);
   const previous = subnetFile.previous.subnets;
   const store = await openStore(options, { clock, random: systemRandom, log, previous, stop });
   log.info(`Created subnet manager: ${store.name}`);

@@ -178,7 +178,9 @@ async function ports(
     clock: machine.clock,
     random: systemRandom,
     log,
-    subnetFile: options.subnetFile === undefined ? noSubnetFile() : await openSubnetFile(options.subnetFile),
+    subnetFile: options.subnetFile === undefined
+      ? noSubnetFile()
+      : await openSubnetFile(options.subnetFile, machine.clock),
     chooseUnderlay: underlayChooser(machine.kernel, underlay, log),
   };
 }

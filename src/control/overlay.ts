@@ -155,6 +155,7 @@ export class Overlay {
       (s) => this.#keeper.run(s),
       (s) => this.#reconciler.run(s),
       (s) => this.#file.run(s),
+      (s) => this.#file.follow(s),
       (s) => this.#firewallEvents.run(s),
       (s) => this.#every(FULL_READ_MS, () => this.#reconsider({ network: true, firewall: true }), s),
       (s) =>

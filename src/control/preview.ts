@@ -21,6 +21,7 @@ import { diff } from "./diff.ts";
 import { makeHost, requireSuited, settleDevices } from "./host.ts";
 import { restoreInputs } from "../kernel/firewall/apply.ts";
 import { throughNexthops } from "./nexthops.ts";
+import { tellPrevious } from "./previous_file.ts";
 import { protectedBy } from "./protection.ts";
 import type { OverlayOptions, OverlayPorts } from "./start.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
@@ -47,6 +48,7 @@ export async function preview(
   const settled = await settleDevices(host, backend, ports.kernel);
   requireSuited(settled, backend);
   const listing = await ports.store.list(signal);
+  tellPrevious(ports.subnetFile, ports.subnetFile.previous.subnets, ports.log);
   const { subnets, origin } = wouldHave(settled, listing, ports);
   const self = { ...settled, subnets };
   await learnRoutes(self, backend, listing, ports, routes);

@@ -28,6 +28,7 @@ import {
   requireSuited,
   settleDevices,
 } from "./host.ts";
+import { tellPrevious } from "./previous_file.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
 
 export interface OverlayOptions {
@@ -48,11 +49,17 @@ export interface OverlayOptions {
 
 /** The subnet file: where our subnet is told to others, and found again after a restart. */
 export interface SubnetFile {
-  /** As it was when the process started. */
-  readonly previous: { readonly networks: readonly Prefix[]; readonly subnets: Subnets };
+  /** As it was when the process started; `problems` are what of it could not be used, one sentence each. */
+  readonly previous: {
+    readonly networks: readonly Prefix[];
+    readonly subnets: Subnets;
+    readonly problems?: readonly string[];
+  };
   /** The text that is there now; null where there is none. */
   read(): Promise<string | null>;
   write(text: string): Promise<void>;
+  /** Tells, within about a second, that somebody may have removed or changed it. Ends when the signal is aborted. */
+  changes(signal: AbortSignal): AsyncIterable<void>;
   readonly path: string;
 }
 
@@ -107,6 +114,7 @@ export async function start(
   requireSuited(self, backend);
   const observed = await makeDevices(self, backend, ports);
   const previous = previousSubnets(ports.subnetFile.previous.subnets, observed, self);
+  tellPrevious(ports.subnetFile, previous, ports.log);
   const claim = { config, record: recordOf(self, backend), previous };
   ports.stage?.("taking a lease");
   const lease = await ports.store.acquire(claim, signal);

@@ -1,11 +1,16 @@
 /**
  * Keeps the subnet file as it should be: written when the network first stands, again when its content changes, and again
- * when somebody removed or changed it. A failing write is said once, tried again with back-off, and keeps us unready.
+ * when somebody removed or changed it. A failing write is said once, tried again with back-off, and keeps us unready. That it
+ * was removed or changed is said at once; where it happens again and again, once in a minute.
  */
+import type { Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { Backoff } from "./backoff.ts";
 import type { OverlayPorts } from "./start.ts";
 import { Trigger } from "./trigger.ts";
+
+/** The least time between two lines about somebody who removes or changes the file. */
+const QUIET_MS = 60_000;
 
 export class SubnetFileWriter {
   /** Resolves after the first successful write. */
@@ -17,6 +22,8 @@ export class SubnetFileWriter {
   #wanted: string | null = null;
   #standing: string | null = null;
   #error: string | null = null;
+  #quietUntil: Instant = -Infinity;
+  #untold = 0;
 
   constructor(ports: Pick<OverlayPorts, "clock" | "random" | "log" | "subnetFile">) {
     this.#ports = ports;
@@ -43,6 +50,11 @@ export class SubnetFileWriter {
     this.#trigger.ring();
   }
 
+  /** Has a look whenever somebody may have touched it. */
+  async follow(signal: AbortSignal): Promise<void> {
+    for await (const _ of this.#ports.subnetFile.changes(signal)) this.check();
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#trigger.wait(signal);
@@ -56,10 +68,13 @@ export class SubnetFileWriter {
   async #ensure(text: string): Promise<boolean> {
     const { subnetFile, log } = this.#ports;
     try {
-      if (await subnetFile.read() !== text) {
+      const there = await subnetFile.read();
+      if (there !== text) {
+        const damaged = this.#standing === text;
         this.#standing = null;
         await subnetFile.write(text);
-        log.info(`Wrote subnet file to ${subnetFile.path}`);
+        if (damaged) this.#repaired(there === null ? "removed" : "changed");
+        else log.info(`Wrote subnet file to ${subnetFile.path}`);
       }
     } catch (error) {
       const message = messageOf(error);
@@ -72,5 +87,15 @@ export class SubnetFileWriter {
     this.#backoff.reset();
     this.#firstWrite();
     return true;
+  }
+
+  #repaired(how: string): void {
+    const { clock, log, subnetFile } = this.#ports;
+    const now = clock.boot();
+    if (now < this.#quietUntil) return void this.#untold++;
+    const before = this.#untold === 0 ? "" : `, as ${this.#untold} times in the last while`;
+    log.warn(`subnet file "${subnetFile.path}": somebody ${how} it${before}; it is written again`);
+    this.#quietUntil = now + QUIET_MS;
+    this.#untold = 0;
   }
 }

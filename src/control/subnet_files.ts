@@ -1,14 +1,23 @@
 /** The two forms of a `SubnetFile`: a file for other programs to read, and none at all. */
 import { readSubnetEnv, writeSubnetEnv } from "../files/subnet_env.ts";
+import type { Clock } from "../model/clock.ts";
+import { untilAborted } from "../store/config_source.ts";
+import { osErrorText } from "../system/os_error.ts";
 import type { SubnetFile } from "./start.ts";
 
+/** How often is looked whether the file is the same. It is not watched: its directory can go, and come again. */
+const LOOK_MS = 1_000;
+
 /** The file at `path`, with what it said when this was called. */
-export async function openSubnetFile(path: string): Promise<SubnetFile> {
+export async function openSubnetFile(path: string, clock: Clock): Promise<SubnetFile> {
   const previous = await readSubnetEnv(path);
+  /** What the file was just before it was last read; null where nobody has read it since it was written. */
+  let known: string | null = null;
   return {
     path,
     previous,
     read: async () => {
+      known = identity(path);
       try {
         return await Deno.readTextFile(path);
       } catch (error) {
@@ -16,8 +25,27 @@ export async function openSubnetFile(path: string): Promise<SubnetFile> {
         throw error;
       }
     },
-    write: (text) => writeSubnetEnv(path, text),
+    write: async (text) => {
+      await writeSubnetEnv(path, text);
+      known = null;
+    },
+    async *changes(signal) {
+      while (!signal.aborted) {
+        await clock.sleep(LOOK_MS, signal).catch(() => {});
+        if (!signal.aborted && identity(path) !== known) yield;
+      }
+    },
   };
+}
+
+/** Another one for another file of this name, and for other content. */
+function identity(path: string): string {
+  try {
+    const { dev, ino, size, mtime } = Deno.statSync(path);
+    return `${dev} ${ino} ${size} ${mtime?.getTime()}`;
+  } catch (error) {
+    return osErrorText(error);
+  }
 }
 
 /** Nothing is written, nothing was there. */
@@ -30,6 +58,9 @@ export function noSubnetFile(): SubnetFile {
     write: (wanted) => {
       text = wanted;
       return Promise.resolve();
+    },
+    async *changes(signal) {
+      await untilAborted(signal);
     },
   };
 }

@@ -12,12 +12,26 @@ const LONGEST = 4096;
 /** The variables of the text; the last assignment wins. */
 export function parseEnv(text: string): ReadonlyMap<string, string> {
   const variables = new Map<string, string>();
-  for (const line of text.split(/\r?\n/)) {
-    if (line.length > LONGEST) continue;
-    const match = /^\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*[=:]\s*(.*)$/.exec(line);
+  for (const line of linesOf(text)) {
+    const match = assignment(line);
     if (match?.[1] !== undefined) variables.set(match[1], readValue(match[2] ?? "", variables));
   }
   return variables;
+}
+
+/** The numbers of the lines that are skipped, from 1: neither empty nor a comment nor an assignment. */
+export function strayLines(text: string): number[] {
+  return linesOf(text).flatMap((line, i) =>
+    /^\s*(#|$)/.test(line) || assignment(line) !== null ? [] : [i + 1]
+  );
+}
+
+function linesOf(text: string): string[] {
+  return text.split(/\r?\n/);
+}
+
+function assignment(line: string): RegExpExecArray | null {
+  return line.length > LONGEST ? null : /^\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*[=:]\s*(.*)$/.exec(line);
 }
 
 function readValue(text: string, variables: ReadonlyMap<string, string>): string {

@@ -11,7 +11,8 @@ import { type NetworkConfig, networkOf } from "../model/network_config.ts";
 import { familyOf, formatPrefix, parsePrefix, type Prefix } from "../model/prefix.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { osErrorText } from "../system/os_error.ts";
-import { parseEnv } from "./env_text.ts";
+import { shownJson } from "../model/shown.ts";
+import { parseEnv, strayLines } from "./env_text.ts";
 
 export interface SubnetEnv {
   readonly network: NetworkConfig;
@@ -48,7 +49,7 @@ function familyLines({ network, subnets }: SubnetEnv, family: Family): string[] 
 /** Reads what any version of flanneld, or a person, wrote. Never throws: what is wrong counts as absent and is told. */
 export function parseSubnetEnv(text: string): PreviousSubnetEnv {
   const variables = parseEnv(text);
-  const problems: string[] = [];
+  const problems = strays(text);
   const read = (name: string, family: Family) => {
     const entries = (variables.get(name) ?? "").split(",").map((entry) => entry.trim()).filter(Boolean);
     const prefixes = entries.flatMap((entry) => {
@@ -57,15 +58,27 @@ export function parseSubnetEnv(text: string): PreviousSubnetEnv {
       // Everything is in 0.0.0.0/0: what is in our network may be ours to remove.
       if (known && prefix.length > 0) return [prefix];
       const what = known ? "the whole internet is no network of ours" : `not an IPv${family} prefix`;
-      problems.push(`read ${name} "${entry}": ${what}; it is skipped`);
+      problems.push(`${name} ${shownJson(entry)}: ${what}; it is skipped`);
       return [];
     });
-    if (prefixes.length > 1) problems.push(`read ${name} "${entries}": several values; none of them is used`);
+    if (prefixes.length > 1) {
+      problems.push(`${name} ${shownJson(entries.join())}: several values; none of them is used`);
+    }
     return prefixes.length === 1 ? prefixes[0]! : null;
   };
   const [v4, v6] = [read(variableNames(4).subnet, 4), read(variableNames(6).subnet, 6)];
   const networks = families.flatMap((family) => read(variableNames(family).network, family) ?? []);
+  const names = families.map((family) => variableNames(family).subnet);
+  if (names.every((name) => !variables.get(name))) problems.push(`there is no ${names.join(" or ")} in it`);
   return { networks, subnets: { v4, v6 }, problems };
+}
+
+/** What is no line of such a file: it was damaged, or is another file. */
+function strays(text: string): string[] {
+  const [first, ...more] = strayLines(text);
+  if (first === undefined) return [];
+  const others = more.length === 0 ? "" : ` (and ${more.length} more)`;
+  return [`line ${first} is no NAME=VALUE${others}; it is skipped`];
 }
 
 function variableNames(family: Family): { readonly network: string; readonly subnet: string } {
@@ -80,8 +93,7 @@ export async function readSubnetEnv(path: string): Promise<PreviousSubnetEnv> {
   } catch (thrown) {
     const nothing = { networks: [], subnets: { v4: null, v6: null } };
     if (thrown instanceof Deno.errors.NotFound) return { ...nothing, problems: [] };
-    const problem = `read subnet file "${path}": ${osErrorText(thrown)}; going on as if it were not there`;
-    return { ...nothing, problems: [problem] };
+    return { ...nothing, problems: [`${osErrorText(thrown)}; going on as if it were not there`] };
   }
 }
 

@@ -63,12 +63,18 @@ for (const [name, text] of Object.entries(spellings)) {
 
 Deno.test("no value, several values and nonsense are no previous subnet, and are told", () => {
   for (const text of ["", "FLANNEL_SUBNET=", "\0garbage\nFLANNEL_SUBNET", "FLANNEL_SUBNETS=10.5.72.1/24"]) {
-    assertEquals(parseSubnetEnv(text), { networks: [], subnets: nothing, problems: [] });
+    const { problems, ...read } = parseSubnetEnv(text);
+    assertEquals(read, { networks: [], subnets: nothing });
+    assertStringIncludes(problems.at(-1) ?? "nothing", "there is no FLANNEL_SUBNET");
   }
+  assertStringIncludes(
+    parseSubnetEnv("\0garbage\nFLANNEL_SUB").problems[0]!,
+    "line 1 is no NAME=VALUE (and 1 more)",
+  );
   assertEquals(parseSubnetEnv("FLANNEL_SUBNET=10.5.1.1/24,10.5.2.1/24").subnets, nothing);
   assertEquals(parseSubnetEnv("FLANNEL_NETWORK=10.5.0.0/16,10.6.0.0/16").networks, []);
   assertEquals(parseSubnetEnv("FLANNEL_SUBNET=10.5.72.1/33").problems, [
-    'read FLANNEL_SUBNET "10.5.72.1/33": not an IPv4 prefix; it is skipped',
+    'FLANNEL_SUBNET "10.5.72.1/33": not an IPv4 prefix; it is skipped',
   ]);
 });
 
@@ -86,7 +92,9 @@ Deno.test("a file that is not there has nothing to say; one that can't be read o
 });
 
 Deno.test("the whole internet is nobody's previous network: everything would be ours to prune", () => {
-  const read = parseSubnetEnv("FLANNEL_NETWORK=0.0.0.0/0\nFLANNEL_IPV6_NETWORK=::/0\nFLANNEL_MTU=1450\n");
+  const read = parseSubnetEnv(
+    "FLANNEL_NETWORK=0.0.0.0/0\nFLANNEL_IPV6_NETWORK=::/0\nFLANNEL_SUBNET=10.5.72.1/24\n",
+  );
   assertEquals(read.networks, []);
   assertEquals(read.problems.map((problem) => problem.includes("the whole internet")), [true, true]);
 });
