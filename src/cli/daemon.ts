@@ -15,6 +15,7 @@ import type { OverlayOptions, OverlayPorts } from "../control/start.ts";
 import { openSubnetFile } from "../control/subnet_files.ts";
 import { underlayChooser } from "../control/underlay_choice.ts";
 import { Failure, messageOf } from "../model/errors.ts";
+import { orAborted } from "../model/race.ts";
 import { healthRoutes } from "../observe/health.ts";
 import { serveHttp } from "../observe/http.ts";
 import { metricsAnswer } from "../observe/metrics.ts";
@@ -30,10 +31,10 @@ import { version } from "./version.ts";
 
 /** @returns the exit code. @throws Failure where the daemon cannot run, or its lease was lost with --on-lease-lost=exit */
 export async function runDaemon(options: DaemonOptions, log: Log): Promise<number> {
+  const stop = stopOnSignal(log);
   log.info(`denim flanneld ${version}`);
   log.info(describeOptions(options));
   for (const warning of options.warnings) log.warn(warning);
-  const stop = stopOnSignal(log);
   try {
     using machine = await openMachine(undefined, firewallWishes(options), log, Deno.env);
     ignoreInspectorSignal(machine.library);
@@ -84,7 +85,9 @@ async function openPorts(
   const { clock, kernel } = machine;
   const subnetFile = await openSubnetFile(options.subnetFile, clock);
   const previous = subnetFile.previous.subnets;
-  const store = await openStore(options, { clock, random: systemRandom, log, previous, stop });
+  const opening = openStore(options, { clock, random: systemRandom, log, previous, stop });
+  // Loading etcd's client takes its time as well; what it opens too late goes with the process.
+  const store = await orAborted(opening, stop);
   log.info(`Created subnet manager: ${store.name}`);
   const chooseUnderlay = underlayChooser(kernel, options, log);
   return { store, kernel, clock, random: systemRandom, log, subnetFile, chooseUnderlay };
