@@ -5,6 +5,7 @@
 import { Overlay } from "../../../src/control/overlay.ts";
 import type { OverlayOptions, OverlayPorts, SubnetFile } from "../../../src/control/start.ts";
 import { underlayChooser } from "../../../src/control/underlay_choice.ts";
+import { noSubnetFile } from "../../../src/control/subnet_files.ts";
 import { parseSubnetEnv } from "../../../src/files/subnet_env.ts";
 import { FakeKernel } from "../../../src/kernel/fake.ts";
 import type { Clock } from "../../../src/model/clock.ts";
@@ -183,9 +184,11 @@ export class SimHost {
     const broken = () => {
       if (this.faults.fileBroken) throw new Failure("write subnet file: no space left on device");
     };
+    const none = noSubnetFile();
     return {
+      ...none,
       path: "subnet.env",
-      previous: parseSubnetEnv(this.file ?? ""),
+      previous: this.file === null ? none.previous : parseSubnetEnv(this.file),
       read: () => life.call(() => this.file),
       write: (text) => life.call(() => (broken(), void (this.file = text))),
     };
