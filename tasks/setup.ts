@@ -1,5 +1,5 @@
 /**
- * Makes a fresh clone ready: `deno task setup [build|demo|test]`. Installs missing Debian packages (as root, where apt-get is) or
+ * Makes a fresh clone ready: `deno task setup [build|demo|test|fuzz]`. Installs missing Debian packages (as root, where apt-get is) or
  * names them, and builds the C library. Says nothing when there is nothing to do.
  *
  * Packages are installed without starting their services: a dockerd or an etcd of the machine's own is not ours to start.

@@ -215,7 +215,7 @@ const exits: Record<string, [code: string, status: number]> = {
 for (const [what, [code, status]] of Object.entries(exits)) {
   benchTest(`the process ends cleanly with the thread alive: ${what}`, async () => {
     const ffi = new URL("../../ffi/", import.meta.url);
-    const script = `
+    const source = `
       import { loadLibrary } from "${new URL("library.ts", ffi)}";
       import { openNetlink } from "${new URL("netlink.ts", ffi)}";
       const netlink = openNetlink(loadLibrary());
@@ -226,7 +226,7 @@ for (const [what, [code, status]] of Object.entries(exits)) {
       ${code};
     `;
     const ended = await output([Deno.execPath(), "run", "-A", "--ext=ts", "-"], {
-      input: script,
+      input: source,
       deadline: 20_000,
     });
     assertEquals(ended.code, status, ended.stderr);
