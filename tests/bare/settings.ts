@@ -11,7 +11,13 @@ const MIRROR = "http://deb.debian.org/debian";
 const BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 
 /** Variables that say where certificates are; what they name goes along, at its own path. */
-const CERTIFICATES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "DENO_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"];
+const CERTIFICATES = [
+  "NODE_EXTRA_CA_CERTS",
+  "SSL_CERT_FILE",
+  "DENO_CERT",
+  "CURL_CA_BUNDLE",
+  "GIT_SSL_CAINFO",
+];
 const PROXIES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"].flatMap((name) => [
   name,
   name.toUpperCase(),
@@ -28,7 +34,10 @@ export interface Settings {
 /** Writes the files below `directory`. */
 export async function takeSettings(directory: string): Promise<Settings> {
   const sources = await debianSources();
-  const environment = { ...variables([...CERTIFICATES, ...PROXIES, "DENO_TLS_CA_STORE"]), ...await npmVariables() };
+  const environment = {
+    ...variables([...CERTIFICATES, ...PROXIES, "DENO_TLS_CA_STORE"]),
+    ...await npmVariables(),
+  };
   const files: Record<string, string | null> = {
     "/etc/apt/sources.list": sources.map((source) => `deb ${source}\n`).join(""),
     "/etc/apt/apt.conf.d/90machine": await aptSettings(),
@@ -59,11 +68,15 @@ async function debianSources(): Promise<string[]> {
 /** Proxies, and what apt is told not to check. */
 async function aptSettings(): Promise<string> {
   const { stdout } = await output(["apt-config", "dump"]);
-  return stdout.split("\n").filter((line) => /^Acquire::(https?|Check-|Retries)/i.test(line)).join("\n") + "\n";
+  return stdout.split("\n").filter((line) => /^Acquire::(https?|Check-|Retries)/i.test(line)).join("\n") +
+    "\n";
 }
 
 async function npmVariables(): Promise<Record<string, string>> {
-  const { code, stdout } = await output(["npm", "config", "list", "--json"]).catch(() => ({ code: 1, stdout: "" }));
+  const { code, stdout } = await output(["npm", "config", "list", "--json"]).catch(() => ({
+    code: 1,
+    stdout: "",
+  }));
   const config = code === 0 ? JSON.parse(stdout) as Record<string, unknown> : {};
   const given = NPM.filter((key) => !["", "null", "undefined"].includes(String(config[key] ?? "")));
   return Object.fromEntries(

@@ -87,7 +87,8 @@ function* tokens(script: string, inner: (script: string) => void): Generator<str
 /** Where the bracket at `at` is closed. */
 function matching(text: string, at: number): number {
   const [open, close] = text[at] === "(" ? ["(", ")"] : ["{", "}"];
-  for (let depth = 0, i = at; i < text.length; i++) {
+  let depth = 0;
+  for (let i = at; i < text.length; i++) {
     if (text[i] === open) depth++;
     if (text[i] === close && --depth === 0) return i;
   }
