@@ -70,6 +70,8 @@ export class Overlay {
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
   #unfit: string | null = null;
   readonly #configTrouble: ConfigTrouble;
+  /** Ends with the run. */
+  #running: AbortSignal = AbortSignal.abort();
   /** The last change of who we are. */
   #turn: Promise<void> = Promise.resolve();
   /** The last configuration that could be read. */
@@ -105,7 +107,10 @@ export class Overlay {
       finished: (round) => this.#finished(round),
     });
     this.#file = new SubnetFileWriter(ports);
-    this.#underlay = new UnderlayFollower(ports, started.routes);
+    this.#underlay = new UnderlayFollower(
+      { ...ports, lookAgainIn: (ms) => this.#lookAgainIn(ms) },
+      started.routes,
+    );
     this.#reports = new StoreReports(ports.log, ports.clock);
     this.#configTrouble = new ConfigTrouble(ports.log, ports.clock);
     this.#firewallEvents = new Throttle(
@@ -147,6 +152,7 @@ export class Overlay {
 
   /** Runs until aborted; everything stays in place then. @throws Failure where a lost lease ends the run */
   async run(signal: AbortSignal): Promise<void> {
+    this.#running = signal;
     this.#ports.log.info("Running backend.");
     await runTasks([
       (s) => this.#watchStore(s),
@@ -357,6 +363,11 @@ export class Overlay {
     if (!moved || (waited && this.#networkRounds > OLD_REMAINS_ROUNDS)) return false;
     const { plan, failed } = this.#rounds.network!;
     return plan.withheld.length > 0 || failed.some(({ operation }) => operation.verb === "delete");
+  }
+
+  /** Runs out with the run. */
+  #lookAgainIn(ms: number): void {
+    later(this.#ports.clock, ms, this.#running, () => this.#reconciler.request({ network: true }));
   }
 
   #reconsider(scope: { network: boolean; firewall: boolean }): void {

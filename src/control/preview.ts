@@ -44,7 +44,9 @@ export async function preview(
 ): Promise<Preview> {
   const { config, backend } = await configNow(ports, signal);
   const routes = new UnderlayRoutes();
-  const host = makeHost(await ports.chooseUnderlay(config), config, options, routes);
+  const before = prefixesOf(ports.subnetFile.previous.subnets);
+  const chosen = await ports.chooseUnderlay({ network: config, subnets: before });
+  const host = makeHost(chosen, config, options, routes);
   const settled = await settleDevices(host, backend, ports.kernel);
   requireSuited(settled, backend);
   const listing = await ports.store.list(signal);

@@ -9,7 +9,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import type { FirewallLayout } from "../model/firewall.ts";
 import { member } from "../model/json.ts";
-import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
+import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { makesDevices } from "../model/objects.ts";
 import type { Observed } from "../model/plan.ts";
@@ -29,6 +29,7 @@ import {
   settleDevices,
 } from "./host.ts";
 import { tellPrevious } from "./previous_file.ts";
+import type { OverlayParts } from "./underlay.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
 
 export interface OverlayOptions {
@@ -72,7 +73,7 @@ export interface OverlayPorts {
   readonly log: Log;
   readonly subnetFile: SubnetFile;
   /** Chooses the external interface; @throws Failure where none fits. */
-  chooseUnderlay(network: NetworkConfig): Promise<ChosenUnderlay>;
+  chooseUnderlay(overlay: OverlayParts & { readonly network: NetworkConfig }): Promise<ChosenUnderlay>;
   /** Is told what a start is about to do, or to wait for. */
   stage?(what: string): void;
 }
@@ -105,7 +106,11 @@ export async function start(
   ports.log.info(`Found network config - Backend type: ${backend.type}`);
   if (member(config.backend.members, "Type") === undefined) ports.log.warn(noBackend);
   ports.stage?.("making the device");
-  const chosen = await orFailure("choose the external interface", ports.chooseUnderlay(config));
+  const before = prefixesOf(ports.subnetFile.previous.subnets);
+  const chosen = await orFailure(
+    "choose the external interface",
+    ports.chooseUnderlay({ network: config, subnets: before }),
+  );
   const routes = new UnderlayRoutes();
   const self = await orFailure(
     "read the kernel's state",

@@ -1,7 +1,6 @@
-/** The overlay's question for its underlay, answered by the kernel; what was chosen is logged when it is another one. */
+/** The overlay's question for its underlay, answered by the kernel. How the first choice came about is logged; moves are the follower's to tell. */
 import type { Kernel } from "../kernel/kernel.ts";
-import { families } from "../model/ip.ts";
-import { networkOf } from "../model/network_config.ts";
+import { familiesOf } from "../model/network_config.ts";
 import type { Log } from "../observe/log.ts";
 import type { OverlayPorts } from "./start.ts";
 import { findUnderlay, type UnderlayOptions } from "./underlay.ts";
@@ -11,13 +10,11 @@ export function underlayChooser(
   options: UnderlayOptions,
   log: Log,
 ): OverlayPorts["chooseUnderlay"] {
-  let said = "";
-  return async (network) => {
-    const enabled = families.filter((family) => networkOf(network, family) !== null);
-    const choice = await findUnderlay(kernel, options, enabled);
-    const lines = choice.log.join("\n");
-    if (lines !== said) { for (const line of choice.log) log.info(line); }
-    said = lines;
+  let said = false;
+  return async (overlay) => {
+    const choice = await findUnderlay(kernel, options, familiesOf(overlay.network), overlay);
+    if (!said) { for (const line of choice.log) log.info(line); }
+    said = true;
     return choice.chosen;
   };
 }

@@ -13,7 +13,16 @@ import { isFirewall, type Kind, type Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome, Standing } from "../model/plan.ts";
 import { FakeTable } from "./fake_table.ts";
 import { iptablesDriver } from "./firewall/iptables.ts";
-import type { Interface, Kernel, KernelEvent, Owner, RouteAnswer, Scope, TunnelReport } from "./kernel.ts";
+import type {
+  DefaultRoute,
+  Interface,
+  Kernel,
+  KernelEvent,
+  Owner,
+  RouteAnswer,
+  Scope,
+  TunnelReport,
+} from "./kernel.ts";
 import { addressRules } from "./addresses.ts";
 import { fdbRules } from "./fdb.ts";
 import { linkRules } from "./links.ts";
@@ -39,7 +48,7 @@ type EventKinds = KernelEvent["kinds"];
 export interface FakeUnderlay {
   interfaces: readonly Interface[];
   route: (to: Ip) => RouteAnswer | null;
-  defaultDevice: (family: Family) => string | null;
+  defaultRoutes: (family: Family) => readonly DefaultRoute[];
 }
 
 export class FakeKernel implements Kernel {
@@ -156,6 +165,8 @@ export class FakeKernel implements Kernel {
     const made = others.map(({ key: name, fields }, i) => ({
       name,
       index: 100 + i,
+      type: String(fields.type),
+      alias: String(fields.alias ?? ""),
       mtu: Number(fields.mtu),
       up: fields.up === true,
       addresses: [],
@@ -167,8 +178,8 @@ export class FakeKernel implements Kernel {
     return Promise.resolve(to.map((address) => this.underlay.route(address)));
   }
 
-  defaultDevice(family: Family): Promise<string | null> {
-    return Promise.resolve(this.underlay.defaultDevice(family));
+  defaultRoutes(family: Family): Promise<DefaultRoute[]> {
+    return Promise.resolve([...this.underlay.defaultRoutes(family)]);
   }
 
   tunnels(): readonly TunnelReport[] {

@@ -40,6 +40,10 @@ export interface KernelEvent {
 export interface Interface {
   readonly name: string;
   readonly index: number;
+  /** IFLA_INFO_KIND: `vxlan`, `bridge`, `veth` …; empty for a physical device. */
+  readonly type: string;
+  /** IFLA_IFALIAS; empty where there is none. */
+  readonly alias: string;
   readonly mtu: number;
   readonly up: boolean;
   readonly addresses: readonly InterfaceAddress[];
@@ -51,8 +55,17 @@ export interface InterfaceAddress {
   /** `global` or `link`; others are never chosen. */
   readonly scope: "global" | "link" | "host" | "other";
   readonly deprecated: boolean;
+  /** Not to be used yet, or never: duplicate address detection is under way, or has found another owner (RFC 4862). */
+  readonly tentative: boolean;
   readonly temporary: boolean;
+  /** Without an end: not from DHCP, not from a router's advertisement. */
   readonly permanent: boolean;
+}
+
+/** A default route of the main table over a single device. */
+export interface DefaultRoute {
+  readonly device: string;
+  readonly gateway: Ip | null;
 }
 
 /** How the kernel would send to an address. */
@@ -86,8 +99,8 @@ export interface Kernel extends Disposable {
   interfaces(): Promise<Interface[]>;
   /** Null where there is no route. One answer per address, in their order. */
   routes(to: readonly Ip[]): Promise<(RouteAnswer | null)[]>;
-  /** The device of the default route of the main table; null where there is none. */
-  defaultDevice(family: Family): Promise<string | null>;
+  /** The default routes of the main table, the one that counts first; none over several paths. */
+  defaultRoutes(family: Family): Promise<DefaultRoute[]>;
   /** The userspace tunnels that run, as of now. */
   tunnels(): readonly TunnelReport[];
 }

@@ -21,7 +21,7 @@ import { failed } from "./outcomes.ts";
 import { routeDriver } from "./routes.ts";
 import type { TunnelDriver } from "./tunnels.ts";
 import { procSys, type SysctlAccess, sysctlDriver } from "./sysctls.ts";
-import { readDefaultDevice, readInterfaces, readRoutes } from "./underlay_facts.ts";
+import { readDefaultRoutes, readInterfaces, readRoutes } from "./underlay_facts.ts";
 
 export interface LinuxOptions {
   /** Closed with the kernel. */
@@ -62,7 +62,7 @@ export function openKernel({ netlink, firewall, tunnels, sysctls = procSys }: Li
     events: (signal) => kernelEvents(netlink.monitor(signal)),
     interfaces: () => readInterfaces(netlink),
     routes: (to) => readRoutes(netlink, to),
-    defaultDevice: (family) => readDefaultDevice(netlink, family),
+    defaultRoutes: (family) => readDefaultRoutes(netlink, family),
     tunnels: () => tunnels?.reports() ?? [],
     [Symbol.dispose]: () => {
       tunnels?.[Symbol.dispose]();

@@ -1,13 +1,15 @@
 /** What the kernel says about the underlay: interfaces, routes to hosts, the default route. Asks, and changes nothing. */
 import type { AddressRecord, Netlink, RouteRecord } from "../../ffi/records.ts";
 import { type Family, formatIp, type Ip, parseIp } from "../model/ip.ts";
-import type { Interface, InterfaceAddress, RouteAnswer } from "./kernel.ts";
+import type { DefaultRoute, Interface, InterfaceAddress, RouteAnswer } from "./kernel.ts";
 import { LinkTable } from "./link_table.ts";
 import { MAIN_TABLE } from "./routes.ts";
 
 /** IFA_F_* (linux/if_addr.h). */
 const TEMPORARY = 0x01;
+const DADFAILED = 0x08;
 const DEPRECATED = 0x20;
+const TENTATIVE = 0x40;
 const PERMANENT = 0x80;
 
 const scopes: ReadonlyMap<number, InterfaceAddress["scope"]> = new Map([
@@ -19,9 +21,11 @@ const scopes: ReadonlyMap<number, InterfaceAddress["scope"]> = new Map([
 /** All devices with their addresses, both in the kernel's order. */
 export async function readInterfaces(netlink: Netlink): Promise<Interface[]> {
   const [links, addresses] = await Promise.all([netlink.links(), netlink.addresses()]);
-  return links.map(({ name, index, mtu, up }) => ({
+  return links.map(({ name, index, type, alias, mtu, up }) => ({
     name,
     index,
+    type,
+    alias,
     mtu,
     up,
     addresses: addresses.filter((a) => a.index === index).flatMap((a) => interfaceAddress(a) ?? []),
@@ -35,6 +39,7 @@ function interfaceAddress({ address, length, scope, flags }: AddressRecord): Int
     length,
     scope: scopes.get(scope) ?? "other",
     deprecated: (flags & DEPRECATED) !== 0,
+    tentative: (flags & (TENTATIVE | DADFAILED)) !== 0,
     // The same bit says "secondary" of an IPv4 address.
     temporary: parsed.family === 6 && (flags & TEMPORARY) !== 0,
     permanent: (flags & PERMANENT) !== 0,
@@ -54,14 +59,18 @@ function routeAnswer({ index, gateway, source }: RouteRecord, table: LinkTable):
   return device === null ? null : { device, gateway: parse(gateway), source: parse(source) };
 }
 
-/** Of several default routes that of the lowest metric counts; one over several paths names no single device: null. */
-export async function readDefaultDevice(netlink: Netlink, family: Family): Promise<string | null> {
+/** By metric; one over several paths names no single device. */
+export async function readDefaultRoutes(netlink: Netlink, family: Family): Promise<DefaultRoute[]> {
   const [links, routes] = await Promise.all([netlink.links(), netlink.routes(MAIN_TABLE)]);
   const destination = family === 4 ? "0.0.0.0/0" : "::/0";
-  const [first] = routes
+  const table = new LinkTable(links);
+  return routes
     .filter((route) => route.destination === destination && route.type === 1)
-    .sort((a, b) => a.metric - b.metric);
-  return first ? new LinkTable(links).nameOf(first.index) : null;
+    .sort((a, b) => a.metric - b.metric)
+    .flatMap(({ index, gateway }) => {
+      const device = table.nameOf(index);
+      return device === null ? [] : { device, gateway: parse(gateway) };
+    });
 }
 
 function parse(text: string | null): Ip | null {

@@ -160,17 +160,25 @@ async function planOf({ config, leases, standing = [], ipMasq = false }: Case): 
 function fakeHost(): FakeKernel {
   const v4 = parseIp("192.168.64.11")!;
   const v6 = parseIp("fd64::11")!;
-  const flags = { scope: "global", deprecated: false, temporary: false, permanent: true } as const;
+  const flags = {
+    scope: "global",
+    deprecated: false,
+    tentative: false,
+    temporary: false,
+    permanent: true,
+  } as const;
   const onLink = (to: Ip) => to.family === 6 || to.value >> 8n === v4.value >> 8n;
   return new FakeKernel({
     interfaces: [{
       name: "eth0",
       index: 2,
+      type: "",
+      alias: "",
       mtu: 1500,
       up: true,
       addresses: [{ address: v4, length: 24, ...flags }, { address: v6, length: 64, ...flags }],
     }],
     route: (to) => ({ device: "eth0", gateway: onLink(to) ? null : parseIp("192.168.64.1"), source: v4 }),
-    defaultDevice: () => "eth0",
+    defaultRoutes: () => [{ device: "eth0", gateway: null }],
   });
 }

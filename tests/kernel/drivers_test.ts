@@ -263,7 +263,9 @@ driverTest("the underlay: interfaces, routes to hosts, the default route", async
   assertEquals(onLink, { device: "eth0", gateway: null, source: ip("192.168.77.1") });
   assertEquals(away, { device: "eth0", gateway: ip("192.168.77.253"), source: ip("192.168.77.1") });
   assertEquals([nowhere, six], [null, null]);
-  assertEquals([await host.kernel.defaultDevice(4), await host.kernel.defaultDevice(6)], ["eth0", null]);
+  const gateways = ["192.168.77.253", "192.168.77.254"].map(ip);
+  assertEquals(await host.kernel.defaultRoutes(4), gateways.map((gateway) => ({ device: "eth0", gateway })));
+  assertEquals(await host.kernel.defaultRoutes(6), []);
 });
 
 Deno.test("/proc/sys: values without line ends, absent settings, no file made", async () => {
@@ -311,9 +313,9 @@ const accidents: readonly (readonly [string, (fake: FakeKernel) => void])[] = [
 
 driverTest("the fake kernel and the real one tell the same after every accident", async (host) => {
   using fake = new FakeKernel({
-    interfaces: [{ name: "eth0", index: 2, mtu: 1500, up: true, addresses: [] }],
+    interfaces: [{ name: "eth0", index: 2, type: "", alias: "", mtu: 1500, up: true, addresses: [] }],
     route: () => null,
-    defaultDevice: () => null,
+    defaultRoutes: () => [],
   });
   /** Keys, standings, and what we wish to say about each; not what the kernel adds by itself. */
   const seen = (observed: Observed[]) =>

@@ -102,12 +102,14 @@ export class TestHost {
       interfaces: [{
         name: "eth0",
         index: 2,
+        type: "",
+        alias: "",
         mtu: 1500,
         up: true,
         addresses: [onInterface(v4, 24), onInterface(v6, 64)],
       }],
       route: ({ family }) => ({ device: "eth0", gateway: null, source: family === 4 ? v4 : v6 }),
-      defaultDevice: () => "eth0",
+      defaultRoutes: () => [{ device: "eth0", gateway: null }],
     });
     this.store = cluster.store.store({ random: cluster.random, log: this.#log() });
   }
@@ -173,7 +175,15 @@ export class TestHost {
 
 /** A permanent address that tunnels can start from. */
 function onInterface(address: Ip, length: number): InterfaceAddress {
-  return { address, length, scope: "global", deprecated: false, temporary: false, permanent: true };
+  return {
+    address,
+    length,
+    scope: "global",
+    deprecated: false,
+    tentative: false,
+    temporary: false,
+    permanent: true,
+  };
 }
 
 function remembering(subnets: Subnets): SubnetFile {

@@ -60,9 +60,9 @@ const remove = (object: Obj): Operation => ({ verb: "delete", object });
 
 async function fake(...objects: Obj[]): Promise<FakeKernel> {
   const kernel = new FakeKernel({
-    interfaces: [{ name: "eth0", index: 2, mtu: 1500, up: true, addresses: [] }],
+    interfaces: [{ name: "eth0", index: 2, type: "", alias: "", mtu: 1500, up: true, addresses: [] }],
     route: () => null,
-    defaultDevice: () => "eth0",
+    defaultRoutes: () => [{ device: "eth0", gateway: null }],
   });
   assertEquals(await errors(kernel, objects.map(create)), objects.map(() => null));
   return kernel;

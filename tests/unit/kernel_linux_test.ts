@@ -262,7 +262,8 @@ Deno.test("of several default routes that of the lowest metric counts", async ()
   });
   netlink.routes = () => Promise.resolve([record(20, 7), record(10, 1)]);
   using kernel = openKernel({ netlink, firewall: [] });
-  assertEquals([await kernel.defaultDevice(4), await kernel.defaultDevice(6)], ["eth0", null]);
+  assertEquals((await kernel.defaultRoutes(4)).map(({ device }) => device), ["eth0"]);
+  assertEquals(await kernel.defaultRoutes(6), []);
 });
 
 Deno.test("a changed link sends what differs and leaves the rest alone", async () => {

@@ -6,7 +6,15 @@ import { settleDevices } from "../../src/control/host.ts";
 import { FakeKernel } from "../../src/kernel/fake.ts";
 import { host } from "../support/hosts.ts";
 
-const face = (name: string, index: number) => ({ name, index, mtu: 1500, up: true, addresses: [] });
+const face = (name: string, index: number) => ({
+  name,
+  index,
+  type: "",
+  alias: "",
+  mtu: 1500,
+  up: true,
+  addresses: [],
+});
 
 class CountingKernel extends FakeKernel {
   listings = 0;
@@ -19,7 +27,11 @@ class CountingKernel extends FakeKernel {
 
 function busy(): CountingKernel {
   const interfaces = [face("eth0", 2), face("flannel0", 3), face("flannel2", 4)];
-  return new CountingKernel({ interfaces, route: () => null, defaultDevice: () => "eth0" });
+  return new CountingKernel({
+    interfaces,
+    route: () => null,
+    defaultRoutes: () => [{ device: "eth0", gateway: null }],
+  });
 }
 
 Deno.test("settling devices: a TUN device gets the first free name", async () => {

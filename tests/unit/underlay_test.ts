@@ -2,6 +2,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   chooseUnderlay,
+  type DefaultWay,
   findUnderlay,
   type UnderlayChoice,
   type UnderlayFacts,
@@ -15,12 +16,24 @@ import { type Family, formatIp, type Ip, parseIp } from "../../src/model/ip.ts";
 type Traits = Partial<Omit<InterfaceAddress, "address" | "length">>;
 
 function on(text: string, traits: Traits = {}): InterfaceAddress {
-  const plain = { scope: "global", deprecated: false, temporary: false, permanent: true } as const;
+  const plain = {
+    scope: "global",
+    deprecated: false,
+    tentative: false,
+    temporary: false,
+    permanent: true,
+  } as const;
   return { address: parseIp(text)!, length: text.includes(":") ? 64 : 24, ...plain, ...traits };
 }
 
 function face(name: string, index: number, addresses: InterfaceAddress[], mtu = 1500): Interface {
-  return { name, index, mtu, up: true, addresses };
+  return { name, index, type: "", alias: "", mtu, up: true, addresses };
+}
+
+/** The device of each family's default route. */
+function defaults(v4: string | null, v6: string | null): UnderlayFacts["defaults"] {
+  const way = (device: string | null) => device === null ? [] : [{ device, source: null }];
+  return new Map<Family, readonly DefaultWay[]>([[4, way(v4)], [6, way(v6)]]);
 }
 
 const lo = face("lo", 1, [on("127.0.0.1", { scope: "host" }), on("::1", { scope: "host" })], 65536);
@@ -36,7 +49,7 @@ const interfaces = [lo, eth0, eth1, wan];
 
 const facts: UnderlayFacts = {
   interfaces,
-  defaultDevices: new Map<Family, string | null>([[4, "eth0"], [6, "eth0"]]),
+  defaults: defaults("eth0", "eth0"),
   reach: null,
 };
 const none: UnderlayOptions = {
@@ -146,11 +159,14 @@ const ranked: readonly (readonly [string, string, InterfaceAddress[]])[] = [
   ["the first of equals", "10.0.0.1", [on("10.0.0.1"), on("10.0.0.2")]],
   ["global before link-local", "10.0.0.1", [on("169.254.7.7"), on("10.0.0.1", { permanent: false })]],
   ["link-local where there is nothing else", "169.254.7.7", [on("169.254.7.7", { scope: "link" })]],
-  ["permanent before dynamic", "10.0.0.2", [on("10.0.0.1", { permanent: false }), on("10.0.0.2")]],
+  ["dynamic ones count as much as others", "10.0.0.1", [
+    on("10.0.0.1", { permanent: false }),
+    on("10.0.0.2"),
+  ]],
   ["never a deprecated one", "169.254.7.7", [on("10.0.0.1", { deprecated: true }), on("169.254.7.7")]],
   ["never one of scope host", "10.0.0.2", [on("10.0.0.1", { scope: "host" }), on("10.0.0.2")]],
   ["not temporary before temporary", "fd00::2", [on("fd00::1", { temporary: true }), on("fd00::2")]],
-  ["permanent counts more than temporary", "fd00::1", [
+  ["a temporary one after one with an end", "fd00::2", [
     on("fd00::2", { permanent: false }),
     on("fd00::1", { temporary: true }),
   ]],
@@ -192,7 +208,6 @@ Deno.test("the log has upstream's lines", () => {
   );
 });
 
-const defaults = (v4: string | null, v6: string | null) => new Map<Family, string | null>([[4, v4], [6, v6]]);
 type Refusal = readonly [string, string, Partial<UnderlayOptions>, Partial<UnderlayFacts>, Family[]];
 const refusals: Refusal[] = [
   ["an interface that does not exist", "there are lo:[127.0.0.1 ::1], eth0:[", { iface: ["eth9"] }, {}, [4]],
@@ -225,19 +240,19 @@ const refusals: Refusal[] = [
     {},
     [4],
   ],
-  ["no default route", "there is no default route", {}, { defaultDevices: defaults(null, null) }, [4, 6]],
+  ["no default route", "there is no default route", {}, { defaults: defaults(null, null) }, [4, 6]],
   [
     "two default devices",
     "v6 default route interface eth1 must be the same with v4 default route interface eth0",
     {},
-    { defaultDevices: defaults("eth0", "eth1") },
+    { defaults: defaults("eth0", "eth1") },
     [4, 6],
   ],
   ["no MTU", "failed to determine MTU for eth0 interface", { iface: ["eth0"] }, {
     interfaces: [{ ...eth0, mtu: 0 }],
   }, [4]],
   ["a default device that has just gone", 'interface "eth7" has just gone', {}, {
-    defaultDevices: defaults("eth7", null),
+    defaults: defaults("eth7", null),
   }, [4]],
 ];
 
@@ -249,7 +264,7 @@ for (const [name, expected, options, changed, families] of refusals) {
 }
 
 Deno.test("one default route is enough for both families", () => {
-  const choice = chooseUnderlay({ ...facts, defaultDevices: defaults("eth1", null) }, none, [4, 6]);
+  const choice = chooseUnderlay({ ...facts, defaults: defaults("eth1", null) }, none, [4, 6]);
   assertEquals(summary(choice), "eth1 10.99.0.5 fd99::5 10.99.0.5 fd99::5");
 });
 
@@ -269,7 +284,7 @@ Deno.test("the kernel is asked for what the options need", async () => {
   using kernel = new FakeKernel({
     interfaces,
     route: (to) => (asked.push(formatIp(to)), { device: "eth1", gateway: null, source: ip("10.99.0.5") }),
-    defaultDevice: (family) => (asked.push(`default ${family}`), "eth0"),
+    defaultRoutes: (family) => (asked.push(`default ${family}`), [{ device: "eth0", gateway: null }]),
   });
   assertEquals((await findUnderlay(kernel, none, [4])).chosen.device, "eth0");
   const reach = await findUnderlay(kernel, { ...none, ifaceCanReach: ip("10.99.0.77") }, [4]);

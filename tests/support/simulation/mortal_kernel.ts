@@ -6,7 +6,14 @@
  * - nothing of a peer is deleted whose record nobody has touched;
  * - a tunnel's device, once there, stays where neither the configuration nor the underlay has changed.
  */
-import type { Kernel, KernelEvent, Owner, RouteAnswer, Scope } from "../../../src/kernel/kernel.ts";
+import type {
+  DefaultRoute,
+  Kernel,
+  KernelEvent,
+  Owner,
+  RouteAnswer,
+  Scope,
+} from "../../../src/kernel/kernel.ts";
 import type { Family, Ip } from "../../../src/model/ip.ts";
 import type { Obj } from "../../../src/model/objects.ts";
 import type { Observed, Operation, Outcome } from "../../../src/model/plan.ts";
@@ -72,8 +79,8 @@ export class MortalKernel implements Kernel {
     return this.#ask((kernel) => kernel.routes(to));
   }
 
-  defaultDevice(family: Family): Promise<string | null> {
-    return this.#ask((kernel) => kernel.defaultDevice(family));
+  defaultRoutes(family: Family): Promise<DefaultRoute[]> {
+    return this.#ask((kernel) => kernel.defaultRoutes(family));
   }
 
   tunnels(): ReturnType<Kernel["tunnels"]> {

@@ -1,6 +1,6 @@
 /** The underlay of a simulated machine: one interface, eth0, whose addresses, MTU and neighbours can change. */
 import type { FakeUnderlay } from "../../../src/kernel/fake.ts";
-import type { Interface, InterfaceAddress, RouteAnswer } from "../../../src/kernel/kernel.ts";
+import type { DefaultRoute, Interface, InterfaceAddress, RouteAnswer } from "../../../src/kernel/kernel.ts";
 import { formatIp, type Ip, parseIp } from "../../../src/model/ip.ts";
 
 export class SimUnderlay implements FakeUnderlay {
@@ -35,7 +35,7 @@ export class SimUnderlay implements FakeUnderlay {
 
   get interfaces(): readonly Interface[] {
     const addresses = this.addressed ? [onInterface(this.v4, 24), onInterface(this.v6, 64)] : [];
-    return [{ name: "eth0", index: 2, mtu: this.mtu, up: true, addresses }];
+    return [{ name: "eth0", index: 2, type: "", alias: "", mtu: this.mtu, up: true, addresses }];
   }
 
   readonly route = (to: Ip): RouteAnswer => {
@@ -44,10 +44,18 @@ export class SimUnderlay implements FakeUnderlay {
     return { device: "eth0", gateway, source: to.family === 4 ? this.v4 : this.v6 };
   };
 
-  readonly defaultDevice = (): string => "eth0";
+  readonly defaultRoutes = (): DefaultRoute[] => [{ device: "eth0", gateway: null }];
 }
 
 /** A permanent address that tunnels can start from. */
 function onInterface(address: Ip, length: number): InterfaceAddress {
-  return { address, length, scope: "global", deprecated: false, temporary: false, permanent: true };
+  return {
+    address,
+    length,
+    scope: "global",
+    deprecated: false,
+    tentative: false,
+    temporary: false,
+    permanent: true,
+  };
 }
