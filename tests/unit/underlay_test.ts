@@ -4,6 +4,7 @@ import {
   chooseUnderlay,
   type DefaultWay,
   findUnderlay,
+  type OverlayParts,
   type UnderlayChoice,
   type UnderlayFacts,
   type UnderlayOptions,
@@ -11,9 +12,11 @@ import {
 import { FakeKernel } from "../../src/kernel/fake.ts";
 import type { Interface, InterfaceAddress } from "../../src/kernel/kernel.ts";
 import { Failure } from "../../src/model/errors.ts";
+import { parseNetworkConfig } from "../../src/model/parse_config.ts";
+import { parsePrefix } from "../../src/model/prefix.ts";
 import { type Family, formatIp, type Ip, parseIp } from "../../src/model/ip.ts";
 
-type Traits = Partial<Omit<InterfaceAddress, "address" | "length">>;
+type Traits = Partial<Omit<InterfaceAddress, "address">>;
 
 function on(text: string, traits: Traits = {}): InterfaceAddress {
   const plain = {
@@ -163,6 +166,14 @@ const ranked: readonly (readonly [string, string, InterfaceAddress[]])[] = [
     on("10.0.0.1", { permanent: false }),
     on("10.0.0.2"),
   ]],
+  ["a single address last", "10.0.0.2", [
+    on("10.0.0.1", { length: 32 }),
+    on("10.0.0.2", { permanent: false }),
+  ]],
+  ["a single address where there is nothing else", "10.0.0.1", [on("10.0.0.1", { length: 32 })]],
+  ["a single IPv6 address last", "fd00::2", [on("fd00::2"), on("fd00::1", { length: 128 })]],
+  ["of IPv6 the oldest, which is listed last", "fd00::1", [on("fd00::2"), on("fd00::1")]],
+  ["never a tentative one", "fd00::1", [on("fd00::1"), on("fd00::2", { tentative: true })]],
   ["never a deprecated one", "169.254.7.7", [on("10.0.0.1", { deprecated: true }), on("169.254.7.7")]],
   ["never one of scope host", "10.0.0.2", [on("10.0.0.1", { scope: "host" }), on("10.0.0.2")]],
   ["not temporary before temporary", "fd00::2", [on("fd00::1", { temporary: true }), on("fd00::2")]],
@@ -184,6 +195,54 @@ for (const [name, expected, addresses] of ranked) {
     assertEquals(show(chosen.v4 ?? chosen.v6), expected);
   });
 }
+
+Deno.test("the default route: the source that the kernel takes towards the gateway", () => {
+  const ways = new Map<Family, readonly DefaultWay[]>([[4, [{ device: "eth0", source: ip("192.168.1.6") }]]]);
+  assertEquals(chooseUnderlay({ ...facts, defaults: ways }, none, [4]).chosen.v4, ip("192.168.1.6"));
+});
+
+const overlay: OverlayParts = {
+  network: parseNetworkConfig('{"Network":"10.1.0.0/16","SubnetMin":"10.1.10.0","SubnetMax":"10.1.90.0"}'),
+  subnets: [parsePrefix("10.1.52.0/24")!],
+};
+const docker0 = { ...face("docker0", 5, [on("10.1.52.1")]), type: "bridge" };
+const others: readonly Interface[] = [
+  docker0,
+  { ...face("flannel.1", 6, [on("10.1.52.0", { length: 32 })]), type: "vxlan", alias: "denim:default" },
+  { ...face("blue.7", 7, [on("10.77.0.0")]), type: "vxlan", alias: "denim:blue" },
+  { ...face("br-else", 8, [on("10.1.61.1")]), type: "bridge" },
+  { ...face("veth9", 9, [on("10.1.52.9")]), type: "veth" },
+];
+
+for (const other of others) {
+  Deno.test(`the overlay does not carry itself: ${other.name}`, () => {
+    const all = { ...facts, interfaces: [other, ...interfaces], defaults: defaults(other.name, null) };
+    const first = { device: other.name, source: null };
+    const ways = new Map<Family, readonly DefaultWay[]>([[4, [first, { device: "eth0", source: null }]]]);
+    const byDefault = chooseUnderlay({ ...all, defaults: ways }, none, [4], overlay);
+    assertEquals(summary(byDefault), "eth0 192.168.1.5 - 192.168.1.5 -");
+    assertThrows(() => chooseUnderlay(all, none, [4], overlay), Failure);
+    const byPattern = { ...none, ifaceRegex: ["^(10\\.|192)"] };
+    assertEquals(chooseUnderlay(all, byPattern, [4], overlay).chosen.device, "eth0");
+    const reach = { device: other.name, gateway: null, source: null };
+    const byName = [{ iface: [other.name] }, { ifaceCanReach: ip("10.1.52.7") }];
+    for (const options of byName) {
+      const choose = () => chooseUnderlay({ ...all, reach }, { ...none, ...options }, [4], overlay);
+      assertStringIncludes(assertThrows(choose, Failure).message, `${other.name} belongs to the overlay`);
+    }
+  });
+}
+
+Deno.test("a host inside the network, where nothing can be leased, keeps its interface", () => {
+  const inside = { ...face("br0", 5, [on("10.1.5.1")]), type: "bridge" };
+  const choice = chooseUnderlay(
+    { ...facts, interfaces: [inside] },
+    { ...none, iface: ["br0"] },
+    [4],
+    overlay,
+  );
+  assertEquals(choice.chosen.v4, ip("10.1.5.1"));
+});
 
 Deno.test("the log has upstream's lines", () => {
   assertEquals(chooseUnderlay(facts, none, [4, 6]).log, [
