@@ -10,12 +10,13 @@
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure, LeaseLost, messageOf } from "../model/errors.ts";
-import { formatIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, type LeaseRecord, sameSubnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { race } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
+import { sameHost } from "../store/acquire.ts";
+import { hostOf } from "../store/host_name.ts";
 import { isLost, type Lost, type Store, type StoreEvent, StoreUnavailable } from "../store/store.ts";
 import { Backoff } from "./backoff.ts";
 import { Trigger } from "./trigger.ts";
@@ -128,11 +129,10 @@ export class LeaseKeeper {
   #losing(lost: Lost): void {
     this.#lost = true;
     const subnets = describeSubnets(this.#lease.subnets);
-    const ownIp = this.#record.publicIp && formatIp(this.#record.publicIp);
-    const owner = lost.by?.publicIp ? formatIp(lost.by.publicIp) : "another host";
+    const owner = lost.by ? hostOf(lost.by) : "another host";
     if (lost.lost === "absent") {
       this.#options.log.warn(`our lease ${subnets} is gone from the store; taking the same subnet again`);
-    } else if (owner !== ownIp) {
+    } else if (!lost.by || !sameHost(lost.by, this.#record)) {
       if (this.#options.onLost === "exit") {
         throw new LeaseLost(
           `Lease has been revoked. Shutting down daemon. Keep lease "${subnets}": it belongs to ${owner} now; start again to get another subnet`,

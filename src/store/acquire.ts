@@ -30,11 +30,12 @@ import { encodeRecord } from "../model/lease_codec.ts";
 import { type FamilyNetwork, type NetworkConfig, networkOf } from "../model/network_config.ts";
 import { subnetCount } from "../model/parse_config.ts";
 import { formatPrefix, overlaps, type Prefix, samePrefix } from "../model/prefix.ts";
+import { shownJson } from "../model/shown.ts";
 import type { Log } from "../observe/log.ts";
 import { hostOf } from "./host_name.ts";
 import type { LeaseTable } from "./lease_table.ts";
 import { untilAvailable } from "./outage.ts";
-import { type Claim, isLost, type Listing } from "./store.ts";
+import { type Claim, isLost, type Listing, type Unreadable } from "./store.ts";
 
 export interface AcquireDeps {
   readonly clock: Clock;
@@ -82,9 +83,15 @@ async function tryOnce(table: LeaseTable, claim: Claim, deps: AcquireDeps): Prom
     reportRemoval(lease, claim, deps.log);
     await table.remove(lease);
   }
-  const view = own.length === 0 ? listing : await table.list();
+  const strays = table.discard ? listing.unreadable.filter((each) => isStray(each, claim)) : [];
+  for (const stray of strays) {
+    reportStray(stray, deps.log);
+    await table.discard?.(stray);
+  }
+  const had = [...own, ...strays.flatMap(({ misplaced }) => misplaced ?? [])];
+  const view = had.length === 0 ? listing : await table.list();
   if (view.leases.some((lease) => isOurs(lease, claim))) return null;
-  return await take(table, claim, preference(claim, own), view, deps);
+  return await take(table, claim, preference(claim, had), view, deps);
 }
 
 function byAge(a: Lease, b: Lease): number {
@@ -133,11 +140,16 @@ async function take(
 /** @throws Failure where no subnet is free */
 function choose({ config }: Claim, preferred: Subnets, view: Listing, { random, log }: AcquireDeps): Subnets {
   // A record that can't be read still holds its key: its owner may only be newer than we are.
-  const taken = [...view.leases, ...view.unreadable].flatMap(({ subnets }) => subnets ?? []);
+  const taken = [...view.leases, ...view.unreadable].flatMap((each) => held(each) ?? []);
   const chosen = chooseSubnets(config, taken, random, preferred);
   if ("exhausted" in chosen) throw new Failure(exhausted(chosen.exhausted));
   for (const family of families) reportChoice(family, config, preferred, chosen, view, log);
   return chosen;
+}
+
+/** What a record holds, whether it can be read or not. */
+export function held(each: Lease | Unreadable): Subnets | null {
+  return each.subnets ?? ("misplaced" in each ? each.misplaced?.subnets ?? null : null);
 }
 
 /** What we would like to keep: the subnets of subnet.env, or else of the record that we had to remove. */
@@ -156,14 +168,22 @@ function inheritExtra(claimed: LeaseRecord, stored: LeaseRecord): LeaseRecord {
   return Object.keys(extra).length === 0 ? claimed : { ...claimed, extra };
 }
 
-/** A host is known by its public IPv4 address, or by the IPv6 one where it has no other. */
+/**
+ * A host is known by its public IPv4 address, or by the IPv6 one where one of the records has no other: a host that gives
+ * IPv4 up, or takes it up, stays the same.
+ */
 export function sameHost(a: LeaseRecord, b: LeaseRecord): boolean {
-  if (a.publicIp !== null || b.publicIp !== null) return sameIp(a.publicIp, b.publicIp);
+  if (a.publicIp !== null && b.publicIp !== null) return sameIp(a.publicIp, b.publicIp);
   return a.publicIpv6 !== null && sameIp(a.publicIpv6, b.publicIpv6);
 }
 
 function isOurs(lease: Lease, claim: Claim): boolean {
   return sameHost(lease.record, claim.record) || wasOurs(lease, claim);
+}
+
+/** A record of ours where it is not read. */
+function isStray({ misplaced }: Unreadable, claim: Claim): boolean {
+  return misplaced !== undefined && isOurs(misplaced, claim);
 }
 
 /**
@@ -175,8 +195,9 @@ function wasOurs({ subnets, record }: Lease, { record: ours, previous }: Claim):
   return mac !== undefined && mac === tunnelAddress(record) && sameSubnets(subnets, previous);
 }
 
-function tunnelAddress({ backendData }: LeaseRecord): Json | undefined {
-  return isJsonObject(backendData) ? member(backendData, "VtepMAC") : undefined;
+function tunnelAddress({ backendData, backendV6Data }: LeaseRecord): Json | undefined {
+  const data = backendData ?? backendV6Data;
+  return isJsonObject(data) ? member(data, "VtepMAC") : undefined;
 }
 
 function identityOf(record: LeaseRecord): string {
@@ -207,6 +228,11 @@ function reportRemoval(lease: Lease, { config, record }: Claim, log?: Log): void
   );
 }
 
+function reportStray({ key, misplaced }: Unreadable, log?: Log): void {
+  const subnets = misplaced ? describeSubnets(misplaced.subnets) : "";
+  log?.info(`Found our lease (${subnets}) at ${shownJson(key)}, where flannel can't bear it; moving it`);
+}
+
 function reportChoice(
   family: Family,
   config: NetworkConfig,
@@ -229,13 +255,14 @@ function reportChoice(
 }
 
 function whyNot(wanted: Prefix, view: Listing): string {
-  const held = (subnets: Subnets | null) => {
+  const holds = (each: Lease | Unreadable) => {
+    const subnets = held(each);
     const subnet = subnets && subnetOf(subnets, wanted.ip.family);
     return subnet !== null && overlaps(subnet, wanted);
   };
-  const holder = view.leases.find((lease) => held(lease.subnets));
+  const holder = view.leases.find(holds);
   if (holder !== undefined) return `now belongs to ${hostOf(holder.record)}`;
-  const unreadable = view.unreadable.some(({ subnets }) => held(subnets));
+  const unreadable = view.unreadable.some(holds);
   return unreadable ? "has a record that can't be read" : "is not compatible with current config";
 }
 

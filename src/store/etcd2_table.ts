@@ -11,7 +11,15 @@ import type { Clock, Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import { sameHost } from "./acquire.ts";
-import { type EtcdKeys, leaseKey, lostTo, readLease, readListing, type Stored } from "./etcd_keys.ts";
+import {
+  type EtcdKeys,
+  leaseKey,
+  lostTo,
+  misplacedKey,
+  readLease,
+  readListing,
+  type Stored,
+} from "./etcd_keys.ts";
 import type { Etcd2Node, Etcd2Remote } from "./etcd2_remote.ts";
 import type { CopyTable } from "./lease_table.ts";
 import type { Listing, Lost, Unreadable } from "./store.ts";
@@ -43,12 +51,12 @@ export class Etcd2Table implements CopyTable {
   }
 
   async list(): Promise<Listing> {
-    const { kvs } = await this.#remote.range(this.#keys.subnets);
+    const { kvs } = await this.#remote.range(this.#keys.records);
     return readListing(this.#keys, kvs.map(stored));
   }
 
-  /** What stands at a key. */
-  read(node: Etcd2Node): Lease | Unreadable {
+  /** What stands at a key; null where it is no record's place. */
+  read(node: Etcd2Node): Lease | Unreadable | null {
     return readLease(this.#keys, stored(node));
   }
 
@@ -111,6 +119,12 @@ export class Etcd2Table implements CopyTable {
   async remove(lease: Lease): Promise<void> {
     const key = leaseKey(this.#keys, lease.subnets);
     await this.#remote.write({ key, expect: Number(lease.version), put: null });
+  }
+
+  async discard({ key, misplaced }: Unreadable): Promise<void> {
+    if (misplaced === undefined) return;
+    const expect = Number(misplaced.version);
+    await this.#remote.write({ key: misplacedKey(this.#keys, key), expect, put: null });
   }
 
   #until(expires: Instant | null): number | null {

@@ -14,6 +14,7 @@ import {
   type EtcdStoreOptions,
 } from "./etcd_store.ts";
 import { type EtcdRemote, type KeyValue, NO_LEASE } from "./etcd3_remote.ts";
+import { PermittedRemote } from "./etcd3_permitted.ts";
 import { EtcdTable } from "./etcd3_table.ts";
 import { LEASE_TTL_MS } from "./lease_table.ts";
 
@@ -51,9 +52,10 @@ export async function connectEtcd3(flags: EtcdFlags): Promise<EtcdRemote> {
 }
 
 export class EtcdStore extends EtcdStoreBase<KeyValue> {
-  /** The store owns `remote` and closes it. */
-  constructor(remote: EtcdRemote, options: EtcdStoreOptions) {
+  /** The store owns `etcd` and closes it. */
+  constructor(etcd: EtcdRemote, options: EtcdStoreOptions) {
     const keys = etcdKeys(options.prefix);
+    const remote = new PermittedRemote(etcd, keys, options.log);
     const table = new EtcdTable(remote, keys, options.clock, options.ttlMs ?? LEASE_TTL_MS);
     super({ remote, keys, table, noConfig: noConfig(keys.config) }, options);
   }

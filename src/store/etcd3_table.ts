@@ -15,7 +15,15 @@ import type { Lease, LeaseRecord, Subnets, Version } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import { sameHost } from "./acquire.ts";
 import { within } from "./deadline.ts";
-import { type EtcdKeys, leaseKey, lostTo, readLease, readListing, type Stored } from "./etcd_keys.ts";
+import {
+  type EtcdKeys,
+  leaseKey,
+  lostTo,
+  misplacedKey,
+  readLease,
+  readListing,
+  type Stored,
+} from "./etcd_keys.ts";
 import { type EtcdRemote, type KeyValue, type LeaseId, LeaseNotFound, NO_LEASE } from "./etcd3_remote.ts";
 import type { CopyTable } from "./lease_table.ts";
 import { type Listing, type Lost, StoreUnavailable, type Unreadable } from "./store.ts";
@@ -63,12 +71,12 @@ export class EtcdTable implements CopyTable {
   }
 
   async list(): Promise<Listing> {
-    const { kvs } = await this.#remote.range(this.#keys.subnets);
+    const { kvs } = await this.#remote.range(this.#keys.records);
     return readListing(this.#keys, kvs.map((kv) => this.#stored(kv)));
   }
 
-  /** What stands at a key. */
-  read(kv: KeyValue): Lease | Unreadable {
+  /** What stands at a key; null where it is no record's place. */
+  read(kv: KeyValue): Lease | Unreadable | null {
     return readLease(this.#keys, this.#stored(kv));
   }
 
@@ -156,6 +164,12 @@ export class EtcdTable implements CopyTable {
     await this.#remote.write({ key: leaseKey(this.#keys, lease.subnets), expect: modRevision, put: null });
   }
 
+  async discard({ key, misplaced }: Unreadable): Promise<void> {
+    if (misplaced === undefined) return;
+    const { modRevision: expect } = parseVersion(misplaced.version);
+    await this.#remote.write({ key: misplacedKey(this.#keys, key), expect, put: null });
+  }
+
   /** Puts a value where the key is as expected; else tells what stands there, and gives back a lease granted in vain. */
   async #write(
     { key, value, expect }: Put,
@@ -229,7 +243,7 @@ export class EtcdTable implements CopyTable {
   /** Null where it can't be read. */
   #recordOf(kv: KeyValue): LeaseRecord | null {
     const read = this.read(kv);
-    return "reason" in read ? null : read.record;
+    return read === null || "reason" in read ? null : read.record;
   }
 }
 

@@ -72,7 +72,13 @@ export class EtcdConfigPlace<K extends StoredText> implements ConfigPlace {
   readonly #remote: EtcdReader<K>;
   readonly #write: WriteText;
 
-  constructor(remote: EtcdReader<K>, write: WriteText, name: string, absent: string) {
+  constructor(
+    remote: EtcdReader<K>,
+    write: WriteText,
+    name: string,
+    absent: string,
+    readonly objection: ConfigPlace["objection"] = () => null,
+  ) {
     this.name = name;
     this.absent = absent;
     this.#remote = remote;

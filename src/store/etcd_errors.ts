@@ -63,6 +63,9 @@ export class ApiNotOffered extends Failure {}
 /** The same where nobody listens at the other endpoints: etcd may yet start there. */
 export class ApiNotReached extends StoreUnavailable {}
 
+/** The user's roles do not permit it. */
+export class NotPermitted extends Failure {}
+
 /** Bare error text: without gRPC's status, its wrapping and its timestamps, all of which change from one try to the next. */
 export function detailOf(thrown: unknown): string {
   return messageOf(thrown)
@@ -76,6 +79,10 @@ export function detailOf(thrown: unknown): string {
 
 /** By etcd before v3, and by a proxy that turns HTTP/2 into HTTP/1.1. */
 const NO_V3 = /unknown service|unknown method|UNIMPLEMENTED|Received HTTP status code 4(00|04|05|15)/;
+
+/** The state of `NotPermitted`. */
+export const NOT_PERMITTED = "permission denied";
+
 const NO_USER = /user name is empty/;
 
 const denials: readonly (readonly [RegExp, string, string, transient?: boolean])[] = [
@@ -91,7 +98,7 @@ const denials: readonly (readonly [RegExp, string, string, transient?: boolean])
   ],
   [
     /permission denied/,
-    "permission denied",
+    NOT_PERMITTED,
     "give the etcd user a role that may read and write below -etcd-prefix",
   ],
   [

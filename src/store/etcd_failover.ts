@@ -18,6 +18,8 @@ import {
   EndpointError,
   Http2Absent,
   nobodyThere,
+  NOT_PERMITTED,
+  NotPermitted,
 } from "./etcd_errors.ts";
 import type { TlsFiles } from "./etcd_tls.ts";
 import { StoreUnavailable } from "./store.ts";
@@ -168,6 +170,7 @@ export class Failover<L extends Connection> {
       const what = thrown.state.startsWith("user or") ? `authenticate to etcd as "${username}"` : action;
       const message = `${what}: ${thrown.state}; ${thrown.remedy}`;
       if (thrown instanceof ApiAbsent) return new ApiNotOffered(message);
+      if (thrown.state === NOT_PERMITTED) return new NotPermitted(message);
       return thrown.transient ? new StoreUnavailable(message) : new Failure(message);
     }
     if (thrown instanceof EndpointError) failures.add(thrown);

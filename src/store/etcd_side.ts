@@ -25,14 +25,17 @@ export async function openSide(api: SideName, flags: EtcdFlags): Promise<EtcdSid
     const table = new Etcd2Table(remote, etcd2Keys(flags.prefix), flags.clock, LEASE_TTL_MS);
     return side(api, etcd2ConfigPlace(remote, flags.prefix), table);
   }
-  const [{ connectEtcd }, { etcd3ConfigPlace }, { etcdKeys }, { EtcdTable }] = await Promise.all([
-    import("./etcd3_client.ts"),
-    import("./etcd3.ts"),
-    import("./etcd_keys.ts"),
-    import("./etcd3_table.ts"),
-  ]);
-  const remote = connectEtcd(options);
-  const table = new EtcdTable(remote, etcdKeys(flags.prefix), flags.clock, LEASE_TTL_MS);
+  const [{ connectEtcd }, { etcd3ConfigPlace }, { etcdKeys }, { PermittedRemote }, { EtcdTable }] =
+    await Promise.all([
+      import("./etcd3_client.ts"),
+      import("./etcd3.ts"),
+      import("./etcd_keys.ts"),
+      import("./etcd3_permitted.ts"),
+      import("./etcd3_table.ts"),
+    ]);
+  const keys = etcdKeys(flags.prefix);
+  const remote = new PermittedRemote(connectEtcd(options), keys, flags.log);
+  const table = new EtcdTable(remote, keys, flags.clock, LEASE_TTL_MS);
   return side(api, etcd3ConfigPlace(remote, flags.prefix), table);
 }
 

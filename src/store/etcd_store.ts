@@ -12,7 +12,7 @@ import { etcdConfigSource, type StoredText } from "./etcd_config.ts";
 import { parseEndpoints, plainTextWarnings } from "./etcd_endpoints.ts";
 import type { ConnectOptions } from "./etcd_failover.ts";
 import { follow, type FollowDeps, type Followed } from "./etcd_follow.ts";
-import { type EtcdKeys, subnetsOf } from "./etcd_keys.ts";
+import { type EtcdKeys, readKey } from "./etcd_keys.ts";
 import type { EtcdReader, WatchEvent } from "./etcd_remote.ts";
 import { tlsConfigured, TlsFiles, type TlsPaths } from "./etcd_tls.ts";
 import type { CopyTable } from "./lease_table.ts";
@@ -67,7 +67,7 @@ export interface EtcdParts<K extends StoredText> {
   /** The store owns it and closes it. */
   readonly remote: EtcdReader<K>;
   readonly keys: EtcdKeys;
-  readonly table: CopyTable & { read(kv: K): Lease | Unreadable };
+  readonly table: CopyTable & { read(kv: K): Lease | Unreadable | null };
   /** What to say where there is no configuration. */
   readonly noConfig: string;
 }
@@ -118,7 +118,7 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
 
   async *watch(signal: AbortSignal): AsyncGenerator<StoreEvent> {
     let out = false;
-    for await (const followed of follow(this.#deps, this.#parts.keys.subnets, this.#orClosed(signal))) {
+    for await (const followed of follow(this.#deps, this.#parts.keys.records, this.#orClosed(signal))) {
       if (followed.type === "failed") {
         if (!out) yield { type: "outage", error: followed.error };
         out = true;
@@ -146,6 +146,7 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
     const unreadable: Unreadable[] = [];
     for (const kv of kvs) {
       const read = this.#parts.table.read(kv);
+      if (read === null) continue;
       if ("reason" in read) unreadable.push(read);
       else leases.push(read);
     }
@@ -154,13 +155,13 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
 
   #change({ type, kv }: WatchEvent<K>): StoreEvent[] {
     if (type === "delete") {
-      const { keys } = this.#parts;
-      const subnets = subnetsOf(keys, kv.key);
-      return [
-        subnets === null ? { type: "gone", key: kv.key.slice(keys.subnets.key.length) } : { type, subnets },
-      ];
+      const place = readKey(this.#parts.keys, kv.key);
+      if (place === null) return [];
+      const { name: key, subnets } = place;
+      return [subnets === null ? { type: "gone", key } : { type, subnets }];
     }
     const read = this.#parts.table.read(kv);
+    if (read === null) return [];
     return ["reason" in read ? { type: "unreadable", unreadable: read } : { type, lease: read }];
   }
 

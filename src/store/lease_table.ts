@@ -22,6 +22,8 @@ export interface LeaseTable {
   renew(lease: Lease): Promise<Lease | Lost>;
   /** Removes the record if it is still at `lease.version`. */
   remove(lease: Lease): Promise<void>;
+  /** Removes a misplaced record if it is as it was read. */
+  discard?(unreadable: Unreadable): Promise<void>;
 }
 
 /** A table in which a record can stand for one elsewhere, and end when that does. */

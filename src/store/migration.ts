@@ -13,8 +13,9 @@ import { Failure, messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, sameSubnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import { parseNetworkConfig } from "../model/parse_config.ts";
-import { sameHost } from "./acquire.ts";
+import { held, sameHost } from "./acquire.ts";
 import type { StoredConfig } from "./config_place.ts";
+import { NO_IPV6_ALONE } from "./etcd_keys.ts";
 import type { EtcdSide, SideName } from "./etcd_side.ts";
 import { mirrorOf } from "./mirror.ts";
 import { hostOf } from "./host_name.ts";
@@ -80,6 +81,7 @@ export function planMigration(from: SideState, to: SideState, now: Instant): Mig
 }
 
 function configConflicts(from: SideState, to: SideState): string[] {
+  if (to.api === "v2" && configOf(from).v4 === null) return [NO_IPV6_ALONE];
   if (to.config === null) return [];
   const differences = configDifferences(configOf(from), configOf(to));
   return differences.map((difference) =>
@@ -112,7 +114,8 @@ function leaseConflict(lease: Lease, from: SideState, to: SideState): string | n
     : `${ours}, and ${JSON.stringify(hidden.key)} in ${to.api} can't be read: ${hidden.reason}`;
 }
 
-function holds({ subnets }: Unreadable, lease: Lease): boolean {
+function holds(each: Unreadable, lease: Lease): boolean {
+  const subnets = held(each);
   return subnets !== null && conflicting(subnets, lease.subnets);
 }
 

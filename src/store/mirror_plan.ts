@@ -47,9 +47,9 @@ function stepsTo(
   const there = entries[to].get(key);
   if (origin === "unreadable" || there !== undefined && "reason" in there) return [];
   if (there === undefined) {
-    return origin === null || prefixesOf(origin.subnets).some((subnet) => taken.overlaps(subnet))
-      ? []
-      : [{ type: "create", to, origin }];
+    const free = origin !== null && hasPlace(origin, to) &&
+      !prefixesOf(origin.subnets).some((subnet) => taken.overlaps(subnet));
+    return !free ? [] : [{ type: "create", to, origin }];
   }
   if (mirrorOf(there.record) === null) return [];
   return origin === null
@@ -62,4 +62,8 @@ function recordAt(entry: Entry | undefined): Lease | "unreadable" | null {
   if (entry === undefined) return null;
   if ("reason" in entry) return "unreadable";
   return mirrorOf(entry.record) === null ? entry : null;
+}
+
+function hasPlace({ subnets }: Lease, to: SideName): boolean {
+  return to === "v3" || subnets.v4 !== null;
 }

@@ -119,6 +119,8 @@ export interface Unreadable {
   /** The subnets that the key names, where at least the key could be read: their last good state is protected. */
   readonly subnets: Subnets | null;
   readonly reason: string;
+  /** A record of IPv6 alone where those are not read: nobody's peer, but it holds its subnet. */
+  readonly misplaced?: Lease;
 }
 
 /** The store is out of reach for now; trying again later is right. */

@@ -72,6 +72,27 @@ Deno.test("the configuration is not written over what nobody has looked at", asy
   assertEquals(await place.write(one, await place.read()), true);
 });
 
+Deno.test("IPv6 alone is not written to etcd's v2 API, and objected to where it stands there", async () => {
+  await using etcd = await startEtcd2();
+  const six = '{"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00:1::/48"}';
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, six);
+    const config = (api: string, ...args: string[]) =>
+      call([...args, `-etcd-endpoints=${etcd.endpoints}`, `--etcd-api=${api}`]);
+    await assertRejects(() => config("v2", "set", file), Failure, "use --etcd-api=v3");
+    await assertRejects(() => config("v2", "get"), Failure, "is absent");
+    await config("v3", "set", file);
+    assertMatch(await config("v3", "check"), /^fd00:1::\/48: 65535 subnets of \/64/);
+    await etcd.ctl2("set", KEY, six);
+    errors.length = 0;
+    await assertRejects(() => config("v2", "check"), Error, "exit 1");
+    assertMatch(errors.join(""), /IPv6 alone is not possible in etcd's v2 API; use --etcd-api=v3/);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("config get and set follow the API that has the network", async () => {
   await using etcd = await startEtcd2();
   const directory = await Deno.makeTempDir();
@@ -104,6 +125,7 @@ async function call(args: string[]): Promise<string> {
     out: (text: string) => void (out += text),
     err: (text: string) => void errors.push(text),
   };
-  assertEquals(await run(io), 0);
+  const code = await run(io);
+  if (code !== 0) throw new Error(`exit ${code}`);
   return out;
 }

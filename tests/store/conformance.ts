@@ -26,6 +26,7 @@ import {
   watch,
   within,
 } from "./harness.ts";
+import { families } from "./ipv6_alone.ts";
 
 export type { Harness, RawAccess } from "./harness.ts";
 
@@ -36,6 +37,8 @@ export interface ConformanceOptions {
   readonly shortTtlMs: number;
   /** A change of the configuration takes two writes; what stands between them is told as a problem. */
   readonly configInTwo?: boolean;
+  /** False where there is no place for hosts with IPv6 alone. */
+  readonly ipv6Alone?: boolean;
 }
 
 const small = parseNetworkConfig('{"Network": "10.3.0.0/22"}');
@@ -52,7 +55,7 @@ export function storeConformance(
   open: () => Promise<Harness>,
   options: ConformanceOptions,
 ): void {
-  const { ignore = false, shortTtlMs, configInTwo = false } = options;
+  const { ignore = false, shortTtlMs, configInTwo = false, ipv6Alone = true } = options;
   const test = (title: string, body: (harness: Harness) => Promise<void>) =>
     Deno.test({
       name: `${name}: ${title}`,
@@ -71,6 +74,7 @@ export function storeConformance(
   watching(test, shortTtlMs);
   configuring(test, configInTwo);
   ending(test);
+  families(test, ipv6Alone);
 }
 
 type Test = (title: string, body: (harness: Harness) => Promise<void>) => void;

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { pause } from "../support/process.ts";
-import { type Harness, value } from "./harness.ts";
+import { etcdPlace, type Harness, value } from "./harness.ts";
 
 /** Flags of a plain etcd with the default prefix; `other` replaces some. */
 export function flags(endpoints: string, other: Partial<EtcdStoreFlags> = {}): EtcdStoreFlags {
@@ -34,7 +34,7 @@ export function recordingLog(lines: string[]): Log {
 /** The harness of the conformance suite on a part of an etcd's keys. */
 export function etcdHarness(etcd: EtcdCluster, prefix: string): Harness {
   const stores: EtcdStore[] = [];
-  const key = (name: string) => `${prefix}/subnets/${name}`;
+  const key = (name: string) => etcdPlace(prefix, name);
   return {
     clock: systemClock(),
     async store(_hostIp, options) {

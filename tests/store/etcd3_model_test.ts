@@ -8,7 +8,18 @@ import { systemRandom } from "../../src/system/random.ts";
 import { FakeClock, seededRandom, settle } from "../support/clock.ts";
 import { type EtcdCall, type EtcdFault, EtcdModel } from "../support/etcd_model.ts";
 import { storeConformance } from "./conformance.ts";
-import { claim, type Harness, isPut, keyOf, none, Reader, record, value, watch } from "./harness.ts";
+import {
+  claim,
+  etcdPlace,
+  type Harness,
+  isPut,
+  keyOf,
+  none,
+  Reader,
+  record,
+  value,
+  watch,
+} from "./harness.ts";
 
 const PREFIX = "/coreos.com/network";
 const A = "192.168.0.1";
@@ -18,7 +29,7 @@ function openModel(): Promise<Harness> {
   const clock = systemClock();
   const model = new EtcdModel(clock);
   const stores: EtcdStore[] = [];
-  const key = (name: string) => `${PREFIX}/subnets/${name}`;
+  const key = (name: string) => etcdPlace(PREFIX, name);
   return Promise.resolve({
     clock,
     store(_hostIp, options) {

@@ -33,6 +33,11 @@ export interface RawAccess {
   ttl(key: string): Promise<number | null>;
 }
 
+/** Where a record with this name stands in etcd's v3 API. */
+export function etcdPlace(prefix: string, name: string): string {
+  return `${prefix}/${/^[0-9a-f:]*:[0-9a-f:]*-\d+$/.test(name) ? "subnet6" : "subnets"}/${name}`;
+}
+
 /** How long anything may take that a test waits for. */
 export const DEADLINE_MS = 15_000;
 

@@ -133,6 +133,18 @@ test("what contradicts the other side stops everything, and both sides are named
   assertEquals(await everything(prefix), before);
 });
 
+test("IPv6 alone goes to v3, and is refused on the way to v2", async ({ prefix, v3, migrate }) => {
+  const config = '{"EnableIPv4": false, "EnableIPv6": true, "IPv6Network": "fd00:3::/48"}';
+  await etcd.ctl2("set", `${prefix}/config`, config);
+  assertStringIncludes(await migrate(...UP, "--apply"), "done: 1 written");
+  await v3.put("fd00:3:0:7::-64", '{"PublicIP":"0.0.0.0","PublicIPv6":"2001:db8::1"}', 600_000);
+  await etcd.ctl2("rm", `${prefix}/config`);
+  const before = await everything(prefix);
+  const failure = await assertRejects(() => migrate(...DOWN, "--apply"), Failure);
+  assertStringIncludes(failure.message, "IPv6 alone is not possible in etcd's v2 API; use --etcd-api=v3");
+  assertEquals(await everything(prefix), before);
+});
+
 test("configurations that mean the same are the same", async ({ prefix, migrate }) => {
   await etcd.ctl2("set", `${prefix}/config`, '{"Network":"10.3.0.0/16","Backend":{"VNI":7,"Type":"VXLAN"}}');
   await etcd.ctl(

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { parseIp } from "../../src/model/ip.ts";
 import type { Lease } from "../../src/model/lease.ts";
-import { parseLeaseKey } from "../../src/model/lease_codec.ts";
+import { parseAnyLeaseKey, parseLeaseKey } from "../../src/model/lease_codec.ts";
 import { halvesOf, joined } from "../../src/store/both_lease.ts";
 import type { Entry } from "../../src/store/both_view.ts";
 import { asMirror } from "../../src/store/mirror.ts";
@@ -63,6 +63,12 @@ for (const [name, two, three, wanted] of cases) {
 Deno.test("mirrors: none where the other side has something that overlaps", () => {
   const wide: Entry = own(B, "10.3.0.0-22");
   assertEquals(steps(own(A), null, [["10.3.0.0-22", wide]]), []);
+});
+
+Deno.test("mirrors: none in v2 of a host with IPv6 alone, which has no place there", () => {
+  const subnets = parseAnyLeaseKey("fd00:3:0:7::-64")!;
+  const alone: Entry = { ...own(A), subnets };
+  assertEquals(steps(null, alone), []);
 });
 
 Deno.test("a lease of two halves gives them back, reservations too", () => {

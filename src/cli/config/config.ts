@@ -9,7 +9,7 @@ import { openConfigPlace } from "../open_store.ts";
 import type { VerbIo } from "../verb.ts";
 import { explain } from "./explain.ts";
 import { printExplanation, printJson, printSummary } from "./print.ts";
-import { explained, type Found, setConfig, storeDeps } from "./set.ts";
+import { explained, type Found, objectionOf, setConfig, storeDeps } from "./set.ts";
 import { type ConfigWords, readWords } from "./words.ts";
 
 export { actions, help } from "./words.ts";
@@ -29,8 +29,9 @@ export async function run(io: VerbIo): Promise<number> {
   }
 }
 
-function tell({ action, json, mtu }: ConfigWords, { name, text }: Found, io: VerbIo): number {
-  const explanation = explain(text, mtu);
+function tell({ action, json, mtu }: ConfigWords, { name, text, objection }: Found, io: VerbIo): number {
+  const of = explain(text, mtu);
+  const explanation = objection ? { ...of, problems: [...of.problems, objection] } : of;
   const { problems, notes } = explanation;
   if (json) io.out(printJson(explanation, name));
   else if (action === "explain") io.out(printExplanation(explanation));
@@ -59,7 +60,7 @@ async function readStored(options: ConfigWords["options"], io: VerbIo): Promise<
   await using place = await openConfigPlace(options, storeDeps(io)).catch(explained);
   const stored = await place.read().catch(explained);
   if (stored === null) throw new Failure(place.absent);
-  return { name: place.name, text: stored.text };
+  return { name: place.name, text: stored.text, objection: objectionOf(place, stored.text) };
 }
 
 async function readFound(path: string): Promise<Found> {

@@ -21,6 +21,8 @@ import type { ConfigWords } from "./words.ts";
 export interface Found {
   readonly name: string;
   readonly text: string;
+  /** Why it can't stand there, or null. */
+  readonly objection?: string | null;
 }
 
 /** @throws UsageError, Failure: then nothing was written */
@@ -41,6 +43,12 @@ export async function setConfig(words: ConfigWords, { name, text }: Found, io: V
     );
   }
   await using place = await openConfigPlace(options, storeDeps(io)).catch(explained);
+  const objection = place.objection(parseNetworkConfig(text));
+  if (objection !== null) {
+    throw new Failure(
+      `write the network configuration "${place.name}": ${objection}; nothing was written`,
+    );
+  }
   await replace(place, words, text.trim(), io).catch(explained);
   io.out(`${place.name}: ${printSummary(explanation)}`);
   return 0;
@@ -63,6 +71,15 @@ async function replace(place: ConfigPlace, words: ConfigWords, text: string, io:
     `write the network configuration "${place.name}": somebody else has written it just now; ` +
       "look at it with flanneld config get, and try again",
   );
+}
+
+/** What the place says of a configuration that stands there; null where it can't be read anyhow. */
+export function objectionOf(place: ConfigPlace, text: string): string | null {
+  try {
+    return place.objection(parseNetworkConfig(text));
+  } catch {
+    return null;
+  }
 }
 
 /** How many hosts are named one by one. */
