@@ -7,9 +7,11 @@
 import type { Library } from "../../ffi/library.ts";
 import { ignoreInspectorSignal, lock, notify } from "../../ffi/process.ts";
 import { type FirewallWishes, type Machine, openMachine } from "../control/machine.ts";
+import type { Clock } from "../model/clock.ts";
 import { Overlay } from "../control/overlay.ts";
 import { describePreview, preview } from "../control/preview.ts";
 import type { Readiness } from "../control/readiness.ts";
+import { ReadinessLog } from "../control/readiness_log.ts";
 import { StartStatus } from "../control/start_status.ts";
 import type { OverlayOptions, OverlayPorts } from "../control/start.ts";
 import { openSubnetFile } from "../control/subnet_files.ts";
@@ -21,6 +23,7 @@ import { serveHttp } from "../observe/http.ts";
 import { metricsAnswer } from "../observe/metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { writeStdout } from "../system/output.ts";
+import { processStarted } from "../system/processes.ts";
 import { systemRandom } from "../system/random.ts";
 import { Downtime } from "./downtime.ts";
 import { LOCK_PREFIX } from "./instance.ts";
@@ -29,10 +32,13 @@ import { refuseRival } from "./rival.ts";
 import { type DaemonOptions, describeOptions } from "./options.ts";
 import { version } from "./version.ts";
 
+/** How often readiness is looked at for the log. */
+const READINESS_MS = 1_000;
+
 /** @returns the exit code. @throws Failure where the daemon cannot run, or its lease was lost with --on-lease-lost=exit */
 export async function runDaemon(options: DaemonOptions, log: Log): Promise<number> {
   const stop = stopOnSignal(log);
-  log.info(`denim flanneld ${version}`);
+  log.info(`denim flanneld ${version}`, { version, pid: Deno.pid, instance: options.instance });
   log.info(describeOptions(options));
   for (const warning of options.warnings) log.warn(warning);
   try {
@@ -63,8 +69,28 @@ async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: A
     await downtime.tell();
     notifyReady(machine.library, log);
   });
+  await using _told = tellReadiness(overlay, machine.clock, log);
   await overlay.run(stop);
   await downtime.note(machine.kernel);
+}
+
+/** Tells the log of every change, until disposed. */
+function tellReadiness(overlay: Overlay, clock: Clock, log: Log): AsyncDisposable {
+  const told = new ReadinessLog(log, clock, processStarted() ?? clock.boot());
+  const look = () => told.look(overlay.readiness(), overlay.peers.length);
+  const end = new AbortController();
+  const looking = (async () => {
+    while (!end.signal.aborted) {
+      await clock.sleep(READINESS_MS, end.signal).then(look, () => {});
+    }
+  })();
+  overlay.established.then(look);
+  return {
+    async [Symbol.asyncDispose](): Promise<void> {
+      end.abort();
+      await looking;
+    },
+  };
 }
 
 /** `--read-only`: the plan of a start, and nothing done. */
@@ -88,7 +114,7 @@ async function openPorts(
   const opening = openStore(options, { clock, random: systemRandom, log, previous, stop });
   // Loading etcd's client takes its time as well; what it opens too late goes with the process.
   const store = await orAborted(opening, stop);
-  log.info(`Created subnet manager: ${store.name}`);
+  log.info(`Created subnet manager: ${store.name}`, { store: options.store.type });
   const chooseUnderlay = underlayChooser(kernel, options, log);
   return { store, kernel, clock, random: systemRandom, log, subnetFile, chooseUnderlay };
 }
@@ -143,7 +169,8 @@ function notifyReady(library: Library, log: Log): void {
   try {
     notify(library, socket, "READY=1");
   } catch (error) {
-    log.warn(`tell the service manager that we are ready: ${messageOf(error)}`);
+    const text = messageOf(error);
+    log.warn(`tell the service manager that we are ready: ${text}`, { error: text });
   }
 }
 

@@ -3,6 +3,7 @@
  * be ready: whatever was meant is not done. One that is absent, or a store that does not answer, is only told.
  */
 import type { Clock, Instant } from "../model/clock.ts";
+import { describeDuration } from "../model/duration.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigReading } from "../store/store.ts";
 
@@ -28,13 +29,14 @@ export class ConfigTrouble {
   take(reading: ConfigReading): void {
     if (reading.type === "problem") {
       if (this.#problem === null) this.#since = this.clock.boot();
-      this.log[reading.state === "wrong" ? "error" : "warn"](sentence(reading));
+      this.log[reading.state === "wrong" ? "error" : "warn"](sentence(reading), { error: reading.error });
       // What is wrong stays so while nobody can look.
       if (reading.state !== undefined || this.#problem?.state !== "wrong") this.#problem = reading;
     } else if (this.#problem !== null) {
-      const seconds = Math.round((this.clock.boot() - this.#since) / 1_000);
+      const durationMs = Math.round(this.clock.boot() - this.#since);
       this.#problem = null;
-      this.log.info(`network configuration: there is a good one again, after ${seconds} s`);
+      const after = describeDuration(durationMs);
+      this.log.info(`network configuration: there is a good one again, after ${after}`, { durationMs });
     }
   }
 }

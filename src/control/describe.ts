@@ -2,6 +2,7 @@
 import { families, formatIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, publicIpOf } from "../model/lease.ts";
 import type { Blocked, KindRules, Operation, Verb } from "../model/plan.ts";
+import type { LogFields } from "../observe/log.ts";
 import { differences } from "./diff.ts";
 
 type Rules = ReadonlyMap<string, KindRules>;
@@ -38,6 +39,27 @@ export function describeRepairs(operations: readonly Operation[], peer: string):
 export function describePeer({ subnets, record }: Lease): string {
   const addresses = families.flatMap((family) => publicIpOf(record, family) ?? []).map(formatIp);
   return `peer ${describeSubnets(subnets)}${addresses.length > 0 ? ` (${addresses.join(", ")})` : ""}`;
+}
+
+/** A peer for programs: `subnet`, `publicIp`, `publicIpv6`, `backend`. */
+export function peerFields({ subnets, record }: Lease): LogFields {
+  return {
+    subnet: describeSubnets(subnets),
+    publicIp: record.publicIp ? formatIp(record.publicIp) : undefined,
+    publicIpv6: record.publicIpv6 ? formatIp(record.publicIpv6) : undefined,
+    backend: record.backendType,
+  };
+}
+
+/** An operation for programs. */
+export function operationFields({ verb, object }: Operation): LogFields {
+  const { device } = object.fields;
+  return {
+    verb,
+    object: object.kind,
+    key: object.key,
+    device: typeof device === "string" ? device : undefined,
+  };
 }
 
 /** The object as the tool that shows it prints it; behind a change of one, what differed. */

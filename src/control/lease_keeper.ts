@@ -9,16 +9,19 @@
  * - What the watch says of our key is only a hint to go and look; the store's own answer decides.
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
+import { describeDuration } from "../model/duration.ts";
 import { Failure, LeaseLost, messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, type LeaseRecord, sameSubnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { race } from "../model/race.ts";
-import type { Log } from "../observe/log.ts";
+import { Lasting } from "../observe/lasting.ts";
+import type { Log, LogFields } from "../observe/log.ts";
 import { sameHost } from "../store/acquire.ts";
 import { hostOf } from "../store/host_name.ts";
 import { isLost, type Lost, type Store, type StoreEvent, StoreUnavailable } from "../store/store.ts";
 import { Backoff } from "./backoff.ts";
+import { peerFields } from "./describe.ts";
 import { Trigger } from "./trigger.ts";
 
 export interface KeeperOptions {
@@ -44,12 +47,15 @@ export class LeaseKeeper {
   /** Why the lease may no longer be ours; null while it is, as last confirmed. */
   #doubt: string | null = null;
   #lost = false;
+  #lostAt: Instant | null = null;
+  readonly #trouble: Lasting;
 
   constructor(lease: Lease, options: KeeperOptions) {
     this.#options = options;
     this.#lease = lease;
     this.#record = lease.record;
     this.#backoff = new Backoff(1_000, 60_000, options.random);
+    this.#trouble = new Lasting(options.log, options.clock);
   }
 
   get lease(): Lease {
@@ -88,15 +94,18 @@ export class LeaseKeeper {
 
   /** One step; a store that is out of reach, refuses us or has no free subnet only delays it. */
   async #attempt(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock } = this.#options;
     try {
       await this.#step(signal);
+      this.#trouble.over("the lease can be renewed again", this.#fields());
       this.#backoff.reset();
     } catch (error) {
       const passes = error instanceof StoreUnavailable || error instanceof Failure;
       if (signal.aborted || error instanceof LeaseLost || !passes) throw error;
       const wait = this.#backoff.next();
-      log.warn(`Error renewing lease (trying again in ${Math.round(wait / 1000)} s): ${messageOf(error)}`);
+      const text = messageOf(error);
+      const again = `trying again in ${Math.round(wait / 1000)} s, and then less often`;
+      this.#trouble.is(text, `Error renewing lease (${again}): ${text}`, { ...this.#fields(), error: text });
       await clock.sleep(wait, signal);
     }
   }
@@ -121,24 +130,34 @@ export class LeaseKeeper {
     if (isLost(result)) return this.#losing(result);
     this.#lease = result;
     if (publishing) {
-      this.#options.log.info(`published our record for ${describeSubnets(result.subnets)} anew`);
+      this.#options.log.info(
+        `published our record for ${describeSubnets(result.subnets)} anew`,
+        this.#fields(),
+      );
     } else if (doubt === null) this.#renewed();
   }
 
   /** Takes note of the loss; the next step acts on it. */
   #losing(lost: Lost): void {
     this.#lost = true;
+    this.#lostAt ??= this.#options.clock.boot();
     const subnets = describeSubnets(this.#lease.subnets);
     const owner = lost.by ? hostOf(lost.by) : "another host";
     if (lost.lost === "absent") {
-      this.#options.log.warn(`our lease ${subnets} is gone from the store; taking the same subnet again`);
+      this.#options.log.warn(
+        `our lease ${subnets} is gone from the store; taking the same subnet again`,
+        this.#fields(),
+      );
     } else if (!lost.by || !sameHost(lost.by, this.#record)) {
       if (this.#options.onLost === "exit") {
         throw new LeaseLost(
           `Lease has been revoked. Shutting down daemon. Keep lease "${subnets}": it belongs to ${owner} now; start again to get another subnet`,
         );
       }
-      this.#options.log.error(`our lease ${subnets} belongs to ${owner} now; taking another subnet`);
+      this.#options.log.error(`our lease ${subnets} belongs to ${owner} now; taking another subnet`, {
+        ...this.#fields(),
+        owner,
+      });
     }
   }
 
@@ -148,10 +167,26 @@ export class LeaseKeeper {
     this.#lease = await this.#options.store.acquire(claim, signal);
     this.#lost = false;
     if (!sameSubnets(this.#lease.subnets, from.subnets)) this.#options.moved(this.#lease, from);
-    else this.#options.log.info(`we hold ${describeSubnets(from.subnets)} again`);
+    else this.#holdAgain();
+    this.#lostAt = null;
     this.#announce();
     // What was heard of it meanwhile was not known to be of ours.
     this.#doubt = "just taken";
+  }
+
+  #holdAgain(): void {
+    const { clock, log } = this.#options;
+    const durationMs = Math.round(clock.boot() - (this.#lostAt ?? clock.boot()));
+    const after = describeDuration(durationMs);
+    log.info(`we hold ${describeSubnets(this.#lease.subnets)} again after ${after}`, {
+      ...this.#fields(),
+      durationMs,
+    });
+  }
+
+  /** Our lease for programs. */
+  #fields(): LogFields {
+    return peerFields({ ...this.#lease, record: this.#record });
   }
 
   #doubtFrom(event: StoreEvent): string | null {
@@ -198,13 +233,16 @@ export class LeaseKeeper {
   #renewed(): void {
     const { clock, log } = this.#options;
     const left = (this.#lease.expires ?? 0) - clock.boot();
-    log.info(`Lease renewed, new expiration: ${new Date(clock.wall() + left).toISOString()}`);
+    const expires = new Date(clock.wall() + left).toISOString();
+    log.info(`Lease renewed, new expiration: ${expires}`, { ...this.#fields(), expires });
     this.#announce();
   }
 
   #announce(): void {
     const due = this.#dueIn();
-    if (due !== null && due > 0) this.#options.log.info(`Waiting for ${formatDuration(due)} to renew lease`);
+    if (due === null || due <= 0) return;
+    const text = `Waiting for ${formatDuration(due)} to renew lease`;
+    this.#options.log.info(text, { ...this.#fields(), waitMs: Math.round(due) });
   }
 }
 

@@ -16,8 +16,9 @@ import { describeSubnets, type Lease, prefixesOf, publicIpOf } from "../model/le
 import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
-import { samePrefix } from "../model/prefix.ts";
+import { formatPrefix, samePrefix } from "../model/prefix.ts";
 import { orAborted } from "../model/race.ts";
+import { Lasting } from "../observe/lasting.ts";
 import { ConfigTrouble } from "./config_trouble.ts";
 import { judgeConfigChange, networksOf } from "./config_change.ts";
 import { containerMtu, desire, type Desired, enabled, type Former, formerly, ownerOf } from "./desired.ts";
@@ -68,7 +69,7 @@ export class Overlay {
   #backend: Backend;
   #desired: Desired = { objects: [], peers: [], refused: [] };
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
-  #unfit: string | null = null;
+  readonly #unfit: Lasting;
   readonly #configTrouble: ConfigTrouble;
   /** Ends with the run. */
   #running: AbortSignal = AbortSignal.abort();
@@ -113,6 +114,7 @@ export class Overlay {
     );
     this.#reports = new StoreReports(ports.log, ports.clock);
     this.#configTrouble = new ConfigTrouble(ports.log, ports.clock);
+    this.#unfit = new Lasting(ports.log, ports.clock, "error");
     this.#firewallEvents = new Throttle(
       ports.clock,
       FIREWALL_PAUSE_MS,
@@ -139,6 +141,7 @@ export class Overlay {
       leaseHeld: this.#keeper.held,
       inSync: this.#view.inSync && this.#rounds.network?.inSync === true,
       subnetFileWritten: this.#file.current,
+      subnetFileTrouble: this.#file.trouble,
       ...this.#rounds,
       outage: this.#view.outage,
       peers: this.#desired.peers.length,
@@ -146,7 +149,7 @@ export class Overlay {
       warnings: [...this.#configTrouble.notes, ...ownAddressWarnings(this.#self)],
       unreadable: this.#view.unreadable().map((u) => u.key),
       missing: this.#view.missing,
-      unfit: this.#configTrouble.reason ?? this.#unfit,
+      unfit: this.#configTrouble.reason ?? this.#unfit.what,
     });
   }
 
@@ -223,10 +226,12 @@ export class Overlay {
   async #configChanged(config: NetworkConfig, signal: AbortSignal): Promise<void> {
     this.#newest = config;
     const change = judgeConfigChange(this.#self.network, config, this.#keeper.lease.subnets);
-    this.#unfit = change.type === "unfit" ? change.text : null;
-    if (change.type === "unfit") this.#ports.log.error(change.text);
+    if (change.type === "unfit") this.#unfit.is(change.text, change.text, { network: describe(config) });
+    else if (change.type === "same") {
+      this.#unfit.over("network configuration: our network is right for it again");
+    }
     if (change.type !== "fits") return;
-    this.#ports.log.info(change.text);
+    this.#ports.log.info(change.text, { network: describe(config) });
     this.#former = {
       ...this.#former,
       networks: [...this.#former.networks, ...networksOf(this.#self.network)],
@@ -237,15 +242,14 @@ export class Overlay {
   /** What keeps us from it may pass (a reading that failed, an MTU too small): it is tried again while it is the newest. */
   async #apply(config: NetworkConfig, backend: Backend, signal: AbortSignal): Promise<void> {
     if (config !== this.#newest) return;
-    const was = this.#unfit;
     try {
       await this.#become({ network: config }, backend);
-      this.#unfit = null;
+      this.#unfit.over("network configuration: our network is right for it again");
       // One that came meanwhile was judged by the configuration before this.
       if (config !== this.#newest) await this.#configChanged(this.#newest, signal);
     } catch (error) {
-      this.#unfit = `apply the changed network configuration: ${messageOf(error)}; the old network goes on`;
-      if (this.#unfit !== was) this.#ports.log.error(this.#unfit);
+      const text = `apply the changed network configuration: ${messageOf(error)}; the old network goes on`;
+      this.#unfit.is(text, text, { network: describe(config), error: messageOf(error) });
       later(this.#ports.clock, CONFIG_RETRY_MS, signal, () => this.#apply(config, backend, signal));
     }
   }
@@ -275,6 +279,7 @@ export class Overlay {
     this.#ports.log.error(
       `our subnet has changed from ${describeSubnets(from.subnets)} to ${describeSubnets(lease.subnets)}; ` +
         `${this.#ports.subnetFile.path} is rewritten, docker has to be restarted to use it`,
+      { from: describeSubnets(from.subnets), subnet: describeSubnets(lease.subnets) },
     );
     this.#former = { ...this.#former, subnets: [...this.#former.subnets, ...prefixesOf(from.subnets)] };
     this.#self = { ...this.#self, subnets: lease.subnets };
@@ -326,6 +331,7 @@ export class Overlay {
       `many peers are gone from the store; a second look ${
         agrees ? "agrees, removing them" : "disagrees, judging afresh"
       }`,
+      { leases: listing.leases.length },
     );
     return agrees;
   }
@@ -383,6 +389,10 @@ export class Overlay {
       action();
     }
   }
+}
+
+function describe(config: NetworkConfig): string {
+  return networksOf(config).map(formatPrefix).join(" ");
 }
 
 function concerns(

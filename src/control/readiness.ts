@@ -24,6 +24,8 @@ export interface Situation {
   readonly leaseHeld: boolean;
   readonly inSync: boolean;
   readonly subnetFileWritten: boolean;
+  /** Why it could not be written, or null. */
+  readonly subnetFileTrouble: string | null;
   /** The last round of each scope; null before the first. */
   readonly network: Round | null;
   readonly firewall: Round | null;
@@ -47,10 +49,14 @@ export function judgeReadiness(now: Situation): Readiness {
     ...(now.unfit === null ? [] : [now.unfit]),
     ...failures("network", now.network),
     ...failures("firewall", now.firewall),
-    ...(now.subnetFileWritten ? [] : ["the subnet file is not written yet"]),
+    ...(now.subnetFileWritten ? [] : [unwritten(now.subnetFileTrouble)]),
     ...cutOff(now),
   ];
   return { ready: reasons.length === 0, reasons, notes: notes(now) };
+}
+
+function unwritten(trouble: string | null): string {
+  return `the subnet file is not written${trouble === null ? " yet" : `: ${trouble}`}`;
 }
 
 function failures(scope: string, round: Round | null): string[] {

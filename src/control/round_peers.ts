@@ -14,6 +14,8 @@ export interface Subject {
   readonly name: string;
   /** Whether the store knows the peer; null where it is none. */
   readonly known: boolean | null;
+  /** The peer's lease, where it is or was known. */
+  readonly lease?: Lease;
 }
 
 /**
@@ -39,7 +41,7 @@ export function subjectFinder(
     const lease = now.get(address);
     const named = lease ?? before.get(address);
     const known = lease !== undefined;
-    if (named) return { id: describeSubnets(named.subnets), name: describePeer(named), known };
+    if (named) return { id: describeSubnets(named.subnets), name: describePeer(named), known, lease: named };
     const subnet = subnetServed(object);
     return { id: address, name: `peer ${subnet ?? address}`, known };
   };

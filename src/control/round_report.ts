@@ -9,9 +9,10 @@ import { messageOf } from "../model/errors.ts";
 import type { Lease } from "../model/lease.ts";
 import { isFirewall, type Obj, ObjectIndex } from "../model/objects.ts";
 import type { KindRules, Operation } from "../model/plan.ts";
-import type { Log } from "../observe/log.ts";
+import { Lasting } from "../observe/lasting.ts";
+import type { Log, LogFields } from "../observe/log.ts";
 import { Sparing } from "../observe/sparing.ts";
-import { describeDone, describeRepair, describeRepairs } from "./describe.ts";
+import { describeDone, describeRepair, describeRepairs, operationFields, peerFields } from "./describe.ts";
 import { subnetServed } from "./peer_objects.ts";
 import type { Round } from "./reconciler.ts";
 import { type Subject, subjectFinder } from "./round_peers.ts";
@@ -42,7 +43,7 @@ export class RoundReport {
     firewall: [],
   };
   #peers: readonly Lease[] = [];
-  readonly #unreadable = new Map<keyof Scope, string>();
+  readonly #unreadable: Readonly<Record<keyof Scope, Lasting>>;
   readonly #troubles: Troubles;
   readonly #say: Readonly<Record<"joined" | "left" | "changed" | "done" | "repaired", Sparing>>;
 
@@ -56,6 +57,10 @@ export class RoundReport {
       repaired: new Sparing(log, clock, (count) => `${count} more repairs, of peers or single objects`),
     };
     this.#troubles = new Troubles(log, clock);
+    this.#unreadable = {
+      network: new Lasting(log, clock, "error"),
+      firewall: new Lasting(log, clock, "error"),
+    };
   }
 
   round(round: Round, asked: Asked): void {
@@ -75,12 +80,11 @@ export class RoundReport {
 
   unreadable(part: keyof Scope, error: unknown): void {
     const text = messageOf(error);
-    if (text !== this.#unreadable.get(part)) this.log.error(`read back the ${part}: ${text}; trying again`);
-    this.#unreadable.set(part, text);
+    this.#unreadable[part].is(text, `read back the ${part}: ${text}; trying again`, { part, error: text });
   }
 
   readable(part: keyof Scope): void {
-    if (this.#unreadable.delete(part)) this.log.info(`the ${part} can be read again`);
+    this.#unreadable[part].over(`the ${part} can be read again`, { part });
   }
 
   /** Worked out where there is something to tell. */
@@ -96,21 +100,28 @@ export class RoundReport {
   #group({ subject, operations }: Group, stood: Stood): void {
     const repairs = operations.filter((o) => o.verb !== "delete" && sameFields(stood(o.object), o.object));
     const others = operations.filter((operation) => !repairs.includes(operation));
-    if (repairs.length > 0) this.#say.repaired.say(this.#repair(subject, repairs));
+    if (repairs.length > 0) {
+      const fields = { ...fieldsOf(subject), ...operationFields(repairs[0]!), count: repairs.length };
+      this.#say.repaired.say(this.#repair(subject, repairs), fields, subject.name);
+    }
     if (others.length === 0) return;
-    if (subject.known === null) this.#say.done.say(describeDone(others[0]!, this.rules));
-    else this.#peer(subject, others, stood);
+    if (subject.known === null) {
+      const [operation] = others as [Operation];
+      this.#say.done.say(describeDone(operation, this.rules), operationFields(operation), subject.name);
+    } else this.#peer(subject, others, stood);
   }
 
   #repair({ name }: Subject, repairs: readonly Operation[]): string {
     return repairs.length === 1 ? describeRepair(repairs[0]!, this.rules) : describeRepairs(repairs, name);
   }
 
-  #peer({ name, known }: Subject, operations: readonly Operation[], stood: Stood): void {
+  #peer(subject: Subject, operations: readonly Operation[], stood: Stood): void {
     const texts = () => operations.map((operation) => describeDone(operation, this.rules));
-    if (known === false) this.#say.left.say(`${name} left`);
-    else if (operations.some((o) => isNewWay(o, stood))) this.#say.joined.say(`${name} joined`);
-    else this.#say.changed.say(`${name}: ${texts().join("; ")}`);
+    const { name, known } = subject;
+    const fields = fieldsOf(subject);
+    if (known === false) this.#say.left.say(`${name} left`, fields, name);
+    else if (operations.some((o) => isNewWay(o, stood))) this.#say.joined.say(`${name} joined`, fields, name);
+    else this.#say.changed.say(`${name}: ${texts().join("; ")}`, fields, name);
     if (this.log.verbose) { for (const text of texts()) this.log.debug(text); }
   }
 
@@ -135,6 +146,10 @@ export class RoundReport {
     const [inNetwork, inFirewall] = [new ObjectIndex(network), new ObjectIndex(firewall)];
     return (object) => (isFirewall(object.kind) ? inFirewall : inNetwork).get(object);
   }
+}
+
+function fieldsOf({ lease }: Subject): LogFields {
+  return lease ? peerFields(lease) : {};
 }
 
 /** In the order of the first operation of each. */

@@ -13,12 +13,14 @@ import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/
 import type { NetworkConfig } from "../model/network_config.ts";
 import { makesDevices } from "../model/objects.ts";
 import type { Observed } from "../model/plan.ts";
-import type { Prefix } from "../model/prefix.ts";
+import { formatPrefix, type Prefix } from "../model/prefix.ts";
+import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigReading, Store } from "../store/store.ts";
+import { networksOf } from "./config_change.ts";
 import { ConfigNotes } from "./config_notes.ts";
 import { baseObjects, formerly, ownerOf } from "./desired.ts";
-import { describeBlocked, describeDone } from "./describe.ts";
+import { describeBlocked, describeDone, operationFields, peerFields } from "./describe.ts";
 import { diff } from "./diff.ts";
 import {
   type ChosenUnderlay,
@@ -102,8 +104,11 @@ export async function start(
   const readings = ports.store.watchConfig(signal)[Symbol.asyncIterator]();
   const notes = new ConfigNotes(ports.log);
   ports.stage?.("waiting for the network configuration");
-  const { config, backend } = await firstConfig(readings, notes, ports.log, signal);
-  ports.log.info(`Found network config - Backend type: ${backend.type}`);
+  const { config, backend } = await firstConfig(readings, notes, ports, signal);
+  ports.log.info(`Found network config - Backend type: ${backend.type}`, {
+    backend: backend.type,
+    network: networksOf(config).map(formatPrefix).join(" "),
+  });
   if (member(config.backend.members, "Type") === undefined) ports.log.warn(noBackend);
   ports.stage?.("making the device");
   const before = prefixesOf(ports.subnetFile.previous.subnets);
@@ -123,7 +128,7 @@ export async function start(
   const claim = { config, record: recordOf(self, backend), previous };
   ports.stage?.("taking a lease");
   const lease = await ports.store.acquire(claim, signal);
-  ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`);
+  ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`, peerFields(lease));
   return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, notes, readings };
 }
 
@@ -135,9 +140,10 @@ const noBackend = 'the network configuration names no Backend: udp is taken, as 
 async function firstConfig(
   readings: AsyncIterator<ConfigReading>,
   notes: ConfigNotes,
-  log: Log,
+  { log, clock }: OverlayPorts,
   signal: AbortSignal,
 ): Promise<{ config: NetworkConfig; backend: Backend }> {
+  const waiting = new Lasting(log, clock, "error");
   while (true) {
     const { value, done } = await readings.next();
     signal.throwIfAborted();
@@ -147,8 +153,12 @@ async function firstConfig(
     }
     const problem = value.type === "problem" ? value.error : usable(value.config);
     if (value.type === "config") notes.tell(value, typeof problem === "string" ? null : problem.backend);
-    if (typeof problem !== "string") return problem;
-    log.error(`Couldn't fetch network config: ${problem}; waiting for it to change`);
+    if (typeof problem !== "string") {
+      waiting.over("network configuration: there is a good one");
+      return problem;
+    }
+    const text = `Couldn't fetch network config: ${problem}; waiting for it to change`;
+    waiting.is(problem, text, { error: problem });
   }
 }
 
@@ -174,7 +184,7 @@ async function makeDevices(
   if (blocked !== undefined) throw new Failure(describeBlocked(blocked));
   for (const { operation, error } of await kernel.apply(plan.operations)) {
     if (error !== null) throw new Failure(error);
-    log.info(describeDone(operation, kernel.rules));
+    log.info(describeDone(operation, kernel.rules), operationFields(operation));
   }
   return observed;
 }

@@ -5,6 +5,7 @@
  */
 import type { Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
+import { Lasting } from "../observe/lasting.ts";
 import { Backoff } from "./backoff.ts";
 import type { OverlayPorts } from "./start.ts";
 import { Trigger } from "./trigger.ts";
@@ -21,16 +22,22 @@ export class SubnetFileWriter {
   readonly #firstWrite: () => void;
   #wanted: string | null = null;
   #standing: string | null = null;
-  #error: string | null = null;
+  readonly #trouble: Lasting;
   #quietUntil: Instant = -Infinity;
   #untold = 0;
 
   constructor(ports: Pick<OverlayPorts, "clock" | "random" | "log" | "subnetFile">) {
     this.#ports = ports;
     this.#backoff = new Backoff(1_000, 30_000, ports.random);
+    this.#trouble = new Lasting(ports.log, ports.clock);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.written = promise;
     this.#firstWrite = resolve;
+  }
+
+  /** Why it could not be written, while that lasts. */
+  get trouble(): string | null {
+    return this.#trouble.what;
   }
 
   /** True while the file says what it should, as far as we know. */
@@ -74,16 +81,15 @@ export class SubnetFileWriter {
         this.#standing = null;
         await subnetFile.write(text);
         if (damaged) this.#repaired(there === null ? "removed" : "changed");
-        else log.info(`Wrote subnet file to ${subnetFile.path}`);
+        else log.info(`Wrote subnet file to ${subnetFile.path}`, { file: subnetFile.path });
       }
     } catch (error) {
       const message = messageOf(error);
-      if (message !== this.#error) log.warn(`${message}; trying again`);
-      this.#error = message;
+      this.#trouble.is(message, `${message}; trying again`, { file: subnetFile.path, error: message });
       return false;
     }
     this.#standing = text;
-    this.#error = null;
+    this.#trouble.over("the subnet file is as it should be again", { file: subnetFile.path });
     this.#backoff.reset();
     this.#firstWrite();
     return true;

@@ -3,16 +3,19 @@
  * A peer's objects fail together more often than not, so they are one trouble: its first failure stands for the rest.
  */
 import type { Clock, Instant } from "../model/clock.ts";
+import { describeDuration } from "../model/duration.ts";
 import { isFirewall, type Obj } from "../model/objects.ts";
-import type { Log } from "../observe/log.ts";
+import type { Log, LogFields } from "../observe/log.ts";
 import { Sparing } from "../observe/sparing.ts";
-import { describeBlocked, isDirect } from "./describe.ts";
+import { describeBlocked, isDirect, peerFields } from "./describe.ts";
 import type { Round } from "./reconciler.ts";
 import type { Subject } from "./round_peers.ts";
 
 interface Trouble {
   readonly name: string;
   readonly text: string;
+  readonly error: string;
+  readonly fields: LogFields;
   readonly firewall: boolean;
   readonly since: Instant;
 }
@@ -36,7 +39,9 @@ export class Troubles {
 
   note(round: Round, subjectOf: (object: Obj) => Subject): void {
     const now = this.#found(round, subjectOf);
-    for (const [id, { text }] of now) if (this.#lasting.get(id)?.text !== text) this.#begun.say(text);
+    for (const [id, { name, text, fields, error }] of now) {
+      if (this.#lasting.get(id)?.text !== text) this.#begun.say(text, { ...fields, error }, name);
+    }
     for (const [id, trouble] of this.#lasting) {
       const scope = trouble.firewall ? round.scope.firewall : round.scope.network;
       if (scope && !now.has(id)) this.#end(id, trouble);
@@ -50,19 +55,25 @@ export class Troubles {
 
   #found({ failed, plan }: Round, subjectOf: (object: Obj) => Subject): Map<string, Trouble> {
     const found = new Map<string, Trouble>();
-    const add = (object: Obj, text: string) => {
-      const { id, name } = subjectOf(object);
+    const add = (object: Obj, text: string, error: string) => {
+      const { id, name, lease } = subjectOf(object);
+      const fields = { ...(lease && peerFields(lease)), object: object.kind, key: object.key };
       const since = this.#lasting.get(id)?.since ?? this.#clock.boot();
-      if (!found.has(id)) found.set(id, { name, text, firewall: isFirewall(object.kind), since });
+      if (!found.has(id)) {
+        found.set(id, { name, text, error, fields, firewall: isFirewall(object.kind), since });
+      }
     };
-    for (const { operation, error } of failed) add(operation.object, `${error}; trying again`);
-    for (const blocked of plan.blocked.filter(isDirect)) add(blocked.object, describeBlocked(blocked));
+    for (const { operation, error } of failed) add(operation.object, `${error}; trying again`, error!);
+    for (const blocked of plan.blocked.filter(isDirect)) {
+      add(blocked.object, describeBlocked(blocked), "one that is not ours is in the way");
+    }
     return found;
   }
 
-  #end(id: string, { name, since }: Trouble): void {
-    const seconds = Math.round((this.#clock.boot() - since) / 1_000);
+  #end(id: string, { name, fields, since }: Trouble): void {
+    const durationMs = Math.round(this.#clock.boot() - since);
     this.#lasting.delete(id);
-    this.#over.say(`${name}: in order again, after ${seconds} s`);
+    const text = `${name}: in order again, after ${describeDuration(durationMs)}`;
+    this.#over.say(text, { ...fields, durationMs }, name);
   }
 }

@@ -16,6 +16,7 @@ import { bits, families, formatIp, type Ip, sameIp } from "../model/ip.ts";
 import { prefixesOf } from "../model/lease.ts";
 import { familiesOf } from "../model/network_config.ts";
 import { addressOf } from "../backend/host.ts";
+import { Lasting } from "../observe/lasting.ts";
 import type { ChosenUnderlay } from "./host.ts";
 import type { OverlayPorts } from "./start.ts";
 import { canCarry } from "./underlay.ts";
@@ -36,11 +37,13 @@ export interface FollowerPorts extends Pick<OverlayPorts, "log" | "chooseUnderla
 
 export class UnderlayFollower {
   #stale = false;
-  #trouble: string | null = null;
+  readonly #trouble: Lasting;
   /** Since when an address has been missing; null while all stand. */
   #gone: Instant | null = null;
 
-  constructor(readonly ports: FollowerPorts, readonly routes: UnderlayRoutes) {}
+  constructor(readonly ports: FollowerPorts, readonly routes: UnderlayRoutes) {
+    this.#trouble = new Lasting(ports.log, ports.clock);
+  }
 
   /** The underlay may have changed. */
   doubt(): void {
@@ -55,7 +58,7 @@ export class UnderlayFollower {
     try {
       await this.#look(self, become);
     } catch (error) {
-      this.#keep(keeping(self, messageOf(error)));
+      this.#keep(self, messageOf(error));
     }
   }
 
@@ -64,7 +67,7 @@ export class UnderlayFollower {
     const face = interfaces.find(({ name }) => name === self.underlay.device);
     if (face && missing(self, face).length === 0) {
       if (face.up) this.#back(self);
-      else this.#keep(keeping(self, `${face.name} is down`));
+      else this.#keep(self, `${face.name} is down`);
       if (face.mtu !== 0 && face.mtu !== self.underlay.mtu) {
         await this.#move(self, { ...choiceOf(self), mtu: face.mtu }, become);
       }
@@ -78,32 +81,33 @@ export class UnderlayFollower {
     });
     const wait = patience(self, chosen, interfaces) - (now - this.#gone);
     if (wait > 0) {
-      this.#keep(keeping(self, absence(self, face)));
+      this.#keep(self, absence(self, face));
       return this.ports.lookAgainIn(wait);
     }
     this.#gone = null;
-    this.#trouble = null;
+    this.#trouble.over("the underlay is there", { device: chosen.device });
     await this.#move(self, chosen, become);
   }
 
   async #move(self: Host, chosen: ChosenUnderlay, become: Become): Promise<void> {
     const changes = differences(self, chosen);
     if (changes.length === 0) return;
-    this.ports.log.warn(`the underlay has changed (${changes.join(", ")}); following it`);
+    this.ports.log.warn(`the underlay has changed (${changes.join(", ")}); following it`, {
+      device: chosen.device,
+      changes,
+    });
     const { publicIp, publicIpv6, ...device } = chosen;
     await become({ publicIp, publicIpv6, underlay: { ...device, route: self.underlay.route } });
   }
 
   #back(self: Host): void {
-    if (this.#trouble !== null) this.ports.log.info(`the underlay is back: ${describe(self)}`);
+    this.#trouble.over(`the underlay is back: ${describe(self)}`, { device: self.underlay.device });
     this.#gone = null;
-    this.#trouble = null;
   }
 
   /** Said once while it lasts. */
-  #keep(text: string): void {
-    if (text !== this.#trouble) this.ports.log.warn(text);
-    this.#trouble = text;
+  #keep({ underlay: { device } }: Host, why: string): void {
+    this.#trouble.is(why, `follow the underlay: ${why}; keeping ${device} as it was`, { device, error: why });
   }
 }
 
@@ -133,10 +137,6 @@ function patience({ underlay }: Host, chosen: ChosenUnderlay, interfaces: readon
     })
   );
   return single ? OTHER_DEVICE_MS : SAME_DEVICE_MS;
-}
-
-function keeping({ underlay }: Host, why: string): string {
-  return `follow the underlay: ${why}; keeping ${underlay.device} as it was`;
 }
 
 function absence(self: Host, face: Interface | undefined): string {

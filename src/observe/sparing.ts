@@ -1,18 +1,23 @@
 /**
- * Messages that others can cause by the thousand: the first few of a while in full, of the rest how many there were. So it is
- * at most so many lines and two sums in a while, whatever happens.
+ * Messages that others can cause by the thousand: the first few of a while in full, of the rest how many there were and some
+ * of their names. So it is at most so many lines and two sums in a while, whatever happens.
  */
 import type { Clock, Instant } from "../model/clock.ts";
+import { shorten } from "../model/shown.ts";
 import type { Level, Log, LogFields } from "./log.ts";
 
 /** Messages said in full in so many milliseconds. */
 const FEW = 10;
 const WHILE_MS = 10_000;
+/** Names in a sum, and characters of one. */
+const MOST_NAMES = 4;
+const LONGEST_NAME = 40;
 
 export class Sparing {
   #until: Instant = -Infinity;
   #said = 0;
   #left = 0;
+  #names: string[] = [];
   #settled = false;
 
   /**
@@ -28,12 +33,16 @@ export class Sparing {
     readonly few: number = FEW,
   ) {}
 
-  say(text: string, fields?: LogFields): void {
+  /** @param name what it is about, for the sum */
+  say(text: string, fields?: LogFields, name?: string): void {
     this.look();
     if (this.#said < this.few) {
       this.#said++;
       this.log[this.level](text, fields);
-    } else this.#left++;
+      return;
+    }
+    this.#left++;
+    if (name !== undefined && this.#names.length < MOST_NAMES) this.#names.push(shorten(name, LONGEST_NAME));
   }
 
   /** Says how many were left out, once the while is over. */
@@ -54,7 +63,12 @@ export class Sparing {
   }
 
   #sum(): void {
-    if (this.#left > 0) this.log[this.level](this.rest(this.#left));
+    const [count, names] = [this.#left, this.#names];
     this.#left = 0;
+    this.#names = [];
+    if (count === 0) return;
+    const more = count > names.length ? " …" : "";
+    const named = names.length > 0 ? ` (${names.join(", ")}${more})` : "";
+    this.log[this.level](`${this.rest(count)}${named}`, { count, names });
   }
 }

@@ -31,7 +31,7 @@ import { type FamilyNetwork, type NetworkConfig, networkOf } from "../model/netw
 import { subnetCount } from "../model/parse_config.ts";
 import { formatPrefix, overlaps, type Prefix, samePrefix } from "../model/prefix.ts";
 import { shownJson } from "../model/shown.ts";
-import type { Log } from "../observe/log.ts";
+import type { Log, LogFields } from "../observe/log.ts";
 import { hostOf } from "./host_name.ts";
 import type { LeaseTable } from "./lease_table.ts";
 import { untilAvailable } from "./outage.ts";
@@ -109,6 +109,7 @@ function beaten(lease: Lease, all: readonly Lease[]): boolean {
 async function adopt(table: LeaseTable, lease: Lease, claim: Claim, log?: Log): Promise<Lease | null> {
   log?.info(
     `Found lease (${describeSubnets(lease.subnets)}) for current IP (${identityOf(claim.record)}), reusing`,
+    fieldsOf(lease.subnets, claim.record),
   );
   const record = inheritExtra(claim.record, lease.record);
   const same = encodeRecord(record) === encodeRecord(lease.record);
@@ -127,12 +128,15 @@ async function take(
   const lease = await table.create(subnets, claim.record);
   if (lease === null) return null;
   if (beaten(lease, (await table.list()).leases)) {
-    deps.log?.info(`Another host took part of (${describeSubnets(subnets)}) first; taking another subnet`);
+    deps.log?.info(`Another host took part of (${describeSubnets(subnets)}) first; taking another subnet`, {
+      subnet: describeSubnets(subnets),
+    });
     await table.remove(lease);
     return null;
   }
   deps.log?.info(
     `Allocated lease (${describeSubnets(subnets)}) to current node (${identityOf(claim.record)})`,
+    fieldsOf(subnets, claim.record),
   );
   return lease;
 }
@@ -208,12 +212,17 @@ function identityOf(record: LeaseRecord): string {
 
 // What people read.
 
+function fieldsOf(subnets: Subnets, record: LeaseRecord): LogFields {
+  return { subnet: describeSubnets(subnets), publicIp: identityOf(record) };
+}
+
 function reportDuplicate(kept: Lease, other: Lease, log?: Log): void {
   log?.warn(
     `Lease (${describeSubnets(other.subnets)}) has our public IP too; the older (${
       describeSubnets(kept.subnets)
     }) counts. ` +
       `Is another host using this address? Otherwise remove the record, or let it run out`,
+    fieldsOf(other.subnets, other.record),
   );
 }
 
@@ -225,6 +234,7 @@ function reportRemoval(lease: Lease, { config, record }: Claim, log?: Log): void
       : `${found} but not compatible with current config, deleting${
         lease.expires === null ? " (it was a reservation)" : ""
       }`,
+    fieldsOf(lease.subnets, record),
   );
 }
 
@@ -245,11 +255,15 @@ function reportChoice(
   const [wanted, got] = [subnetOf(preferred, family), subnetOf(chosen, family)];
   if (network === null || got === null) return;
   if (samePrefix(wanted, got)) {
-    log?.info(`Found previously leased subnet (${formatPrefix(got)}), reusing`);
+    log?.info(`Found previously leased subnet (${formatPrefix(got)}), reusing`, {
+      subnet: formatPrefix(got),
+    });
     return;
   }
   if (wanted !== null) {
-    log?.warn(`Previously leased subnet (${formatPrefix(wanted)}) ${whyNot(wanted, view)}; taking another`);
+    log?.warn(`Previously leased subnet (${formatPrefix(wanted)}) ${whyNot(wanted, view)}; taking another`, {
+      subnet: formatPrefix(wanted),
+    });
   }
   log?.info(`Picking subnet in range ${formatIp(network.subnetMin)} ... ${formatIp(network.subnetMax)}`);
 }

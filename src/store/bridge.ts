@@ -13,6 +13,7 @@ import { messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease } from "../model/lease.ts";
 import { encodeRecord, formatLeaseKey } from "../model/lease_codec.ts";
 import { orAborted } from "../model/race.ts";
+import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import type { Entries } from "./both_view.ts";
 import type { SideName } from "./etcd_side.ts";
@@ -57,10 +58,11 @@ export class Bridge {
   /** By where the mirror is, and its key. */
   readonly #followed = new Map<string, Followed>();
   #objected: { readonly list: readonly string[]; readonly until: Instant } = { list: [], until: -Infinity };
-  #trouble = "";
+  readonly #trouble: Lasting;
 
   constructor(options: BridgeOptions) {
     this.#options = options;
+    this.#trouble = new Lasting(options.log, options.clock);
   }
 
   /** Something may have changed. */
@@ -114,8 +116,8 @@ export class Bridge {
 
   /** Each trouble once while it lasts. */
   #say(trouble: string, result: boolean): boolean {
-    if (trouble !== "" && trouble !== this.#trouble) this.#options.log?.warn(trouble);
-    this.#trouble = trouble;
+    if (trouble !== "") this.#trouble.is(trouble, trouble);
+    else this.#trouble.over("mirroring goes on");
     return result;
   }
 
@@ -137,7 +139,11 @@ export class Bridge {
     const mirror = await this.#options.tables[to].createUntil(origin.subnets, record, ends);
     if (mirror === null) return;
     this.#note(to, origin, ends);
-    this.#options.log?.info(`mirrored ${nameOf(origin)} from ${from(to)} to ${to}`);
+    this.#options.log?.info(`mirrored ${nameOf(origin)} from ${from(to)} to ${to}`, {
+      subnet: describeSubnets(origin.subnets),
+      from: from(to),
+      to,
+    });
   }
 
   async #follow(to: SideName, origin: Lease, mirror: Lease): Promise<void> {
@@ -156,7 +162,10 @@ export class Bridge {
   async #remove(at: SideName, mirror: Lease): Promise<void> {
     this.#followed.delete(placeOf(at, mirror));
     await this.#options.tables[at].remove(mirror);
-    this.#options.log?.info(`removed the mirror of ${nameOf(mirror)} from ${at}: its origin is gone`);
+    this.#options.log?.info(`removed the mirror of ${nameOf(mirror)} from ${at}: its origin is gone`, {
+      subnet: describeSubnets(mirror.subnets),
+      api: at,
+    });
   }
 
   async #endOf(to: SideName, origin: Lease): Promise<Instant> {

@@ -1,5 +1,6 @@
 /** Waiting for a store that does not answer: back-off from 0.1 to 5 seconds, and one line in the log for each outage. */
 import type { Clock } from "../model/clock.ts";
+import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import { StoreUnavailable } from "./store.ts";
 
@@ -26,17 +27,17 @@ export async function untilAvailable<T>(
   { clock, log }: OutageDeps,
   signal: AbortSignal,
 ): Promise<T> {
+  const outage = new Lasting(log, clock);
   for (let failures = 0;; failures++) {
     signal.throwIfAborted();
     try {
       const result = await work();
-      if (failures > 0) log?.info("The store answers again");
+      outage.over("The store answers again");
       return result;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
-      if (failures === 0) {
-        log?.warn(`The store does not answer: ${error.message}; trying again until it does`);
-      }
+      const text = `The store does not answer: ${error.message}; trying again until it does`;
+      outage.is("outage", text, { error: error.message });
       await clock.sleep(backoff(failures), signal);
     }
   }

@@ -31,6 +31,14 @@ export function abstractSockets(prefix: string, root = "/proc"): Set<string> {
   );
 }
 
+/** When this process was started, in milliseconds since boot (suspend included), exact to 10; null where /proc does not tell. */
+export function processStarted(root = "/proc"): number | null {
+  // Field 22, in hundredths of a second; the program's name in front may hold blanks and brackets.
+  const [, behind = ""] = /^.*\)\s(.*)$/s.exec(words(`${root}/self/stat`, "\0")[0] ?? "") ?? [];
+  const ticks = Number(behind.split(" ")[19] ?? NaN);
+  return Number.isFinite(ticks) ? ticks * 10 : null;
+}
+
 function processAt(directory: string, pid: number): OtherProcess {
   const program = (link(`${directory}/exe`) ?? "").replace(/ \(deleted\)$/, "").replace(/^.*\//, "");
   return {

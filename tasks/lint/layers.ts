@@ -1,8 +1,8 @@
 /**
  * Imports go one way:  model ← system, ffi ← store, backend, kernel, observe, files ← control ← cli ← main.ts, mod.ts.
  *
- * Layers on one level don't know each other; the log's contract, `src/observe/log.ts`, is open to all above the model. The
- * backends are pure and see the model alone.
+ * Layers on one level don't know each other; the log's contract, `src/observe/log.ts`, and its one tool, `lasting.ts`, are open
+ * to all above the model. The backends are pure and see the model alone.
  */
 
 const levels: Readonly<Record<string, number>> = {
@@ -20,7 +20,7 @@ const levels: Readonly<Record<string, number>> = {
   "mod.ts": 5,
 };
 
-const contractForAll = "src/observe/log.ts";
+const openToAll: readonly string[] = ["src/observe/log.ts", "src/observe/lasting.ts"];
 
 /** `src/kernel/firewall/x.ts` → `src/kernel`; null for what has no place in the picture (tests, tasks, adapters). */
 export function layerOf(path: string): string | null {
@@ -38,7 +38,7 @@ export function layerProblem(from: string, to: string): string | null {
   if (layer === "src/backend") {
     return target === "src/model" ? null : `a backend is pure and sees src/model alone`;
   }
-  if (to === contractForAll && levels[layer]! > 0) return null;
+  if (openToAll.includes(to) && levels[layer]! > 0) return null;
   if (levels[target]! < levels[layer]!) return null;
   const relation = levels[target] === levels[layer] ? "stands beside" : "stands above";
   return `${target} ${relation} ${layer}: imports go down only`;

@@ -105,8 +105,8 @@ const mutations: readonly Mutation[] = [
   {
     name: "a full disk is complained of at every try",
     file: "src/control/subnet_file_writer.ts",
-    find: "if (message !== this.#error) log.warn",
-    replace: "log.warn",
+    find: "this.#trouble.is(message, `",
+    replace: "log.warn(`",
     ...host,
   },
   {

@@ -229,7 +229,7 @@ Deno.test("acquire: an outage is waited out, with one line when it starts and on
   assertEquals(cluster.operations, 17);
   cluster.endOutage();
   await clock.drive(waiting);
-  assertEquals(lines.at(-1), "info The store answers again");
+  assertEquals(lines.at(-1), "info The store answers again after 1 m 1 s");
 });
 
 Deno.test("acquire: abort ends the waiting with its reason", async () => {
