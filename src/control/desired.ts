@@ -7,7 +7,7 @@ import type { FirewallLayout } from "../model/firewall.ts";
 import type { Family } from "../model/ip.ts";
 import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/lease.ts";
 import { familiesOf, networkOf } from "../model/network_config.ts";
-import { type Obj, ObjectIndex } from "../model/objects.ts";
+import { type Obj, ObjectIndex, sameFields } from "../model/objects.ts";
 import type { Owner } from "../kernel/kernel.ts";
 import type { Prefix } from "../model/prefix.ts";
 import { remembered } from "../model/memo.ts";
@@ -26,26 +26,34 @@ export function desire(
   leases: readonly Lease[],
   extra: readonly Obj[],
 ): Desired {
-  const judged = judgePeers(self, leases, backend.recordType);
   const objects = [...baseObjects(self, backend), ...extra];
   const taken = new ObjectIndex(objects);
   // How peers are reached can change without us changing.
   const toward = backend.usesUnderlayRoutes(self.network.backend) ? towardPeer : rememberedToward;
-  const peers: Lease[] = [];
-  const refused = [...judged.refused];
-  for (const lease of judged.accepted) {
+  const { accepted, refused } = judgePeers(self, leases, backend.recordType, (lease) => {
     const wanted = toward(lease, self, backend);
-    const reason = isRefused(wanted) ? wanted.refused : conflict(taken, wanted);
-    if (reason !== null || isRefused(wanted)) {
-      const byConfiguration = isRefused(wanted) && wanted.byConfiguration === true;
-      refused.push({ lease, reason: reason ?? "", byConfiguration });
-    } else {
-      peers.push(lease);
-      for (const object of wanted) taken.add(object);
-      objects.push(...wanted);
+    if (isRefused(wanted)) {
+      return { reason: wanted.refused, byConfiguration: wanted.byConfiguration === true };
     }
-  }
-  return { objects, peers, refused };
+    const fresh = wanted.filter((object) => taken.get(object) === undefined);
+    const clash = wanted.find((object) => !isShared(object, taken));
+    if (clash) {
+      return {
+        reason: `an older lease has its ${clash.kind} "${clash.key}" already`,
+        byConfiguration: false,
+      };
+    }
+    for (const object of fresh) taken.add(object);
+    objects.push(...fresh);
+    return null;
+  });
+  return { objects, peers: accepted, refused };
+}
+
+/** Two subnets of one host have the very same way to it. */
+function isShared(object: Obj, taken: ObjectIndex): boolean {
+  const there = taken.get(object);
+  return there === undefined || sameFields(there, object);
 }
 
 /** What our devices and their addresses are; needs no lease for the devices themselves. */
@@ -103,11 +111,6 @@ function towardPeer(lease: Lease, self: Host, backend: Backend): Obj[] | Refused
 }
 
 const rememberedToward = remembered(towardPeer);
-
-function conflict(taken: ObjectIndex, wanted: readonly Obj[]): string | null {
-  const clash = wanted.find((object) => taken.get(object) !== undefined);
-  return clash ? `an older lease has its ${clash.kind} "${clash.key}" already` : null;
-}
 
 /** For the log: which peer a refusal is about. */
 export function describeRefusal({ lease, reason }: RefusedPeer): string {

@@ -1,6 +1,9 @@
 /**
  * Which leases become peers. Store data is untrusted: a record counts only where it lies inside the network, claims
- * nothing of ours, and nothing that an older record claims already. Every refusal has its reason, in one sentence.
+ * nothing of ours, and no subnet that an older record claims already. Every refusal has its reason, in one sentence, and what
+ * is refused claims nothing.
+ *
+ * Two records with one public IP are two subnets of one host, or a host that left one behind: both count.
  *
  * Hosts may live inside the network, in a part that SubnetMin and SubnetMax leave out. What no packet could survive is a host
  * whose own address lies in a subnet: packets for it would be led into the tunnel that they come out of. So no public IP
@@ -10,14 +13,7 @@ import type { Host } from "../backend/backend.ts";
 import { addressOf, hostPublicIp } from "../backend/host.ts";
 import { leasableSubnet } from "../model/allocate.ts";
 import { bits, families, type Family, formatIp, type Ip, isUnspecified, sameIp } from "../model/ip.ts";
-import {
-  describeSubnets,
-  type Lease,
-  prefixesOf,
-  publicIpOf,
-  sameSubnets,
-  subnetOf,
-} from "../model/lease.ts";
+import { type Lease, prefixesOf, publicIpOf, sameSubnets, subnetOf } from "../model/lease.ts";
 import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
 import { shownJson } from "../model/shown.ts";
 import { containsIp, containsPrefix, formatPrefix, overlaps, type Prefix, prefix } from "../model/prefix.ts";
@@ -31,21 +27,31 @@ export interface RefusedPeer {
   readonly byConfiguration: boolean;
 }
 
-type Objection = Omit<RefusedPeer, "lease">;
+export type Objection = Omit<RefusedPeer, "lease">;
 
 export interface Peers {
   readonly accepted: readonly Lease[];
   readonly refused: readonly RefusedPeer[];
 }
 
-/** Judges all leases but our own. `leases` oldest first. */
-export function judgePeers(self: Host, leases: readonly Lease[], recordType: string): Peers {
+/**
+ * Judges all leases but our own. `leases` oldest first.
+ *
+ * @param objects whether the lease can have what it needs on this host; asked last, of each that would count otherwise
+ */
+export function judgePeers(
+  self: Host,
+  leases: readonly Lease[],
+  recordType: string,
+  objects: (lease: Lease) => Objection | null = () => null,
+): Peers {
   const accepted: Lease[] = [];
   const refused: RefusedPeer[] = [];
   const claims = new Claims(leases);
   for (const lease of leases) {
     if (isOwn(self, lease)) continue;
-    const objection = rememberedObjection(lease, self, recordType) ?? theirs(claims.conflict(lease));
+    const objection = rememberedObjection(lease, self, recordType) ?? theirs(claims.conflict(lease)) ??
+      objects(lease);
     if (objection === null) {
       claims.add(lease);
       accepted.push(lease);
@@ -148,7 +154,6 @@ const alone = remembered((address: Ip) => prefix(address, bits(address.family)))
 /** What the leases accepted so far have taken. */
 class Claims {
   readonly #subnets: PrefixClaims;
-  readonly #publicIps = new Map<string, Lease>();
   readonly #addresses: PrefixClaims;
 
   constructor(leases: readonly Lease[]) {
@@ -176,7 +181,6 @@ class Claims {
       if (subnet) this.#subnets.claim(subnet);
       const publicIp = publicIpOf(lease.record, family);
       if (publicIp === null) continue;
-      this.#publicIps.set(formatIp(publicIp), lease);
       this.#addresses.claim(alone(publicIp));
     }
   }
@@ -190,10 +194,8 @@ class Claims {
 
   #addressConflict(publicIp: Ip | null): string | null {
     if (publicIp === null || isUnspecified(publicIp)) return null;
-    const its = `its public IP ${formatIp(publicIp)}`;
-    const owner = this.#publicIps.get(formatIp(publicIp));
-    if (owner) return `${its} has the older lease ${describeSubnets(owner.subnets)}`;
     const around = this.#subnets.overlapping(alone(publicIp));
-    return around && `${its} lies inside ${formatPrefix(around)}, which an older lease has`;
+    return around &&
+      `its public IP ${formatIp(publicIp)} lies inside ${formatPrefix(around)}, which an older lease has`;
   }
 }

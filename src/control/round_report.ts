@@ -7,7 +7,7 @@ import type { Scope } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Lease } from "../model/lease.ts";
-import { isFirewall, type Obj, ObjectIndex } from "../model/objects.ts";
+import { isFirewall, type Obj, ObjectIndex, sameFields } from "../model/objects.ts";
 import type { KindRules, Operation } from "../model/plan.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log, LogFields } from "../observe/log.ts";
@@ -98,7 +98,10 @@ export class RoundReport {
   }
 
   #group({ subject, operations }: Group, stood: Stood): void {
-    const repairs = operations.filter((o) => o.verb !== "delete" && sameFields(stood(o.object), o.object));
+    const repairs = operations.filter(({ verb, object }) => {
+      const before = stood(object);
+      return verb !== "delete" && before !== undefined && sameFields(before, object);
+    });
     const others = operations.filter((operation) => !repairs.includes(operation));
     if (repairs.length > 0) {
       const fields = { ...fieldsOf(subject), ...operationFields(repairs[0]!), count: repairs.length };
@@ -167,8 +170,4 @@ function grouped(operations: readonly Operation[], subjectOf: (object: Obj) => S
 /** True where packets find a way to the peer that had none. */
 function isNewWay({ verb, object }: Operation, stood: Stood): boolean {
   return verb === "create" && subnetServed(object) !== null && stood(object) === undefined;
-}
-
-function sameFields(a: Obj | undefined, b: Obj): boolean {
-  return a !== undefined && JSON.stringify(a.fields) === JSON.stringify(b.fields);
 }

@@ -61,6 +61,11 @@ export class ObjectIndex<T extends Obj = Obj> {
   }
 }
 
+/** Whether two objects of one kind and key are the same in everything else. */
+export function sameFields(a: Obj, b: Obj): boolean {
+  return a === b || JSON.stringify(a.fields) === JSON.stringify(b.fields);
+}
+
 /** In the order of `kinds`; within a kind as they come. */
 export function inOrder<T extends Obj>(objects: readonly T[]): T[] {
   const groups = Map.groupBy(objects, (object) => object.kind);

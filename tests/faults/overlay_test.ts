@@ -327,3 +327,23 @@ Deno.test("a configuration without a backend means udp, and a warning says so", 
   assertEquals(a.failure, null);
   assertEquals(a.said(/^warn: the network configuration names no Backend: udp is taken/).length, 1);
 });
+
+Deno.test("a record that is refused for itself keeps nothing from the good one of the same host", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const record = (mac: string) =>
+    JSON.stringify({
+      PublicIP: "192.168.64.77",
+      BackendType: "vxlan",
+      BackendData: { VNI: 1, VtepMAC: mac },
+    });
+  cluster.store.put("10.1.200.0-24", record("nonsense"));
+  cluster.store.put("10.1.201.0-24", record("02:00:00:00:00:77"));
+  cluster.store.put("10.1.202.0-24", record("02:00:00:00:00:77"));
+  await cluster.advance(2_000);
+  assertEquals(a.keys("route"), ["10.1.201.0/24", "10.1.202.0/24"]);
+  assertEquals(a.keys("fdb").length, 1, "two subnets of one host have one way to it");
+  cluster.store.delete("10.1.201.0-24");
+  await cluster.advance(2_000);
+  assertEquals([a.keys("route"), a.keys("fdb").length], [["10.1.202.0/24"], 1]);
+});

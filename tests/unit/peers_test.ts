@@ -40,14 +40,22 @@ Deno.test("peers: what lies outside the network, overlaps us or claims our addre
   for (const [peer, reason] of cases) assertMatch(reasons(peer)[0] ?? "accepted", reason);
 });
 
-Deno.test("peers: of two that claim one subnet or one public IP the older counts", () => {
+Deno.test("peers: of two that claim one subnet the older counts; two with one public IP both do", () => {
   const older = good();
   const overlapping = lease("10.1.16.128/25", "192.168.64.13", "02:00:00:00:00:13");
   const wider = lease("10.1.16.0/23", "192.168.64.14", "02:00:00:00:00:14");
   const sameIp = lease("10.1.40.0/24", "192.168.64.12", "02:00:00:00:00:15");
   const judged = judgePeers(self, [older, overlapping, wider, sameIp], "vxlan");
-  assertEquals(judged.accepted, [older]);
+  assertEquals(judged.accepted, [older, sameIp]);
+  assertEquals(judged.refused.length, 2);
   for (const { reason } of judged.refused) assertMatch(reason, /older lease/);
+});
+
+Deno.test("peers: what can't have its objects claims nothing", () => {
+  const [bad, better] = [good(), lease("10.1.16.0/25", "192.168.64.13", "02:00:00:00:00:13")];
+  const refusal = { reason: "no usable VtepMAC", byConfiguration: false };
+  const judged = judgePeers(self, [bad, better], "vxlan", (one) => one === bad ? refusal : null);
+  assertEquals(judged, { accepted: [better], refused: [{ lease: bad, ...refusal }] });
 });
 
 Deno.test("peers: behind a NAT, our address on the wire is ours as well as the one that we publish", () => {

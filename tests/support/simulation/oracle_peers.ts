@@ -35,10 +35,11 @@ export function peersOf(world: World, host: SimHost, own: readonly Subnet[]): Pe
     }))
     .filter((peer) => acceptable(world, host, own, peer));
   const accepted: Peer[] = [];
+  const tunnels = new Tunnels(world, host);
   for (const peer of candidates) {
-    if (!accepted.some((older) => clash(world, older, peer))) accepted.push(peer);
+    if (!accepted.some((older) => clash(older, peer)) && tunnels.take(peer)) accepted.push(peer);
   }
-  return world.network.type === "udp" ? accepted.filter(hasAddresses) : withTunnels(world, host, accepted);
+  return accepted;
 }
 
 /** Subnets of records that can't be read. */
@@ -110,11 +111,9 @@ function acceptable(world: World, host: SimHost, own: readonly Subnet[], peer: P
     !(publicIp ?? "").startsWith(network) && !/^(127|224)\./.test(publicIp ?? "");
 }
 
-/** The younger gives way where both claim one subnet or one public address. */
-function clash(world: World, older: Peer, younger: Peer): boolean {
-  return older.publicIp === younger.publicIp || (world.network.dual && older.publicIpv6 !== null &&
-    older.publicIpv6 === younger.publicIpv6) ||
-    older.subnets.some((a) => younger.subnets.some((b) => overlap(a, b)));
+/** The younger gives way where both claim one subnet. */
+function clash(older: Peer, younger: Peer): boolean {
+  return older.subnets.some((a) => younger.subnets.some((b) => overlap(a, b)));
 }
 
 /** A tunnel leads to an address of each family that the peer has a subnet of. */
@@ -123,25 +122,39 @@ function hasAddresses({ subnets, publicIp, publicIpv6 }: Peer): boolean {
 }
 
 /**
- * Of two peers with one MAC on one device, the older gets the tunnel; a peer without a usable MAC gets none. What one family
- * can't have, the other does not get.
+ * Of two peers with one MAC on one device and different addresses, the older gets the tunnel; a peer without a usable MAC gets
+ * none, and keeps nothing from others. What one family can't have, the other does not get.
  */
-function withTunnels(world: World, host: SimHost, peers: readonly Peer[]): Peer[] {
-  const taken = new Set<string>();
-  return peers.filter((peer) => {
-    const tunnels = peer.subnets.flatMap(({ family }) => {
-      const publicIp = family === 4 ? peer.publicIp : peer.publicIpv6;
-      return publicIp !== null && isDirect(world, host, publicIp)
-        ? []
-        : `${family} ${(family === 4 ? peer.mac : peer.macV6)}`;
-    });
-    if (world.network.type === "host-gw") return tunnels.length === 0;
-    const own = (tunnel: string) =>
-      tunnel.endsWith(` ${host.kernel.get("link", deviceName(world, tunnel))?.fields.mac}`);
-    if (tunnels.some((t) => taken.has(t) || !/^[46] [0-9a-f][02468ace]:/.test(t) || own(t))) return false;
-    for (const tunnel of tunnels) taken.add(tunnel);
+class Tunnels {
+  /** Where each MAC leads, by `4 02:…`. */
+  readonly #taken = new Map<string, string>();
+
+  constructor(private readonly world: World, private readonly host: SimHost) {}
+
+  /** False where the peer can't have what it needs. */
+  take(peer: Peer): boolean {
+    const { type } = this.world.network;
+    if (type === "udp") return hasAddresses(peer);
+    const tunnels = this.#tunnels(peer);
+    if (type === "host-gw") return tunnels.length === 0;
+    if (tunnels.some(([tunnel, address]) => !this.#isFree(tunnel, address))) return false;
+    for (const [tunnel, address] of tunnels) this.#taken.set(tunnel, address);
     return true;
-  });
+  }
+
+  #tunnels({ subnets, publicIp, publicIpv6, mac, macV6 }: Peer): [tunnel: string, address: string][] {
+    return subnets.flatMap(({ family }) => {
+      const address = family === 4 ? publicIp : publicIpv6;
+      if (address !== null && isDirect(this.world, this.host, address)) return [];
+      return [[`${family} ${family === 4 ? mac : macV6}`, address ?? ""]];
+    });
+  }
+
+  #isFree(tunnel: string, address: string): boolean {
+    const own = this.host.kernel.get("link", deviceName(this.world, tunnel))?.fields.mac;
+    if (!/^[46] [0-9a-f][02468ace]:/.test(tunnel) || tunnel.endsWith(` ${own}`)) return false;
+    return (this.#taken.get(tunnel) ?? address) === address;
+  }
 }
 
 /** The device of a tunnel of the form `4 02:…` or `6 02:…`. */
