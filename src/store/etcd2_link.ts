@@ -17,6 +17,7 @@ import { classify, EndpointError } from "./etcd_errors.ts";
 import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
 import { HistoryLost } from "./etcd_remote.ts";
 import { Sockets } from "./etcd_sockets.ts";
+import { wrongDates } from "./etcd_why.ts";
 import { type Answer, type AnswerHead, type AnswerSource, Etcd2Error, headOf } from "./etcd2_answers.ts";
 
 export interface HttpRequest {
@@ -60,7 +61,12 @@ export class HttpLink implements Connection {
 
   /** Connects, so that calls which meet on a new link hear of the same failure. */
   async open(signal: AbortSignal): Promise<void> {
-    await this.call(VERSION, CONNECT_MS, signal);
+    try {
+      await this.call(VERSION, CONNECT_MS, signal);
+    } catch (thrown) {
+      const known = thrown instanceof EndpointError;
+      throw known && await wrongDates(this.endpoint, this.#sockets, this.#options, signal) || thrown;
+    }
     await this.#requireCluster(signal);
   }
 

@@ -32,6 +32,7 @@ import { classify, type ConnectionFacts, Http2Absent } from "./etcd_errors.ts";
 import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
 import { type KeyRange, LONGEST_LIST } from "./etcd_remote.ts";
 import { Sockets } from "./etcd_sockets.ts";
+import { wrongDates } from "./etcd_why.ts";
 
 // What there is to say, our own log says.
 setLogVerbosity(logVerbosity.NONE);
@@ -101,7 +102,7 @@ export class Link implements Connection {
     await within(this.#clock, CONNECT_MS, signal, () => this.#connected()).catch((thrown) => {
       throw this.#outcome(thrown, signal);
     });
-    if (!this.#ready) await this.#requireHttp2(signal);
+    if (!this.#ready) await this.#sayWhy(signal);
     if (username === "") return;
     try {
       const { token } = await this.call(
@@ -116,8 +117,10 @@ export class Link implements Connection {
     }
   }
 
-  /** Where we could not connect for want of HTTP/2. What else there is, the first call says. */
-  async #requireHttp2(signal: AbortSignal): Promise<void> {
+  /** Throws where we could not connect for what no error tells: dates of certificates, want of HTTP/2. */
+  async #sayWhy(signal: AbortSignal): Promise<void> {
+    const dates = await wrongDates(this.endpoint, this.#sockets, this.#options, signal);
+    if (dates !== null) throw dates;
     const { tls } = this.#sockets;
     const greet = (over: AbortSignal) => speaksHttp1(this.endpoint, tls, over);
     const old = await within(this.#clock, GREETING_MS, signal, greet).catch(() => false);

@@ -166,8 +166,8 @@ const failures: readonly Row[] = [
     "give the authority's certificate with -etcd-cafile",
     true,
   ],
-  [/expired/i, "the server's certificate has expired", "renew it, or set the clocks", true],
-  [/not yet valid|NotValidYet/i, "the server's certificate is not valid yet", "set the clocks", true],
+  [/expired/i, "the server's certificate has expired", "renew it, or set this host's clock"],
+  [/not yet valid|NotValidYet/i, "the server's certificate is not valid yet", "set this host's clock"],
   [
     /before secure TLS connection|wrong version number|InvalidContentType|corrupt message/i,
     "the server does not speak TLS",

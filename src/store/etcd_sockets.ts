@@ -5,8 +5,16 @@
  *   verified all the same: the certificate must carry it as an IP subject alternative name.
  * - Sockets are ended at once, and whoever closes can wait for it.
  */
-import { isIP, type Socket } from "node:net";
-import { connect, type ConnectionOptions, type SecureContext, type TLSSocket } from "node:tls";
+import { X509Certificate } from "node:crypto";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
+import {
+  connect,
+  type ConnectionOptions,
+  type DetailedPeerCertificate,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
+import type { Endpoint } from "./etcd_endpoints.ts";
 
 export class Sockets {
   readonly tls: SecureContext | null;
@@ -68,6 +76,38 @@ export class Sockets {
       secured.on("error", reject);
     });
   }
+}
+
+/**
+ * What a server shows for itself, its own certificate first, unverified: only to say what is wrong with it. Nothing else is sent
+ * on the connection, not even our certificate. Empty where it can't be had before `over` is aborted.
+ */
+export async function serverCertificates(endpoint: Endpoint, over: AbortSignal): Promise<X509Certificate[]> {
+  const socket = connectTcp(endpoint.address);
+  const name = isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {};
+  const secured = connect({ socket, host: endpoint.host, rejectUnauthorized: false, ...name });
+  const both = [socket, secured];
+  const stop = () => both.forEach((each) => each.destroy());
+  over.addEventListener("abort", stop, { once: true });
+  try {
+    return await new Promise((resolve) => {
+      secured.once("secureConnect", () => resolve(chainOf(secured.getPeerCertificate(true))));
+      for (const each of both) each.on("error", () => resolve([])).once("close", () => resolve([]));
+    });
+  } finally {
+    over.removeEventListener("abort", stop);
+    stop();
+  }
+}
+
+function chainOf(first: DetailedPeerCertificate): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  const seen = new Set<DetailedPeerCertificate>();
+  for (let next = first; next?.raw !== undefined && !seen.has(next); next = next.issuerCertificate) {
+    seen.add(next);
+    chain.push(new X509Certificate(next.raw));
+  }
+  return chain;
 }
 
 function ended(socket: Socket): Promise<void> {

@@ -2,7 +2,7 @@
  * The TLS files of the etcd connection: what is in them, checked before anybody connects.
  *
  * - Any combination works: an authority alone, a client certificate with its key alone, both, none (the system's authorities
- *   then decide whom to trust).
+ *   then decide whom to trust). Certificate and key may stand in one file, which then may be named by either flag or both.
  * - What is unreadable or does not fit together is a Failure at start that names flag and path.
  * - The files are read again for every new connection, so that renewed certificates are used without a restart; while they
  *   are unreadable or half written, the last good ones serve.
@@ -14,6 +14,8 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import { Failure, messageOf, UsageError } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
 import { osErrorText } from "../system/os_error.ts";
+import { CertificateDates } from "./etcd_dates.ts";
+import { isCertificate, isEncrypted, isPrivateKey, type PemBlock, pemBlocks } from "./pem.ts";
 
 export interface TlsPaths {
   /** Empty where not given. */
@@ -33,10 +35,11 @@ const SYSTEM_AUTHORITIES = [
 ];
 
 export class TlsFiles {
+  readonly dates = new CertificateDates();
   readonly #paths: TlsPaths;
   readonly #log: Log | undefined;
   /** Null before the first connection where no file is given. */
-  #good: SecureContext | null;
+  #good: Read | null;
   /** The trouble that was reported last, so that it is reported once. */
   #trouble = "";
 
@@ -44,9 +47,14 @@ export class TlsFiles {
   constructor(paths: TlsPaths, log?: Log) {
     this.#paths = paths;
     this.#log = log;
-    checkPair(paths);
     this.#good = tlsConfigured(paths) ? readContext(paths) : null;
-    warnAboutKeyMode(paths.keyfile, log);
+    if (this.#good?.own) warnAboutKeyMode(ownFiles(paths).keyfile, log);
+  }
+
+  /** Our own certificate as it was read last; null where none is given. */
+  get own(): OwnCertificate | null {
+    const certificate = this.#good?.own ?? null;
+    return certificate && { certificate, path: ownFiles(this.#paths).certfile };
   }
 
   /** What to connect with now. */
@@ -54,77 +62,117 @@ export class TlsFiles {
     try {
       const fresh = readContext(this.#paths);
       this.#trouble = "";
-      return this.#good = fresh;
+      this.#good = fresh;
+      return fresh.context;
     } catch (thrown) {
       if (this.#good === null) throw thrown;
       const trouble = messageOf(thrown);
       if (trouble !== this.#trouble) this.#log?.warn(`${trouble}; the certificates read before stay in use`);
       this.#trouble = trouble;
-      return this.#good;
+      return this.#good.context;
     }
   }
+}
+
+export interface OwnCertificate {
+  readonly certificate: X509Certificate;
+  /** Of its file. */
+  readonly path: string;
+}
+
+interface Read {
+  readonly context: SecureContext;
+  /** Our own certificate; null where none is given. */
+  readonly own: X509Certificate | null;
 }
 
 export function tlsConfigured(paths: TlsPaths): boolean {
   return paths.keyfile !== "" || paths.certfile !== "" || paths.cafile !== "";
 }
 
-function checkPair({ keyfile, certfile }: TlsPaths): void {
-  if ((keyfile === "") === (certfile === "")) return;
-  const [given, path, missing] = keyfile === ""
-    ? ["-etcd-certfile", certfile, "-etcd-keyfile"]
-    : ["-etcd-keyfile", keyfile, "-etcd-certfile"];
+/** One file may hold both certificate and key: then either flag alone says where they are. */
+function ownFiles({ keyfile, certfile }: TlsPaths): { readonly certfile: string; readonly keyfile: string } {
+  return { certfile: certfile || keyfile, keyfile: keyfile || certfile };
+}
+
+function readContext(paths: TlsPaths): Read {
+  const { cafile } = paths;
+  const ca = cafile === "" ? systemAuthorities() : readCertificates("-etcd-cafile", cafile).join("");
+  const trust = { ...(ca && { ca }), minVersion: "TLSv1.2" } as const;
+  if (paths.keyfile === "" && paths.certfile === "") {
+    return { context: createSecureContext(trust), own: null };
+  }
+  const { key, chain: [own, ...others] } = readPair(paths);
+  const cert = [own, ...others].join("");
+  return { context: createSecureContext({ ...trust, cert, key }), own: own! };
+}
+
+/** Our key, and our certificate with those that it stands on behind it, whatever their order in the file. */
+function readPair(paths: TlsPaths): { readonly key: string; readonly chain: readonly X509Certificate[] } {
+  const { certfile, keyfile } = ownFiles(paths);
+  requirePair(paths);
+  const certificates = readCertificates("-etcd-certfile", certfile);
+  for (const { text, key } of readKeys(keyfile)) {
+    const own = certificates.find((certificate) => certificate.checkPrivateKey(key));
+    if (own === undefined) continue;
+    return { key: text, chain: [own, ...certificates.filter((each) => each !== own)] };
+  }
+  throw new Failure(
+    `use -etcd-keyfile "${keyfile}": it does not belong to the certificate in -etcd-certfile "${certfile}"; give the matching pair`,
+  );
+}
+
+/** @throws UsageError where one flag is given, and its file does not hold what the other would name */
+function requirePair({ keyfile, certfile }: TlsPaths): void {
+  if (keyfile !== "" && certfile !== "") return;
+  const [given, path, missing, wanted] = keyfile === ""
+    ? ["-etcd-certfile", certfile, "-etcd-keyfile", isPrivateKey] as const
+    : ["-etcd-keyfile", keyfile, "-etcd-certfile", isCertificate] as const;
+  if (pemBlocks(read(given, path)).some(wanted)) return;
   throw new UsageError(`use ${given} "${path}": ${missing} is missing; give both, or neither`);
 }
 
-function readContext({ keyfile, certfile, cafile }: TlsPaths): SecureContext {
-  const ca = cafile === "" ? systemAuthorities() : read("-etcd-cafile", cafile);
-  if (cafile !== "") readCertificates("-etcd-cafile", cafile, ca);
-  if (keyfile === "") return createSecureContext({ ...(ca && { ca }), minVersion: "TLSv1.2" });
-  const cert = read("-etcd-certfile", certfile);
-  const key = read("-etcd-keyfile", keyfile);
-  const [own] = readCertificates("-etcd-certfile", certfile, cert);
-  if (!own?.checkPrivateKey(readKey(keyfile, key))) {
-    throw new Failure(
-      `use -etcd-keyfile "${keyfile}": it does not belong to the certificate in -etcd-certfile "${certfile}"; give the matching pair`,
-    );
-  }
-  return createSecureContext({ ...(ca && { ca }), cert, key, minVersion: "TLSv1.2" });
-}
-
-function read(flag: string, path: string): Buffer {
+function read(flag: string, path: string): Uint8Array {
   try {
-    return Buffer.from(Deno.readFileSync(path));
+    return Deno.readFileSync(path);
   } catch (thrown) {
     throw new Failure(`read ${flag} "${path}": ${osErrorText(thrown)}; correct the path or its permissions`);
   }
 }
 
-const PEM_CERTIFICATE =
-  /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]+-----END (?:TRUSTED )?CERTIFICATE-----/g;
-
-function readCertificates(flag: string, path: string, pem: Buffer | undefined): X509Certificate[] {
+function readCertificates(flag: string, path: string): X509Certificate[] {
+  const blocks = pemBlocks(read(flag, path)).filter(isCertificate);
   try {
-    const blocks = pem?.toString("latin1").match(PEM_CERTIFICATE) ?? [];
-    if (blocks.length > 0) return blocks.map((block) => new X509Certificate(block));
+    if (blocks.length > 0) return blocks.map(({ text }) => new X509Certificate(text));
   } catch {
     // Whatever the parser says is about its own insides.
   }
-  throw new Failure(`read ${flag} "${path}": no certificate in it; give a file in PEM form`);
+  const state = blocks.length > 0 ? "a certificate in it is damaged" : "no certificate in it";
+  throw new Failure(`read ${flag} "${path}": ${state}; give a file in PEM form`);
 }
 
-function readKey(path: string, pem: Buffer): KeyObject {
+interface PrivateKey {
+  readonly text: string;
+  readonly key: KeyObject;
+}
+
+function readKeys(path: string): PrivateKey[] {
+  const blocks = pemBlocks(read("-etcd-keyfile", path)).filter(isPrivateKey);
+  const keys = blocks.flatMap((block) => readKey(block) ?? []);
+  if (keys.length > 0) return keys;
+  const state = blocks.some(isEncrypted)
+    ? "the key is encrypted; store it without a passphrase"
+    : `${
+      blocks.length > 0 ? "the private key in it is damaged" : "no private key in it"
+    }; give a file in PEM form`;
+  throw new Failure(`read -etcd-keyfile "${path}": ${state}`);
+}
+
+function readKey({ text }: PemBlock): PrivateKey | null {
   try {
-    return createPrivateKey(pem);
+    return { text, key: createPrivateKey(text) };
   } catch {
-    const locked = pem.includes("ENCRYPTED");
-    throw new Failure(
-      `read -etcd-keyfile "${path}": ${
-        locked
-          ? "the key is encrypted; store it without a passphrase"
-          : "no private key in it; give a file in PEM form"
-      }`,
-    );
+    return null;
   }
 }
 
@@ -142,7 +190,6 @@ function systemAuthorities(): Buffer | undefined {
 }
 
 function warnAboutKeyMode(keyfile: string, log?: Log): void {
-  if (keyfile === "") return;
   const mode = Deno.statSync(keyfile).mode ?? 0;
   if ((mode & 0o007) === 0) return;
   log?.warn(

@@ -6,6 +6,7 @@ import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import type { ConfigReading } from "../../src/store/store.ts";
 import { Authority, type Identity } from "../support/certs.ts";
 import { EtcdCluster, fastDirectory } from "../support/etcd.ts";
+import { run } from "../support/process.ts";
 import { etcdTest, flags, recordingLog } from "./etcd3_harness.ts";
 import { claim, isPut, keyOf, Reader, soon, value, watch } from "./harness.ts";
 
@@ -125,12 +126,6 @@ test("a server is known by its name too, and not by another's", async () => {
   await refusal(etcd.endpoints, { cafile: ca.cert }, /not valid for "127\.0\.0\.1"/);
 });
 
-test("a server whose certificate has expired is refused", async () => {
-  const expired = await ca.sign("expired", { ips: ["127.0.0.1"], expired: true });
-  await using etcd = await EtcdCluster.start({ tls: expired });
-  await refusal(etcd.endpoints, { cafile: ca.cert }, /has expired; /);
-});
-
 test("without the client certificate that etcd asks for, or with a stranger's, we are told so", async () => {
   const says = /client certificate that it trusts; give -etcd-certfile and -etcd-keyfile/;
   await refusal(mutual.endpoints, { cafile: ca.cert }, says);
@@ -153,6 +148,47 @@ test("a list may mix http and https; each endpoint counts by itself", async () =
   const nobody = "http://127.0.0.1:1";
   for (const list of [`${nobody}, ${open.endpoints}`, `${open.endpoints} ,${nobody}`]) {
     assertEquals((await firstReading(list, { cafile: ca.cert })).type, "config");
+  }
+});
+
+test("certificate, chain and key in one file, in any order, with text around, as any editor saves it", async () => {
+  const between = await ca.intermediate("between");
+  const own = await between.sign("chained", { server: false });
+  const [leaf, chain, key] = await Promise.all(
+    [own.cert, between.cert, own.key].map((path) => Deno.readTextFile(path)),
+  ) as [string, string, string];
+  const parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+  const other = await Deno.readTextFile(client.key);
+  const files: Record<string, string> = {
+    "leaf first": leaf + chain + key,
+    "key first": parameters + key + chain + leaf,
+    "another key before ours": other + leaf + key + chain,
+    "explained": `Bag Attributes\n  friendlyName: é\n${chain}# ours:\n${leaf}\nand its key\n${key}`,
+    "from Windows": `\uFEFF${(leaf + chain + key).replaceAll("\n", "\r\n")}`,
+    "indented": (leaf + chain + key).replaceAll(/^/gm, "    "),
+  };
+  const path = `${directory}/all-in-one.pem`;
+  for (const [what, text] of Object.entries(files)) {
+    await Deno.writeTextFile(path, text, { mode: 0o600 });
+    for (const paths of [{ certfile: path, keyfile: path }, { certfile: path }, { keyfile: path }]) {
+      const reading = await firstReading(mutual.endpoints, { cafile: ca.cert, ...paths });
+      assertEquals(reading.type, "config", `${what}: ${Deno.inspect(reading)}`);
+    }
+  }
+});
+
+test("a byte order mark, other line ends and a key in the authority's file are passed over", async () => {
+  const text = await Deno.readTextFile(ca.cert);
+  const cafile = `${directory}/marked-ca.pem`;
+  const wide = new Uint8Array(new Uint16Array([0xfeff, ...Array.from(text, (c) => c.charCodeAt(0))]).buffer);
+  const forms = [
+    new TextEncoder().encode(`\uFEFF${text.replaceAll("\n", "\r\n")}`),
+    new TextEncoder().encode(`${await Deno.readTextFile(server.key)}\n${text.replaceAll("\n", "\r")}`),
+    wide,
+  ];
+  for (const bytes of forms) {
+    await Deno.writeFile(cafile, bytes);
+    assertEquals((await firstReading(open.endpoints, { cafile })).type, "config");
   }
 });
 
@@ -192,6 +228,11 @@ test("files that become unreadable leave the last good ones in use", async () =>
 test("files that can't be used are named at once, with flag and path", async () => {
   const path = (name: string) => `${directory}/${name}`;
   await Deno.writeTextFile(path("empty.pem"), "");
+  await run(["openssl", "pkey", "-aes256", "-passout=pass:x", "-in", client.key, "-out", path("locked.key")]);
+  const [cert, key] = [await Deno.readTextFile(client.cert), await Deno.readTextFile(client.key)];
+  await Deno.writeTextFile(path("cut.key"), key.slice(0, 100));
+  await Deno.writeTextFile(path("bad.key"), key.replace(/^M.*$/m, "MIGHAgEAMB"));
+  await Deno.writeTextFile(path("bad.pem"), cert.replace(/^M.*$/m, "MIGHAgEAMB"));
   const opening = (other: Partial<EtcdStoreFlags>) => () => openEtcdStore(flags(open.endpoints, other));
   const pair = { certfile: client.cert, keyfile: client.key };
   const cases: [Partial<EtcdStoreFlags>, string][] = [
@@ -203,6 +244,13 @@ test("files that can't be used are named at once, with flag and path", async () 
     [{ ...pair, keyfile: directory }, `read -etcd-keyfile "${directory}": is a directory`],
     [{ ...pair, keyfile: client.cert }, `read -etcd-keyfile "${client.cert}": no private key in it`],
     [{ ...pair, keyfile: server.key }, `use -etcd-keyfile "${server.key}": it does not belong to`],
+    [
+      { ...pair, keyfile: path("locked.key") },
+      `"${path("locked.key")}": the key is encrypted; store it without`,
+    ],
+    [{ ...pair, keyfile: path("cut.key") }, `"${path("cut.key")}": no private key in it`],
+    [{ ...pair, keyfile: path("bad.key") }, `"${path("bad.key")}": the private key in it is damaged`],
+    [{ ...pair, certfile: path("bad.pem") }, `"${path("bad.pem")}": a certificate in it is damaged`],
   ];
   for (const [other, says] of cases) {
     const failure = await assertRejects(opening(other), Failure);

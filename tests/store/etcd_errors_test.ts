@@ -51,7 +51,7 @@ const connections: readonly [string, ConnectionFacts, string, boolean][] = [
     "the server's certificate is signed by unknown authority",
     true,
   ],
-  [unreachable("Error: certificate has expired"), tls, "the server's certificate has expired", true],
+  [unreachable("Error: certificate has expired"), tls, "the server's certificate has expired", false],
   [
     unreachable("Error: Client network socket disconnected before secure TLS connection was established"),
     tls,
