@@ -1,6 +1,6 @@
 /**
  * Whether this host is ready, and why not. Ready means: our lease is valid as last confirmed, the store was read whole
- * once, the last read-back is what it should be, subnet.env is written. A store that is out of reach leaves us ready,
+ * once, the last read-back is what packets need (`needed.ts`), subnet.env is written. A store that is out of reach leaves us ready,
  * because the network works on and the probes of a whole fleet must not fail at once; it is told as a fact.
  * A foreign object in the way of one peer is told too, but does not make the host unready: only its owner can clear it.
  * Nobody waits for peers, and what is wrong with their records is a note; but where our own configuration leaves none of
@@ -8,8 +8,10 @@
  */
 import { describeSubnets } from "../model/lease.ts";
 import { shownJson } from "../model/shown.ts";
+import type { Outcome } from "../model/plan.ts";
 import type { RefusedPeer } from "./peers.ts";
-import { describeBlocked } from "./describe.ts";
+import { describeBlocked, isDirect } from "./describe.ts";
+import { packetsNeed } from "./needed.ts";
 import type { Round } from "./reconciler.ts";
 
 export interface Readiness {
@@ -61,9 +63,18 @@ function unwritten(trouble: string | null): string {
 
 function failures(scope: string, round: Round | null): string[] {
   if (round === null) return [`the ${scope} was not set up yet`];
-  const [first] = round.failed;
+  return summed(round.failed.filter(({ operation }) => packetsNeed(operation)));
+}
+
+/** What fails and is not needed for packets to flow. */
+function lesser(round: Round | null): string[] {
+  return summed(round?.failed.filter(({ operation }) => !packetsNeed(operation)) ?? []);
+}
+
+function summed(failed: readonly Outcome[]): string[] {
+  const [first] = failed;
   if (first === undefined) return [];
-  const more = round.failed.length > 1 ? ` (and ${round.failed.length - 1} more)` : "";
+  const more = failed.length > 1 ? ` (and ${failed.length - 1} more)` : "";
   return [`${first.error}${more}`];
 }
 
@@ -86,7 +97,9 @@ function notes(now: Situation): string[] {
   return [
     ...(now.outage === null ? [] : [`the store is out of reach: ${now.outage}`]),
     ...now.warnings,
-    ...blocked.map(describeBlocked),
+    ...lesser(now.network),
+    ...lesser(now.firewall),
+    ...blocked.filter(isDirect).map(describeBlocked),
     ...now.refused.map(({ lease, reason }) => `peer ${describeSubnets(lease.subnets)} is refused: ${reason}`),
     ...now.unreadable.map((key) => `the record ${shownJson(key)} cannot be read`),
     ...(now.missing === 0 ? [] : [`${now.missing} peers that the restored store lacks are kept for now`]),

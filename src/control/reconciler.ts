@@ -17,6 +17,7 @@ import type { Log } from "../observe/log.ts";
 import { Backoff } from "./backoff.ts";
 import { describeBlocked } from "./describe.ts";
 import { diff } from "./diff.ts";
+import { packetsNeed } from "./needed.ts";
 import { throughNexthops } from "./nexthops.ts";
 import { protectedBy } from "./protection.ts";
 import { later } from "./later.ts";
@@ -114,7 +115,7 @@ export class Reconciler {
 
   async #settle(part: Part, signal: AbortSignal): Promise<void> {
     const round = await this.#tryRound(part);
-    if (round === null || round.failed.length > 0) this.#retryLater(part, signal);
+    if (round === null || hindrances(round).length > 0) this.#retryLater(part, signal);
     else this.#backoffs[part].reset();
     const due = this.#guard.dueIn(this.#ports.clock.boot());
     if (due !== null && part === "network") this.#lookAgain(due, signal);
@@ -201,8 +202,13 @@ function pauseAfter(ms: number): number {
   return Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, ms));
 }
 
+/** Failures of what packets need. The rest is tried again with the next full look. */
+function hindrances({ failed }: Round): readonly Outcome[] {
+  return failed.filter(({ operation }) => packetsNeed(operation));
+}
+
 function touchedDevices(round: Round): boolean {
-  return round.failed.length === 0 &&
+  return hindrances(round).length === 0 &&
     round.plan.operations.some((o) => makesDevices(o.object) && o.verb !== "delete");
 }
 

@@ -7,7 +7,7 @@
  */
 import type { AddressRecord, Change, Netlink } from "../../ffi/records.ts";
 import type { Obj } from "../model/objects.ts";
-import type { KindRules, Observed, Operation } from "../model/plan.ts";
+import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
 import type { Driver } from "./driver.ts";
 import { deviceStandings } from "./links.ts";
 import type { LinkTable } from "./link_table.ts";
@@ -41,9 +41,24 @@ export function addressDriver(netlink: Netlink): Driver {
     apply: async (operations, links) => {
       const table = await links();
       const translate = (operation: Operation) => translateAddress(operation, table);
-      return await applyChanges(addressRules, operations, translate, (all) => netlink.applyAddresses(all));
+      const outcomes = await applyChanges(
+        addressRules,
+        operations,
+        translate,
+        (all) => netlink.applyAddresses(all),
+      );
+      return outcomes.map(explained);
     },
   };
+}
+
+/** The kernel denies an IPv6 address where IPv6 is switched off, and says no more. */
+function explained({ operation, error }: Outcome): Outcome {
+  const { device, address } = operation.object.fields;
+  const denied = error?.includes("(EACCES)") && String(address).includes(":");
+  if (!denied) return { operation, error };
+  const setting = `/proc/sys/net/ipv6/conf/${device}/disable_ipv6`;
+  return { operation, error: `${error}; IPv6 is switched off there: write 0 into ${setting}` };
 }
 
 function addressObjects(records: readonly AddressRecord[], table: LinkTable): Obj[] {

@@ -7,7 +7,7 @@
  */
 import type { Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
-import { osErrorText } from "../system/os_error.ts";
+import { osErrorCode, osErrorText } from "../system/os_error.ts";
 import type { Driver, LinkSource } from "./driver.ts";
 import type { Owner } from "./kernel.ts";
 import { deviceStandings } from "./links.ts";
@@ -27,7 +27,8 @@ export const procSys: SysctlAccess = {
     try {
       return (await Deno.readTextFile(`/proc/sys/${name}`)).trimEnd();
     } catch (thrown) {
-      if (thrown instanceof Deno.errors.NotFound) return null;
+      // What may not even be read is as good as absent: nothing else must wait for it.
+      if (thrown instanceof Deno.errors.NotFound || isForbidden(thrown)) return null;
       throw thrown;
     }
   },
@@ -100,5 +101,15 @@ async function write(access: SysctlAccess, operation: Operation, links: LinkSour
 /** A device takes its settings with it: then that is said, as of all else that stands on a device. */
 async function whyNot({ on }: Obj, thrown: unknown, links: LinkSource): Promise<string> {
   const absent = thrown instanceof Deno.errors.NotFound && on !== undefined;
-  return absent && (await links()).indexOf(on) === null ? `there is no device "${on}"` : osErrorText(thrown);
+  if (absent && (await links()).indexOf(on) === null) return `there is no device "${on}"`;
+  return `${osErrorText(thrown)}${isForbidden(thrown) ? fromOutside : ""}`;
 }
+
+/** As in a container that is not privileged: /proc/sys is mounted read-only. */
+function isForbidden(thrown: unknown): boolean {
+  return ["EROFS", "EACCES", "EPERM"].includes(osErrorCode(thrown) ?? "");
+}
+
+const fromOutside =
+  "; /proc/sys is closed to this container or unit: set net.ipv6.conf.default.accept_ra=0 " +
+  "for it from outside (docker run --sysctl)";

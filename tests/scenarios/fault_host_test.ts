@@ -1,5 +1,6 @@
 /**
- * What can go wrong on a host beside the network: the disk of subnet.env is full, and somebody starts a second daemon.
+ * What can go wrong on a host beside the network: the disk of subnet.env is full, somebody starts a second daemon, settings of
+ * the kernel can't be written.
  *
  *   c1 ── cbr0 ── h1 ─ eth0 ── 192.168.64.0/24 ── eth0 ─ h2 ── cbr0 ── c2
  */
@@ -103,7 +104,26 @@ async function firstOf(host: Host): Promise<string[]> {
   return [...(await standing(host)).split("\n"), ...rules].filter((line) => !/blue|10\.2\./i.test(line));
 }
 
-scenariosTogether("fault: the disk is full; a second daemon is started", [
+/** As in a container with CAP_NET_ADMIN that is not privileged. */
+async function closedSettings(net: Topology): Promise<void> {
+  const [h1, h2] = [net.host(1), net.host(2)];
+  await h1.sh("mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys");
+  const args = [...await sqliteArgs(net), "-healthz-port=300"];
+  const daemon = await launchReady(h1, args);
+  await launchReady(h2, args);
+  const traffic = await SteadyTraffic.start(net, h1, h2);
+  await poll("readiness", 10_000, async () => (await health(h1, "/readyz")).status === 200);
+  await pause(QUIET);
+  const { body } = await health(h1, "/readyz");
+  assertMatch(body, /accept_ra = 0: read-only file system; .*from outside/);
+  const told = daemon.lines.filter((line) => /flannel\.1\/accept_ra/.test(line));
+  assertEquals(told.length, 1, daemon.text);
+  assertMatch(told[0]!, /warn .*packets flow without it/);
+  await traffic.stopWhole("settings that can't be written");
+}
+
+scenariosTogether("fault: the disk is full; a second daemon is started; settings can't be written", [
   [{ hosts: 2 }, fullDisk],
   [{ hosts: 2 }, secondDaemon],
+  [{ hosts: 2 }, closedSettings],
 ]);
