@@ -2,6 +2,7 @@
 
 /** @throws what the runtime does where it cannot be read */
 export function readFile(path: string): { text: string; readableByOthers: boolean } {
-  const text = Deno.readTextFileSync(path);
+  // Editors of other systems write a byte order mark in front.
+  const text = Deno.readTextFileSync(path).replace(/^\ufeff/, "");
   return { text, readableByOthers: ((Deno.statSync(path).mode ?? 0) & 0o044) !== 0 };
 }

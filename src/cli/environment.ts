@@ -4,6 +4,7 @@
  */
 import { type Flag, flags, type Value, variableOf } from "./flags.ts";
 import { parseWord } from "./flag_values.ts";
+import { quotedWord } from "./hide.ts";
 import { didYouMean } from "../model/nearest.ts";
 
 const prefix = "FLANNELD_";
@@ -26,7 +27,7 @@ export function parseEnvironment(environment: Readonly<Record<string, string>>):
     const flag = settable.get(variable);
     if (flag === undefined) {
       const hint = didYouMean(variable.slice(prefix.length), namesOf(settable.keys()), prefix);
-      warnings.push(`read environment variable "${variable}": no flag has this name${hint}`);
+      warnings.push(`read environment variable ${quotedWord(variable)}: no flag has this name${hint}`);
       continue;
     }
     const parsed = parseWord(flag, word);
@@ -41,6 +42,6 @@ function namesOf(variables: Iterable<string>): string[] {
 }
 
 function describeBad(flag: Flag, variable: string, word: string, reason: string): string {
-  const shown = flag.secret ? "…" : word;
-  return `Failed to set flag -${flag.name} from env ${variable} "${shown}": ${reason}; passed over`;
+  const shown = quotedWord(flag.secret ? "…" : word);
+  return `Failed to set flag -${flag.name} from env ${variable} ${shown}: ${reason}; passed over`;
 }

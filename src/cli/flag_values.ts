@@ -2,6 +2,7 @@
  * Words to values, by the rules of Go's flag and strconv packages: which words are booleans, how the base of an integer is
  * told. The reasons begin as Go's do, so that messages are the ones that people search for.
  */
+import { didYouMean } from "../model/nearest.ts";
 import type { Flag, Value } from "./flags.ts";
 
 export type Parsed = { readonly value: Value } | { readonly reason: string };
@@ -17,13 +18,26 @@ const booleans = new Map<string, boolean>([
 /** The value that `word` stands for, or why it stands for none. A list's value is its one new element. */
 export function parseWord(flag: Flag, word: string): Parsed {
   const parsed = byKind(flag, word);
-  return "reason" in parsed ? parsed : checked(flag, parsed.value);
+  const read = "reason" in parsed ? parsed : checked(flag, parsed.value);
+  const damage = "reason" in read ? damageOf(word) : null;
+  return damage === null ? read : { reason: damage };
+}
+
+/** What a value has that cannot be meant, with the way out; null where it has nothing such. */
+export function damageOf(word: string): string | null {
+  const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u00a0]/u.exec(word)?.[0];
+  if (hidden !== undefined) {
+    const code = hidden.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
+    return `an invisible character (U+${code}) in it; type the value anew`;
+  }
+  return /^(["']).*\1$/.test(word) ? "its quotes are part of the value; leave them out" : null;
 }
 
 /** `value` where the flag's choices allow it. */
 export function checked(flag: Flag, value: Value): Parsed {
   if (flag.choices !== undefined && !flag.choices.includes(String(value))) {
-    return { reason: `must be ${flag.choices.join(", ").replace(/, ([^,]*)$/, " or $1")}` };
+    const hint = didYouMean(String(value), flag.choices);
+    return { reason: `must be ${flag.choices.join(", ").replace(/, ([^,]*)$/, " or $1")}${hint}` };
   }
   return { value };
 }

@@ -7,8 +7,9 @@
 import { UsageError } from "../model/errors.ts";
 import { osErrorText } from "../system/os_error.ts";
 import { flagNamed, flags, isDefault, type Value, variableOf } from "./flags.ts";
+import { damageOf } from "./flag_values.ts";
 import type { DaemonOptions, Settings, Source } from "./options.ts";
-import { shownValue } from "./hide.ts";
+import { quotedWord, shownValue } from "./hide.ts";
 import { CommandLineError, describeIgnored, parseArgs } from "./parse_args.ts";
 import { parseEnvironment } from "./environment.ts";
 import { type FromFile, parseToml } from "./toml.ts";
@@ -44,6 +45,7 @@ export function readOptions(inputs: Inputs): Request {
   const file = readConfigFile(String(path), inputs);
   const settings = merge(line.values, environment.values, file.values);
   warnings.push(...environment.warnings, ...file.warnings, ...remarks(settings));
+  refuseDamaged(settings);
   refuseUnbuilt(settings);
   return {
     kind: "run",
@@ -75,7 +77,7 @@ function readConfigFile(path: string, inputs: Inputs): FromFile & { readonly war
   try {
     read = inputs.readFile(path);
   } catch (error) {
-    throw new UsageError(`read config file "${path}": ${osErrorText(error)}; check -config-file`);
+    throw new UsageError(`read config file ${quotedWord(path)}: ${osErrorText(error)}; check -config-file`);
   }
   const parsed = parseToml(path, read.text);
   const exposed = read.readableByOthers && flags.some((flag) => flag.secret && parsed.values.has(flag.name));
@@ -101,6 +103,20 @@ function withoutBlanks(value: Value | undefined): Value | undefined {
 
 function isList(value: Value | undefined): value is readonly string[] {
   return Array.isArray(value);
+}
+
+/** @throws UsageError where a value brought something along that nobody sees, or that a shell would have taken away */
+function refuseDamaged(settings: Settings): void {
+  for (const { flag, value, source } of settings.values()) {
+    if (flag.secret || source === "default") continue;
+    const words = typeof value === "object" ? value : typeof value === "string" ? [value] : [];
+    for (const word of words) {
+      const damage = damageOf(word);
+      if (damage === null) continue;
+      const from = source === "environment" ? ` (from ${variableOf(flag)})` : "";
+      throw new UsageError(`use -${flag.name} ${quotedWord(word)}: ${damage}${from}`);
+    }
+  }
 }
 
 /** @throws UsageError for the first flag that asks for a part that does not exist */

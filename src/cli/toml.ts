@@ -7,7 +7,7 @@ import { parse, TomlError } from "@std/toml";
 import { messageOf, UsageError } from "../model/errors.ts";
 import { type Flag, flagNamed, flags, type Value } from "./flags.ts";
 import { checked } from "./flag_values.ts";
-import { shownWord } from "./hide.ts";
+import { quotedWord } from "./hide.ts";
 import { didYouMean } from "../model/nearest.ts";
 
 export interface FromFile {
@@ -40,7 +40,8 @@ function read(path: string, text: string): Record<string, unknown> {
 
 /** Without the lines around the mistake, which the parser's message ends with: a password may stand in them. */
 function placeOf(error: unknown): string {
-  const [what = ""] = messageOf(error).split("\n");
+  const [first = ""] = messageOf(error).split("\n");
+  const what = first.replace(/^Invalid TOML document: /, "");
   return error instanceof TomlError ? `line ${error.line}, column ${error.column}: ${what}` : what;
 }
 
@@ -49,7 +50,7 @@ function flagValue(path: string, key: string, value: unknown): Value {
   if (flag === undefined || notInFile.has(key)) {
     const names = flags.map((each) => each.name).filter((name) => !notInFile.has(name));
     const hint = didYouMean(key, [...names, "network"]) || "; keys are flag names, see flanneld -help";
-    throw new UsageError(`read config file "${path}": unknown key "${shownWord(key)}"${hint}`);
+    throw new UsageError(`read config file "${path}": unknown key ${quotedWord(key)}${hint}`);
   }
   const typed = ofType(flag, value);
   if (typed === null) {
@@ -57,8 +58,8 @@ function flagValue(path: string, key: string, value: unknown): Value {
   }
   const result = checked(flag, typed);
   if ("value" in result) return result.value;
-  const shown = flag.secret ? "…" : shownWord(String(value));
-  throw new UsageError(`read config file "${path}": key "${key}" is "${shown}": ${result.reason}`);
+  const shown = quotedWord(flag.secret ? "…" : String(value));
+  throw new UsageError(`read config file "${path}": key "${key}" is ${shown}: ${result.reason}`);
 }
 
 /** The value with the flag's type, or null. Endpoints may be written as a list, a list of one as a string. */

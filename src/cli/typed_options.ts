@@ -1,7 +1,9 @@
 /** From settings (words, numbers) to typed options: addresses parsed, lists split, names checked. Pure. */
 import { posix } from "node:path";
+import { interfacePattern } from "../control/interface_pattern.ts";
 import { UsageError } from "../model/errors.ts";
 import { type Family, type Ip, parseIp } from "../model/ip.ts";
+import { quotedWord } from "./hide.ts";
 import { instanceOf, isInstanceName } from "./instance.ts";
 import type { DaemonOptions, Settings, StoreChoice } from "./options.ts";
 
@@ -55,13 +57,15 @@ function storeChoice(get: Getter): StoreChoice {
   const text = get.text("store");
   const inCluster = get.flag("kube-subnet-mgr");
   if (inCluster && get.given("store") && text !== "kubernetes") {
-    throw new UsageError(`use -store "${text}": -kube-subnet-mgr says kubernetes; give one of the two`);
+    throw new UsageError(
+      `use -store ${quotedWord(text)}: -kube-subnet-mgr says kubernetes; give one of the two`,
+    );
   }
   if (inCluster || text === "kubernetes") return { type: "kubernetes" };
   if (text === "etcd") return { type: "etcd" };
   const file = /^sqlite:(.+)$/s.exec(text)?.[1];
   if (file !== undefined) return { type: "sqlite", file };
-  throw new UsageError(`use -store "${text}": no such store; give etcd, sqlite:FILE or kubernetes`);
+  throw new UsageError(`use -store ${quotedWord(text)}: no such store; give etcd, sqlite:FILE or kubernetes`);
 }
 
 /** Comma separated; blanks around an endpoint are dropped (flannel keeps them, and fails to connect). */
@@ -73,25 +77,35 @@ function endpoints(text: string): string[] {
   }
   const list = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
   if (list.length === 0) {
-    throw new UsageError(`use -etcd-endpoints "${text}": no endpoint in it; give http://HOST:PORT`);
+    throw new UsageError(`use -etcd-endpoints ${quotedWord(text)}: no endpoint in it; give http://HOST:PORT`);
   }
-  const strange = list.find((part) => !/^((https?|unixs?):\/\/\S+|[^\s/]+)$/.test(part));
+  const strange = list.find((part) => !isEndpoint(part));
   if (strange === undefined) return list;
   throw new UsageError(
-    `use -etcd-endpoints "${strange}": not an endpoint; give http://HOST:PORT or https://HOST:PORT`,
+    `use -etcd-endpoints ${quotedWord(strange)}: not an endpoint; give http://HOST:PORT or https://HOST:PORT`,
   );
+}
+
+function isEndpoint(text: string): boolean {
+  if (/^unixs?:\/\/\S+$/.test(text)) return true;
+  return /^(https?:\/\/\S+|[^\s/]+)$/.test(text) &&
+    URL.canParse(/^https?:/.test(text) ? text : `http://${text}`);
 }
 
 /** Cleaned like a Go path: `//` and the slash at the end go, none is added in front. */
 function prefix(text: string): string {
   const cleaned = posix.normalize(text).replace(/(?<=.)\/$/, "");
   if (text !== "" && cleaned !== "/") return cleaned;
-  throw new UsageError(`use -etcd-prefix "${text}": the keys need a name to stand under; give /NAME`);
+  throw new UsageError(
+    `use -etcd-prefix ${quotedWord(text)}: the keys need a name to stand under; give /NAME`,
+  );
 }
 
 function addresses(
   get: Getter,
 ): Pick<Typed, "iface" | "ifaceRegex" | "ifaceCanReach" | "publicIp" | "publicIpv6"> {
+  // What is wrong with a pattern shows at the start, not when no interface of a name was found.
+  for (const pattern of get.list("iface-regex")) interfacePattern(pattern);
   return {
     iface: get.list("iface"),
     ifaceRegex: get.list("iface-regex"),
@@ -109,7 +123,9 @@ function address(get: Getter, name: string, family?: Family): Ip | null {
   if (ip !== null && (family === undefined || ip.family === family)) return ip;
   const kind = family === undefined ? "IP" : `IPv${family}`;
   throw new UsageError(
-    `use -${name} "${text}": not an ${kind} address; give one like ${family === 6 ? "fd00::1" : "192.0.2.1"}`,
+    `use -${name} ${quotedWord(text)}: not an ${kind} address; give one like ${
+      family === 6 ? "fd00::1" : "192.0.2.1"
+    }`,
   );
 }
 
@@ -125,7 +141,7 @@ function leases(get: Getter): Pick<Typed, LeaseMember> {
   const subnetFile = get.text("subnet-file");
   if (subnetFile === "" || subnetFile.endsWith("/")) {
     throw new UsageError(
-      `use -subnet-file "${subnetFile}": not a file; give a path like /run/flannel/subnet.env`,
+      `use -subnet-file ${quotedWord(subnetFile)}: not a file; give a path like /run/flannel/subnet.env`,
     );
   }
   return {
@@ -149,7 +165,7 @@ function instance(text: string, subnetFile: string): string {
   if (text === "") return instanceOf(subnetFile);
   if (isInstanceName(text)) return text;
   throw new UsageError(
-    `use -instance "${text}": not a name; give 1 to 8 characters of a-z, 0-9 and the dash`,
+    `use -instance ${quotedWord(text)}: not a name; give 1 to 8 characters of a-z, 0-9 and the dash`,
   );
 }
 

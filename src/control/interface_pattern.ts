@@ -3,7 +3,8 @@
  * of the whole pattern, named groups, anchors of the whole text, POSIX classes. Those are translated; what neither knows is
  * an error, never a silent mismatch. Matching is unanchored, as it is in upstream.
  */
-import { Failure, messageOf } from "../model/errors.ts";
+import { messageOf, UsageError } from "../model/errors.ts";
+import { shorten } from "../model/shown.ts";
 
 const posixClasses: Readonly<Record<string, string>> = {
   alnum: "0-9A-Za-z",
@@ -16,14 +17,14 @@ const posixClasses: Readonly<Record<string, string>> = {
   word: "\\w",
 };
 
-/** @throws Failure `parse interface regex "…": <why>; <way out>` */
+/** @throws UsageError `parse interface regex "…": <why>; <way out>` */
 export function interfacePattern(text: string): RegExp {
   const [, flags = "", body = ""] = /^(?:\(\?([ims]+)\))?(.*)$/s.exec(text) ?? [];
   try {
     return new RegExp(translate(body), flags);
   } catch (thrown) {
     const why = messageOf(thrown).replace(/^Invalid regular expression: .*: /, "");
-    throw new Failure(`parse interface regex "${text}": ${why}; correct -iface-regex`);
+    throw new UsageError(`parse interface regex "${shorten(text, 100)}": ${why}; correct -iface-regex`);
   }
 }
 

@@ -2,14 +2,17 @@
 import { readSubnetEnv, writeSubnetEnv } from "../files/subnet_env.ts";
 import type { Clock } from "../model/clock.ts";
 import { untilAborted } from "../store/config_source.ts";
-import { osErrorText } from "../system/os_error.ts";
+import { Failure, UsageError } from "../model/errors.ts";
+import { shorten } from "../model/shown.ts";
+import { osErrorCode, osErrorText } from "../system/os_error.ts";
 import type { SubnetFile } from "./start.ts";
 
 /** How often is looked whether the file is the same. It is not watched: its directory can go, and come again. */
 const LOOK_MS = 1_000;
 
-/** The file at `path`, with what it said when this was called. */
+/** The file at `path`, with what it said when this was called. @throws UsageError where no file can ever be there */
 export async function openSubnetFile(path: string, clock: Clock): Promise<SubnetFile> {
+  refuseImpossible(path);
   const previous = await readSubnetEnv(path);
   /** What the file was just before it was last read; null where nobody has read it since it was written. */
   let known: string | null = null;
@@ -22,7 +25,7 @@ export async function openSubnetFile(path: string, clock: Clock): Promise<Subnet
         return await Deno.readTextFile(path);
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return null;
-        throw error;
+        throw new Failure(`read subnet file "${path}": ${osErrorText(error)}; remove what is there`);
       }
     },
     write: async (text) => {
@@ -36,6 +39,26 @@ export async function openSubnetFile(path: string, clock: Clock): Promise<Subnet
       }
     },
   };
+}
+
+/** What may pass, a full disk or a missing directory, is waited out; a wrong path is not. */
+function refuseImpossible(path: string): void {
+  const state = impossible(path);
+  if (state === null) return;
+  throw new UsageError(
+    `use -subnet-file "${
+      shorten(path, 200)
+    }": ${state}; give the path of a file, like /run/flannel/subnet.env`,
+  );
+}
+
+function impossible(path: string): string | null {
+  try {
+    return Deno.statSync(path).isDirectory ? "is a directory" : null;
+  } catch (error) {
+    const never = ["ENOTDIR", "ENAMETOOLONG", "ELOOP"].includes(osErrorCode(error) ?? "");
+    return never ? osErrorText(error) : null;
+  }
 }
 
 /** Another one for another file of this name, and for other content. */
@@ -59,6 +82,7 @@ export function noSubnetFile(): SubnetFile {
       text = wanted;
       return Promise.resolve();
     },
+    // deno-lint-ignore require-yield -- there is never anything to tell
     async *changes(signal) {
       await untilAborted(signal);
     },

@@ -23,7 +23,12 @@ export class LeaseLost extends Failure {
   override readonly name = "LeaseLost";
 }
 
-/** The text of anything thrown, for a log line: the message of an Error, otherwise its string form. */
+/**
+ * The text of anything thrown, for a log line: the message of an Error, otherwise its string form. Of what the operating system
+ * said the words alone, without its number and the runtime's call behind it.
+ */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const [state, ...call] = text.split(/ \(os error \d+\)/);
+  return call.length === 0 ? text : state!.charAt(0).toLowerCase() + state!.slice(1);
 }

@@ -7,6 +7,7 @@
  */
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
+import { osErrorCode, osErrorText } from "../system/os_error.ts";
 import { parseNetworkConfig, unknownMembers } from "../model/parse_config.ts";
 import type { ConfigReading } from "./store.ts";
 
@@ -109,10 +110,15 @@ function readText(path: string): ConfigText {
     const absent = error instanceof Deno.errors.NotFound;
     const why = absent
       ? `there is no such file; write one, as in {"Network": "10.1.0.0/16"}`
-      : `${messageOf(error)}; make it readable for this user`;
+      : `${osErrorText(error)}; ${wayToRead(error)}`;
     const what = `read the network configuration "${path}": ${why}`;
     return { type: "problem", error: what, ...(absent && { state: "absent" }) };
   }
+}
+
+function wayToRead(error: unknown): string {
+  const otherPath = ["EISDIR", "ENOTDIR", "ENAMETOOLONG"].includes(osErrorCode(error) ?? "");
+  return otherPath ? "give -net-config-path the path of a file" : "make it readable for this user";
 }
 
 /** Resolves when `signal` is aborted. */

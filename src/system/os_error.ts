@@ -8,12 +8,18 @@ const states: Readonly<Record<string, string>> = {
   EBUSY: "device or resource busy",
   EDQUOT: "disk quota exceeded",
   EEXIST: "already exists",
+  EINVAL: "not possible here",
   EIO: "input/output error",
   EISDIR: "is a directory",
+  ELOOP: "too many symbolic links in a row",
+  EMFILE: "this process has no file descriptors left",
+  ENAMETOOLONG: "the name is too long",
+  ENFILE: "the system has no file descriptors left",
   ENOENT: "no such file or directory",
   ENOSPC: "no space left on device",
   ENOTDIR: "a part of the path is not a directory",
   EPERM: "operation not permitted",
+  ETXTBSY: "a program of this name runs",
   EROFS: "read-only file system",
 };
 
@@ -27,6 +33,6 @@ export function osErrorCode(thrown: unknown): string | null {
 export function osErrorText(thrown: unknown): string {
   const known = states[osErrorCode(thrown) ?? ""];
   if (known !== undefined) return known;
-  const [text = ""] = messageOf(thrown).split(/ \(os error \d+\)/);
+  const text = messageOf(thrown);
   return text.charAt(0).toLowerCase() + text.slice(1);
 }

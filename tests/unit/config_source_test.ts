@@ -40,7 +40,7 @@ test("config source: a file's changes, each problem once, and the old text again
   await Deno.mkdir(path);
   await readings.until(
     "a directory in its place",
-    (reading) => brief(reading)?.startsWith("Is a directory") ?? false,
+    (reading) => brief(reading)?.startsWith("is a directory; give") ?? false,
   );
   await Deno.remove(path);
   await Deno.writeTextFile(path, GOOD);

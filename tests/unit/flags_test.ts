@@ -339,6 +339,6 @@ Deno.test("a message stays short, whatever the words hold and however many there
     return message;
   };
   assertStringIncludes(short("-ip-masq", ...new Array(50).fill(controls)), " and 45 more; remove them");
-  assertStringIncludes(short(`-healthz-port=${controls}`), '…" for flag -healthz-port: parse error');
+  assertStringIncludes(short(`-healthz-port=${controls}`), '…" for flag -healthz-port: an invisible');
   assertStringIncludes(short("-ip-masq", "a", "b"), '"a" "b"; remove them');
 });
