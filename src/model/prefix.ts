@@ -54,8 +54,14 @@ export function samePrefix(a: Prefix | null, b: Prefix | null): boolean {
 
 /** True where `address` lies in `p` (never across families). */
 export function containsIp(p: Prefix, address: Ip): boolean {
-  const host = BigInt(bits(p.ip.family) - p.length);
-  return p.ip.family === address.family && address.value >> host === p.ip.value >> host;
+  if (p.ip.family !== address.family) return false;
+  // Asked of every lease against every network: plain numbers are many times as fast.
+  const host = bits(p.ip.family) - p.length;
+  if (address.family === 4) {
+    const size = 2 ** host;
+    return Math.floor(Number(address.value) / size) === Math.floor(Number(p.ip.value) / size);
+  }
+  return address.value >> BigInt(host) === p.ip.value >> BigInt(host);
 }
 
 /** True where `inner` lies wholly in `outer`, equality included. */

@@ -4,7 +4,7 @@
  * a claim is marked on those around it. After the sort, all claims together cost a walk over their nesting, which is at most
  * as deep as there are lengths.
  */
-import { comparePrefixes } from "./prefix_order.ts";
+import { sorted } from "./prefix_order.ts";
 import { containsPrefix, type Prefix, samePrefix } from "./prefix.ts";
 
 interface Place {
@@ -19,7 +19,7 @@ export class PrefixNesting {
 
   constructor(prefixes: Iterable<Prefix>) {
     let last: Place | null = null;
-    for (const prefix of [...prefixes].sort(comparePrefixes)) {
+    for (const prefix of sorted(prefixes)) {
       if (last === null || !samePrefix(last.prefix, prefix)) {
         last = { prefix, around: holderOf(prefix, last) };
       }

@@ -7,8 +7,18 @@ import { bits, families, type Family } from "./ip.ts";
 import type { Prefix } from "./prefix.ts";
 
 /** IPv4 first; by where they begin; of those that begin together the widest first. */
-export function comparePrefixes(a: Prefix, b: Prefix): number {
-  if (a.ip.family !== b.ip.family) return a.ip.family - b.ip.family;
+export function sorted(prefixes: Iterable<Prefix>): Prefix[] {
+  const { 4: v4 = [], 6: v6 = [] } = Object.groupBy(prefixes, ({ ip }) => ip.family);
+  return [...sortedV4(v4), ...v6.sort(compareV6)];
+}
+
+/** By plain numbers, which are compared many times as fast as big ones. */
+function sortedV4(prefixes: readonly Prefix[]): Prefix[] {
+  const keyed = prefixes.map((prefix) => ({ prefix, key: Number(prefix.ip.value) * 64 + prefix.length }));
+  return keyed.sort((a, b) => a.key - b.key).map(({ prefix }) => prefix);
+}
+
+function compareV6(a: Prefix, b: Prefix): number {
   if (a.ip.value !== b.ip.value) return a.ip.value < b.ip.value ? -1 : 1;
   return a.length - b.length;
 }
@@ -28,8 +38,8 @@ export class PrefixCover {
   readonly #blocks: ReadonlyMap<Family, readonly Block[]>;
 
   constructor(prefixes: Iterable<Prefix>) {
-    const sorted = [...prefixes].sort(comparePrefixes);
-    this.#blocks = new Map(families.map((family) => [family, outermost(sorted, family)]));
+    const inOrder = sorted(prefixes);
+    this.#blocks = new Map(families.map((family) => [family, outermost(inOrder, family)]));
   }
 
   /** True where one of the prefixes holds all of `p`. */
