@@ -8,7 +8,7 @@
  */
 import type { Instant } from "../model/clock.ts";
 import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
-import type { Listing, StoreEvent, Unreadable } from "../store/store.ts";
+import { describeOutage, type Listing, type StoreEvent, type Unreadable } from "../store/store.ts";
 import { MissingPeers } from "./missing_peers.ts";
 
 export class LeaseView {
@@ -73,7 +73,7 @@ export class LeaseView {
         this.#unreadable.set(nameOf(event.unreadable), event.unreadable);
         return this.#leases.has(nameOf(event.unreadable));
       case "outage":
-        this.#outage = event.error;
+        this.#outage = describeOutage(event);
         return false;
       case "recovered":
       case "resumed":

@@ -31,6 +31,7 @@ export interface Situation {
   /** The last round of each scope; null before the first. */
   readonly network: Round | null;
   readonly firewall: Round | null;
+  /** A sentence. */
   readonly outage: string | null;
   /** How many peers have their objects. */
   readonly peers: number;
@@ -95,7 +96,7 @@ function notes(now: Situation): string[] {
   const blocked = [...now.network?.plan.blocked ?? [], ...now.firewall?.plan.blocked ?? []];
   const withheld = now.network?.plan.withheld.length ?? 0;
   return [
-    ...(now.outage === null ? [] : [`the store is out of reach: ${now.outage}`]),
+    ...(now.outage === null ? [] : [now.outage]),
     ...now.warnings,
     ...lesser(now.network),
     ...lesser(now.firewall),

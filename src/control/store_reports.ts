@@ -9,7 +9,7 @@ import { shownJson } from "../model/shown.ts";
 import { Lasting, Lasts } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import { Sparing } from "../observe/sparing.ts";
-import type { StoreEvent, Unreadable } from "../store/store.ts";
+import { describeOutage, type StoreEvent, type Unreadable } from "../store/store.ts";
 import { peerFields } from "./describe.ts";
 import { describeRefusal } from "./desired.ts";
 import type { RefusedPeer } from "./peers.ts";
@@ -38,7 +38,7 @@ export class StoreReports {
   event(event: StoreEvent): void {
     if (event.type === "outage") {
       const { error } = event;
-      this.#outage.is(error, `the store is out of reach: ${error}; the network stays as it is`, { error });
+      this.#outage.is(error, `${describeOutage(event)}; the network stays as it is`, { error });
     }
     if (event.type === "recovered") this.#outage.over("the store answers again");
     if (event.type === "unreadable") this.#unreadable(event.unreadable);

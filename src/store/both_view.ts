@@ -23,10 +23,12 @@ export type Entries = ReadonlyMap<string, Entry>;
 /** In this order everywhere. */
 export const SIDES = ["v2", "v3"] as const;
 
+type Outage = StoreEvent & { readonly type: "outage" };
+
 class Side {
   readonly entries = new Map<string, Entry>();
   inSync = false;
-  outage: string | null = null;
+  outage: Outage | null = null;
 
   /** The keys that may have changed. */
   take(event: StoreEvent): Set<string> {
@@ -101,15 +103,17 @@ export class BothView {
 
   #outage(side: Side, name: SideName, event: StoreEvent & { type: "outage" | "recovered" }): StoreEvent[] {
     const before = this.#out();
-    side.outage = event.type === "outage" ? event.error : null;
-    if (before === this.#out()) return [];
-    return event.type === "outage"
-      ? [{ type: "outage", error: `etcd's ${name} API: ${event.error}` }]
-      : [event];
+    side.outage = event.type === "outage" ? { ...event, error: `etcd's ${name} API: ${event.error}` } : null;
+    const now = this.#out();
+    const same = (before === null) === (now === null) && before?.refused === now?.refused;
+    if (same) return [];
+    return [now ?? { type: "recovered" }];
   }
 
-  #out(): boolean {
-    return SIDES.some((name) => this.#sides[name].outage !== null);
+  /** Of the side that refuses us where one does. */
+  #out(): Outage | null {
+    const out = SIDES.flatMap((name) => this.#sides[name].outage ?? []);
+    return out.find(({ refused }) => refused) ?? out[0] ?? null;
   }
 
   async #snapshot(restored: boolean): Promise<StoreEvent> {

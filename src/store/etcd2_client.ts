@@ -139,7 +139,7 @@ class Etcd2Client implements Etcd2Remote {
       const poll = await link.begin({ method: "GET", path: pathOf(range.key) + query }, CALL_MS, signal);
       const { head } = poll;
       if (head.status === 200) yield { header: headerOf(head), events: [] };
-      const text = await link.whileAlive(poll.text, signal);
+      const text = await link.whileAlive(poll.text, signal, () => this.#requireAccess(link, range, signal));
       if (head.status === 200 && text.trim() === "") {
         // etcd ends what waits for too long.
         await this.#clock.sleep(PAUSE_MS, signal);
@@ -150,6 +150,25 @@ class Etcd2Client implements Etcd2Remote {
       next = revision + 1;
       const event = changeOf(range, content, head);
       if (event !== null) yield { header: { ...headerOf(head), revision }, events: [event] };
+    }
+  }
+
+  /**
+   * Reads a small key of the range, or one that is not there, as the member that is asked has it: this costs the cluster nothing,
+   * and tells whether our password and our role still count, and whether a user is asked for at all.
+   *
+   * @throws EndpointError, Denied, or the reason of `signal`
+   */
+  async #requireAccess(link: HttpLink, { key, end }: KeyRange, signal: AbortSignal): Promise<void> {
+    const answer = await link.call(
+      { method: "GET", path: pathOf(end === null ? key : `${key}-`) },
+      CALL_MS,
+      signal,
+    );
+    try {
+      contentOf(answer, link.source);
+    } catch (thrown) {
+      if (!(thrown instanceof Etcd2Error)) throw thrown;
     }
   }
 

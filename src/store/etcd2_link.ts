@@ -13,8 +13,8 @@ import type { Duplex } from "node:stream";
 import type { Instant } from "../model/clock.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 import type { Endpoint } from "./etcd_endpoints.ts";
-import { classify, EndpointError } from "./etcd_errors.ts";
-import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
+import { classify, Denied, EndpointError } from "./etcd_errors.ts";
+import { ACCESS_MS, CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
 import { HistoryLost } from "./etcd_remote.ts";
 import { Sockets } from "./etcd_sockets.ts";
 import { wrongDates } from "./etcd_why.ts";
@@ -32,12 +32,12 @@ export interface HttpRequest {
 /** Milliseconds without a word after which a member is asked for a sign of life; and that it may take to give it. */
 const PING_MS = 4_000;
 const PONG_MS = 2_000;
-/** The same for whether it has a cluster, which costs the cluster more. */
-const CLUSTER_MS = 8_000;
+/** The same for whether it has a leader. */
+const LEADER_MS = 8_000;
 
 export const VERSION: HttpRequest = { method: "GET", path: "/version" };
-const HEALTH: HttpRequest = { method: "GET", path: "/health" };
-const QUORUM_READ: HttpRequest = { method: "GET", path: "/v2/keys/?quorum=true" };
+/** The member answers it by itself. `/health`, which looks better, costs the cluster a write of its log each time. */
+const LEADER: HttpRequest = { method: "GET", path: "/v2/members/leader" };
 
 export class HttpLink implements Connection {
   readonly endpoint: Endpoint;
@@ -48,8 +48,8 @@ export class HttpLink implements Connection {
   readonly #agent: Agent;
   /** When the member last answered; null before it ever did. */
   #heard: Instant | null = null;
-  /** When it was last asked for its cluster. */
-  #clustered: Instant = 0;
+  /** When it was last asked for its leader. */
+  #led: Instant = 0;
 
   constructor(endpoint: Endpoint, options: ConnectOptions) {
     this.endpoint = endpoint;
@@ -67,7 +67,7 @@ export class HttpLink implements Connection {
       const known = thrown instanceof EndpointError;
       throw known && await wrongDates(this.endpoint, this.#sockets, this.#options, signal) || thrown;
     }
-    await this.#requireCluster(signal);
+    await this.#requireLeader(signal);
   }
 
   get source(): AnswerSource {
@@ -95,15 +95,28 @@ export class HttpLink implements Connection {
     );
   }
 
-  /** Waits for `work` for as long as the member lives. Rejects as `call` does. */
-  async whileAlive<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  /**
+   * Waits for `work` for as long as the member lives and `access`, which is asked now and then, lets us. Rejects as `call` does,
+   * and with what `access` throws.
+   */
+  async whileAlive<T>(
+    work: Promise<T>,
+    signal: AbortSignal,
+    access: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<T> {
     work.catch(() => {});
+    const { clock } = this.#options;
     return await this.#explained(signal, async () => {
-      while (true) {
+      for (let asked = clock.boot();;) {
         try {
-          return await within(this.#options.clock, PING_MS, signal, () => work);
+          return await within(clock, PING_MS, signal, () => work);
         } catch (thrown) {
           if (!(thrown instanceof DeadlineExceeded)) throw thrown;
+          const due = clock.boot() - asked >= ACCESS_MS;
+          if (due) {
+            asked = clock.boot();
+            await access();
+          }
           await this.#ping(signal);
         }
       }
@@ -112,9 +125,8 @@ export class HttpLink implements Connection {
 
   /** What an error of this link means. */
   classified(thrown: unknown): Error {
-    if (thrown instanceof EndpointError || thrown instanceof HistoryLost || thrown instanceof Etcd2Error) {
-      return thrown;
-    }
+    if (thrown instanceof EndpointError || thrown instanceof Denied) return thrown;
+    if (thrown instanceof HistoryLost || thrown instanceof Etcd2Error) return thrown;
     const { text, tls, host } = this.endpoint;
     const hasUser = this.#options.username !== "";
     const ready = this.#heard !== null;
@@ -132,15 +144,13 @@ export class HttpLink implements Connection {
   async #ping(signal: AbortSignal): Promise<void> {
     const now = this.#options.clock.boot();
     if (this.#heard === null || now - this.#heard >= PING_MS) await this.call(VERSION, PONG_MS, signal);
-    if (now - this.#clustered >= CLUSTER_MS) await this.#requireCluster(signal);
+    if (now - this.#led >= LEADER_MS) await this.#requireLeader(signal);
   }
 
   /** A member without a leader answers, and takes watches on which nothing ever comes. */
-  async #requireCluster(signal: AbortSignal): Promise<void> {
-    this.#clustered = this.#options.clock.boot();
-    if ((await this.call(HEALTH, PONG_MS, signal)).head.status < 500) return;
-    // An alarm makes it unhealthy as well; then it still answers this one.
-    if ((await this.call(QUORUM_READ, PONG_MS, signal)).head.status < 500) return;
+  async #requireLeader(signal: AbortSignal): Promise<void> {
+    this.#led = this.#options.clock.boot();
+    if ((await this.call(LEADER, PONG_MS, signal)).head.status < 500) return;
     throw new EndpointError(this.endpoint.text, "the member has lost its cluster", "check etcd's log", false);
   }
 

@@ -8,9 +8,9 @@ import { Buffer } from "node:buffer";
 import type { CallOptions } from "@grpc/grpc-js";
 import type { Etcd3, IKeyValue, IResponseHeader, ITxnRequest, IWatchResponse } from "etcd3";
 import type { Clock } from "../model/clock.ts";
-import { within } from "./deadline.ts";
+import { DeadlineExceeded, within } from "./deadline.ts";
 import { describeEndpoints } from "./etcd_endpoints.ts";
-import { CALL_MS, type ConnectOptions, Failover, LIST_MS } from "./etcd_failover.ts";
+import { ACCESS_MS, CALL_MS, type ConnectOptions, Failover, LIST_MS } from "./etcd_failover.ts";
 import { bufferRange, Link } from "./etcd3_link.ts";
 import type { KeyRange, RangeRequest, RangeResponse, ResponseHeader, WatchBatch } from "./etcd_remote.ts";
 import {
@@ -122,10 +122,13 @@ class EtcdClient implements EtcdRemote {
     const stop = new AbortController();
     const messages = link.watch(range, fromRevision, AbortSignal.any([signal, stop.signal]));
     try {
+      await this.#requireAccess(link, range, signal);
       // etcd never says that it can't create a watch for now.
       for (let first = true;; first = false) {
-        const next = () => messages.next();
-        const { done, value } = first ? await within(this.#clock, CALL_MS, signal, next) : await next();
+        const pending = messages.next();
+        const { done, value } = first
+          ? await within(this.#clock, CALL_MS, signal, () => pending)
+          : await this.#whileAllowed(pending, link, range, signal);
         if (done) return;
         yield readBatch(value, link);
       }
@@ -133,6 +136,34 @@ class EtcdClient implements EtcdRemote {
       stop.abort();
       void messages.return(undefined);
     }
+  }
+
+  /** Waits for `pending` for as long as etcd lets us read what is watched. Nothing is ever said on a watch of who no longer may. */
+  async #whileAllowed<T>(
+    pending: Promise<T>,
+    link: Link,
+    range: KeyRange,
+    signal: AbortSignal,
+  ): Promise<T> {
+    while (true) {
+      try {
+        return await within(this.#clock, ACCESS_MS, signal, () => pending);
+      } catch (thrown) {
+        if (!(thrown instanceof DeadlineExceeded)) throw thrown;
+        await this.#requireAccess(link, range, signal);
+      }
+    }
+  }
+
+  /**
+   * Reads one key of the range, as the member that is asked has it: this costs the cluster nothing, and tells whether our token,
+   * our password and our role still count, and whether a user is asked for at all.
+   *
+   * @throws EndpointError, Denied, or the reason of `signal`
+   */
+  async #requireAccess(link: Link, { key }: KeyRange, signal: AbortSignal): Promise<void> {
+    const message = { ...bufferRange({ key, end: null }), serializable: true, keys_only: true };
+    await link.call((etcd, options) => etcd.kv.range(message, options), CALL_MS, signal);
   }
 
   close(): Promise<void> {

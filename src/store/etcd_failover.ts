@@ -58,6 +58,9 @@ export const LIST_MS = 12_000;
 /** Milliseconds for TCP and TLS to come up. */
 export const CONNECT_MS = 3_000;
 
+/** Milliseconds after which it is asked whether we may still read what is watched. */
+export const ACCESS_MS = 8_000;
+
 /** Milliseconds for a call with all its attempts. */
 const OVERALL_MS = 15_000;
 

@@ -117,13 +117,15 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<StoreEvent> {
-    let out = false;
+    let out: "unreachable" | "refused" | null = null;
     for await (const followed of follow(this.#deps, this.#parts.keys.records, this.#orClosed(signal))) {
       if (followed.type === "failed") {
-        if (!out) yield { type: "outage", error: followed.error };
-        out = true;
+        const { error, refused } = followed;
+        const state = refused ? "refused" : "unreachable";
+        if (state !== out) yield { type: "outage", error, ...(refused && { refused }) };
+        out = state;
       } else {
-        out = false;
+        out = null;
         yield* this.#tell(followed);
       }
     }

@@ -104,8 +104,11 @@ export type StoreEvent =
   /** A key that named no subnets, told as unreadable before, is gone. */
   | { readonly type: "gone"; readonly key: string }
   | { readonly type: "unreadable"; readonly unreadable: Unreadable }
-  /** The store stopped answering. What was delivered before stays valid. */
-  | { readonly type: "outage"; readonly error: string }
+  /**
+   * The store stopped answering, or (`refused`) it refuses us now: its users, a password, a role were changed. What was
+   * delivered before stays valid. Told again where the one becomes the other.
+   */
+  | { readonly type: "outage"; readonly error: string; readonly refused?: boolean }
   | { readonly type: "recovered" }
   /**
    * A short loss of the connection, over already. Nothing was missed; but the store may have been restored from a backup in
@@ -121,6 +124,11 @@ export interface Unreadable {
   readonly reason: string;
   /** A record of IPv6 alone where those are not read: nobody's peer, but it holds its subnet. */
   readonly misplaced?: Lease;
+}
+
+/** An outage in words, without what becomes of it. */
+export function describeOutage({ error, refused }: StoreEvent & { readonly type: "outage" }): string {
+  return `${refused === true ? "the store refuses us" : "the store is out of reach"}: ${error}`;
 }
 
 /** The store is out of reach for now; trying again later is right. */
