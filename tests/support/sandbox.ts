@@ -66,12 +66,18 @@ n=0
 for path in $KEPT; do n=$((n + 1)); mkdir -p "$path"; mount --move "$hold/$n" "$path"; rmdir "$hold/$n"; done
 rmdir "$hold"`;
 
-/** What is writable becomes a mount of its own; then every other mount outside of the kernel's own file systems is read-only. */
-const REMOUNT = `
+/**
+ * What is writable becomes a mount of its own; then every other mount outside of the kernel's own file systems is read-only. A
+ * mount that another one hides, as the machine's are hidden under the host's own /run, has no path any more and is passed over:
+ * what stands at its path has another number. Blanks in a path are written as `\040`.
+ */
+const REMOUNT = String.raw`
 for path in $WRITABLE; do mount --bind "$path" "$path"; done
-while read -r _ point _; do
+while read -r id _ _ _ point _; do
+  point=$(printf %b "$(printf %s "$point" | sed 's/\\/&0/g')")
   case $point in /proc* | /sys* | /dev* | /tmp) continue ;; esac
   case " $WRITABLE " in *" $point "*) continue ;; esac
-  mount -o remount,bind,ro "$point"
-done < /proc/self/mounts
+  here=$( (sed -n 's/^mnt_id:[[:blank:]]*//p' /proc/self/fdinfo/0 < "$point") 2> /dev/null) || continue
+  [ "$here" != "$id" ] || mount -o remount,bind,ro "$point"
+done < /proc/self/mountinfo
 `;
