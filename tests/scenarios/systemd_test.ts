@@ -115,10 +115,10 @@ async function install(host: Place, hardened = true): Promise<void> {
     `[ -d /run/layers ] || { ${layered("/etc", "/usr/local", "/var/lib")}
     }
     rm -rf /etc/flannel /etc/systemd/system/docker.service.d /etc/systemd/system/flanneld.service*
-    mkdir -p /usr/local/flannel/bin
-    cat > /usr/local/flannel/bin/flanneld
-    chmod 755 /usr/local/flannel/bin/flanneld
-    install -t /usr/local/flannel/bin ${DIST}/mk-docker-opts.sh
+    mkdir -p /usr/local/bin
+    cat > /usr/local/bin/flanneld
+    chmod 755 /usr/local/bin/flanneld
+    install -t /usr/local/bin ${DIST}/mk-docker-opts.sh
     install -D -m 644 -t /etc/systemd/system ${DIST}/flanneld.service
     install -D -m 644 -t /etc/systemd/system/docker.service.d ${DIST}/docker.service.d/flannel.conf
     ${

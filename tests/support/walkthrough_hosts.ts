@@ -158,7 +158,8 @@ eval "$1"
 
 /** Directories of the host's own, without what the machine's software has left in them. */
 const FRESH = `${layered("/etc", "/root", "/usr/local", "/var/lib")}
-rm -rf /var/lib/flannel /var/lib/etcd/default /etc/etcd /etc/flannel /etc/docker /usr/local/flannel
+rm -rf /var/lib/flannel /var/lib/etcd/default /etc/etcd /etc/flannel /etc/docker
+rm -f /usr/local/bin/flanneld /usr/local/bin/mk-docker-opts.sh
 rm -f /etc/systemd/system/flanneld.service /etc/systemd/system/docker.service.d/*
 mkdir -p /etc/docker /var/lib/docker
 mount -t tmpfs tmpfs /var/lib/docker

@@ -21,8 +21,6 @@ const NONE: Readonly<Record<string, readonly string[]>> = {
   "docs/tutorial.md": ["flanneld", "journalctl", "scp", "ssh", "systemctl"],
   "tests/scenarios/binary_test.ts": ["flanneld"],
   "tests/scenarios/support_test.ts": ["c1", "c2"],
-  // What systemd would do is done by support/units.ts.
-  "tests/scenarios/systemd_test.ts": ["systemctl"],
   "tests/support/docker.ts": ["bin/busybox"],
   "tests/unit/system_test.ts": ["iptables-nowhere"],
 };
@@ -36,7 +34,7 @@ function purposeOf(file: string): Purpose {
 
 function unlisted(file: string, programs: readonly string[], purpose: Purpose = purposeOf(file)): string[] {
   const known = [
-    ...needsOf(purpose).map((need) => need.provides),
+    ...needsOf(purpose).map((need) => need.provides.replace(/^.*\//, "")),
     ...everywhere,
     ...presumed,
     ...BUILTINS,
