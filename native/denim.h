@@ -323,7 +323,7 @@ enum denim_udp_stage { DENIM_STAGE_OTHER = 0, DENIM_STAGE_DEVICE = 1, DENIM_STAG
 DENIM_EXPORT struct denim_udp *denim_udp_start(const struct denim_udp_settings *settings, int32_t error[2]);
 /*
  * From now on these are the peers, all at once; packets under way are still treated by the former. Counters of a peer that
- * stays go on. -EINVAL (a record that is none), -ENOMEM or -ENOSPC (prefixes chosen to collide): nothing changed. Of records with one subnet the last counts.
+ * stays go on. -EINVAL (a record that is none) or -ENOMEM: nothing changed. Of records with one subnet the last counts.
  * The first call starts the threads: until then packets wait in the queues of the device and the sockets.
  */
 DENIM_EXPORT int32_t denim_udp_peers(struct denim_udp *udp, const struct denim_udp_peer *records, uint32_t count);

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How often a table is tried, and how often at one size. One draw in many is a bad one. */
+enum { DRAWS = 24, DRAWS_A_SIZE = 4 };
+
 static uint32_t octets(uint8_t family)
 {
 	return family == DENIM_V4 ? 4 : 16;
@@ -100,9 +103,15 @@ static struct peer *take_peer(const struct denim_udp_peer *record, const struct 
 	return peer;
 }
 
+/* What a table is built with: its hashes are drawn from the seed, its maps are 2^growth times as large as they need be. */
+struct chance {
+	uint64_t seed;
+	uint32_t growth;
+};
+
 /* A map for every length there is, longest first. */
 static int make_maps(struct peer_table *table, uint8_t family, const struct denim_udp_peer *records, uint32_t count,
-		     uint32_t seed)
+		     struct chance *chance)
 {
 	uint32_t there[129] = { 0 }, lengths = 0;
 	int of = family == DENIM_V6, result = 0;
@@ -117,14 +126,15 @@ static int make_maps(struct peer_table *table, uint8_t family, const struct deni
 	for (int length = 128; result == 0 && length >= 0; length--) {
 		if (there[length] > 0)
 			result = prefix_map_init(&table->subnets[of][table->length_count[of]++], family, (uint8_t)length,
-						 there[length], seed);
+						 (uint64_t)there[length] << chance->growth, &chance->seed);
 	}
 	if (result == 0)
-		result = prefix_map_init(&table->addresses[of], family, (uint8_t)(8 * octets(family)), count, seed);
+		result = prefix_map_init(&table->addresses[of], family, (uint8_t)(8 * octets(family)),
+					 (uint64_t)count << chance->growth, &chance->seed);
 	return result;
 }
 
-static struct peer_table *make_table(const struct denim_udp_peer *records, uint32_t count, uint32_t seed)
+static struct peer_table *make_table(const struct denim_udp_peer *records, uint32_t count, struct chance *chance)
 {
 	struct peer_table *table = calloc(1, sizeof(*table) + count * sizeof(table->peers[0]));
 
@@ -134,7 +144,8 @@ static struct peer_table *make_table(const struct denim_udp_peer *records, uint3
 	table->address_keys = calloc(count + 1u, sizeof(*table->address_keys));
 	table->owners = calloc(count + 1u, sizeof(*table->owners));
 	if (!table->subnet_keys || !table->address_keys || !table->owners || 
-	    make_maps(table, DENIM_V4, records, count, seed) < 0 || make_maps(table, DENIM_V6, records, count, seed) < 0) {
+	    make_maps(table, DENIM_V4, records, count, chance) < 0 ||
+	    make_maps(table, DENIM_V6, records, count, chance) < 0) {
 		peers_free(table);
 		return NULL;
 	}
@@ -174,11 +185,11 @@ static void set_mtu(struct peer *peer, uint16_t mtu)
 		atomic_store(&peer->alone_until, 0);
 }
 
-/* NULL and -ENOMEM, or -ENOSPC: another seed may do. */
+/* NULL and -ENOMEM, or -ENOSPC: another draw will do, or larger maps. */
 static struct peer_table *build_with(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before,
-				     uint32_t seed, int *error)
+				     struct chance *chance, int *error)
 {
-	struct peer_table *table = make_table(records, count, seed);
+	struct peer_table *table = make_table(records, count, chance);
 
 	*error = table ? 0 : -ENOMEM;
 	for (uint32_t i = 0; *error == 0 && i < count; i++) {
@@ -194,8 +205,9 @@ static struct peer_table *build_with(const struct denim_udp_peer *records, uint3
 }
 
 struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before,
-			       int *error)
+			       uint64_t *seed, int *error)
 {
+	struct chance chance = { .seed = *seed };
 	struct peer_table *table = NULL;
 
 	*error = -EINVAL;
@@ -206,8 +218,11 @@ struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t co
 			goto out;
 	}
 	*error = -ENOSPC;
-	for (uint32_t seed = 0; *error == -ENOSPC && seed < PREFIX_SEEDS; seed++)
-		table = build_with(records, count, before, seed, error);
+	for (uint32_t draw = 0; *error == -ENOSPC && draw < DRAWS; draw++) {
+		chance.growth = draw / DRAWS_A_SIZE;
+		table = build_with(records, count, before, &chance, error);
+	}
+	*seed = chance.seed;
 	if (!table)
 		goto out;
 	for (uint32_t i = 0; i < count; i++)
@@ -218,7 +233,7 @@ out:
 	return table;
 }
 
-struct peer_table *peers_again(const struct peer_table *table, int *error)
+struct peer_table *peers_again(const struct peer_table *table, uint64_t *seed, int *error)
 {
 	struct denim_udp_peer *records = calloc(table->count + 1u, sizeof(*records));
 	struct peer_table *again = NULL;
@@ -230,7 +245,7 @@ struct peer_table *peers_again(const struct peer_table *table, int *error)
 		records[i] = table->peers[i]->record;
 		records[i].mtu = (uint16_t)atomic_load(&table->peers[i]->mtu);
 	}
-	again = peers_build(records, table->count, table, error);
+	again = peers_build(records, table->count, table, seed, error);
 out:
 	free(records);
 	return again;

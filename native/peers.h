@@ -48,11 +48,14 @@ struct peer_table {
 	struct peer *peers[];
 };
 
-/* From `before` (may be NULL) come the objects of peers that stay. NULL and a negative errno where that fails. */
+/*
+ * From `before` (may be NULL) come the objects of peers that stay. Hashes are drawn from `seed`, a secret that moves on. NULL
+ * and a negative errno where that fails.
+ */
 struct peer_table *peers_build(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before,
-			       int *error);
+			       uint64_t *seed, int *error);
 /* The same peers once more. */
-struct peer_table *peers_again(const struct peer_table *table, int *error);
+struct peer_table *peers_again(const struct peer_table *table, uint64_t *seed, int *error);
 void peers_free(struct peer_table *table);
 /*
  * The peer with the longest prefix that holds the address, or NULL; the number of its public address's owner in `owner`

@@ -8,6 +8,7 @@
 enum {
 	KEYS_A_BUCKET = 4, /* at most, on average: few buckets overflow */
 	REACH_MAX = 8,
+	BUCKETS_MAX = 1 << 24,
 };
 
 static uint64_t get_u64(const uint8_t *at)
@@ -23,14 +24,25 @@ static uint64_t first_bits(int bits, int of)
 	return bits >= of ? UINT64_MAX >> (64 - of) : (UINT64_MAX << (of - bits)) & (UINT64_MAX >> (64 - of));
 }
 
-int prefix_map_init(struct prefix_map *map, uint8_t family, uint8_t length, uint32_t count, uint32_t seed)
+/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators): all numbers differ and look drawn. */
+static uint64_t draw(uint64_t *seed)
+{
+	uint64_t mixed = *seed += 0x9e3779b97f4a7c15u;
+
+	mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+	mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+	return mixed ^ mixed >> 31;
+}
+
+int prefix_map_init(struct prefix_map *map, uint8_t family, uint8_t length, uint64_t count, uint64_t *seed)
 {
 	uint32_t buckets = 1;
 
-	while ((uint64_t)buckets * KEYS_A_BUCKET < count)
+	while (buckets < BUCKETS_MAX && (uint64_t)buckets * KEYS_A_BUCKET < count)
 		buckets *= 2;
-	*map = (struct prefix_map){ .family = family, .length = length, .mask = buckets - 1 };
-	map->seed = seed * 0xd6e8feb86659fd93u;
+	*map = (struct prefix_map){ .family = family, .length = length, .mask = buckets - 1, .add = draw(seed) };
+	for (int i = 0; i < 4; i++)
+		map->multiply[i] = draw(seed);
 	map->keep.high = first_bits(length, family == DENIM_V4 ? 32 : 64);
 	map->keep.low = family == DENIM_V4 ? 0 : first_bits(length - 64, 64);
 	map->buckets = aligned_alloc(sizeof(*map->buckets), buckets * sizeof(*map->buckets));
@@ -59,16 +71,18 @@ struct prefix_key prefix_key_of(const struct prefix_map *map, const uint8_t *add
 	return key;
 }
 
-/* The bucket from the upper half, the tag from the lower. */
+/*
+ * The bucket from the upper half, the tag from the lower. Multiply-shift and pair-multiply-shift (Thorup: High speed hashing
+ * for integers and strings, 2015): over the draw of the factors, the upper halves of any two keys are as two random numbers.
+ */
 static uint64_t hash(const struct prefix_map *map, const struct prefix_key *key)
 {
-	uint64_t mixed;
+	const uint64_t *factor = map->multiply;
 
 	if (map->family == DENIM_V4)
-		return ((key->high ^ map->seed) * 0x9e3779b97f4a7c15u & 0xffffffff00000000u) | key->high;
-	mixed = (key->high ^ key->high >> 32 ^ map->seed) * 0x9e3779b97f4a7c15u;
-	mixed = (mixed ^ mixed >> 32 ^ key->low) * 0xbf58476d1ce4e5b9u;
-	return mixed ^ mixed >> 32;
+		return ((key->high * factor[0] + map->add) & 0xffffffff00000000u) | key->high;
+	return (factor[0] + (uint32_t)key->high) * (factor[1] + (key->high >> 32)) +
+	       (factor[2] + (uint32_t)key->low) * (factor[3] + (key->low >> 32)) + map->add;
 }
 
 /* The value beside the tag, 0 for none: a bucket has no tag twice but those of free places. */

@@ -5,7 +5,8 @@
  * without a branch, so that a look-up in a large map costs one line more from a farther cache, and hardly a wrong guess.
  * IPv4 prefixes are such numbers themselves; of IPv6 prefixes a part of the hash is, and the key is compared too.
  *
- * Who chooses prefixes that collide gets them refused with that seed: the map is to be built again with another.
+ * The hash is drawn from a seed that nobody else knows, out of a family in which any two keys seldom collide, whichever they
+ * are: whoever chooses prefixes can't make them collide. What does so by chance is refused; the map is to be built again.
  */
 #ifndef DENIM_PREFIXES_H
 #define DENIM_PREFIXES_H
@@ -15,7 +16,7 @@
 
 #include <stdbool.h>
 
-enum { PREFIX_SLOTS = 8, PREFIX_SEEDS = 16 };
+enum { PREFIX_SLOTS = 8 };
 
 struct prefix_key {
 	uint64_t high, low; /* of IPv4 the address in `high` */
@@ -31,15 +32,15 @@ struct prefix_map {
 	uint32_t mask; /* buckets - 1 */
 	uint32_t reach; /* how many buckets behind its own a key is at most */
 	struct prefix_key keep; /* the bits of the prefix */
-	uint64_t seed;
 	struct prefix_bucket *buckets;
+	uint64_t add, multiply[4]; /* the hash; of IPv4 the first factor alone */
 };
 
-/* For so many prefixes; `seed` is one of PREFIX_SEEDS. 0 or -ENOMEM. */
-int prefix_map_init(struct prefix_map *map, uint8_t family, uint8_t length, uint32_t count, uint32_t seed);
+/* For so many prefixes; the hash is drawn from `seed`, which moves on. 0 or -ENOMEM. */
+int prefix_map_init(struct prefix_map *map, uint8_t family, uint8_t length, uint64_t count, uint64_t *seed);
 void prefix_map_free(struct prefix_map *map);
 struct prefix_key prefix_key_of(const struct prefix_map *map, const uint8_t *address);
-/* keys[value - 1] is the key; a former value of the same key goes. -ENOSPC where too many collide with this seed. */
+/* keys[value - 1] is the key; a former value of the same key goes. -ENOSPC where too many collide. */
 int prefix_map_put(struct prefix_map *map, const struct prefix_key *keys, uint32_t value);
 /* 0 where there is none. */
 uint32_t prefix_map_find(const struct prefix_map *map, const struct prefix_key *keys, const uint8_t *address);

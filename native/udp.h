@@ -123,6 +123,7 @@ struct denim_udp {
 	_Atomic bool stopping;
 	_Atomic(struct peer_table *) current;
 	struct peer_table *retired; /* no longer current, perhaps still in use */
+	uint64_t seed; /* of the tables' hashes; a secret */
 	char name[16];
 	uint32_t queue_count;
 	struct queue *queues[DENIM_UDP_QUEUES];

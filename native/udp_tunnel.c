@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -168,7 +169,10 @@ static int open_all(struct denim_udp *udp)
 		return -errno;
 	udp->read_fd = ends[0];
 	udp->write_fd = ends[1];
-	udp->current = peers_build(NULL, 0, NULL, &result);
+	/* Nobody may know it who can choose prefixes. */
+	if (getrandom(&udp->seed, sizeof(udp->seed), 0) != (ssize_t)sizeof(udp->seed))
+		return -EAGAIN;
+	udp->current = peers_build(NULL, 0, NULL, &udp->seed, &result);
 	udp_open_raw(udp);
 	udp_open_sender(udp);
 	while (result == 0 && udp->queue_count < udp->settings.queues)
@@ -268,7 +272,7 @@ int32_t denim_udp_peers(struct denim_udp *udp, const struct denim_udp_peer *reco
 	struct peer_table *before = atomic_load(&udp->current), *table;
 	int error;
 
-	table = peers_build(records, count, before, &error);
+	table = peers_build(records, count, before, &udp->seed, &error);
 	if (!table)
 		return error;
 	swap(udp, before, table);
@@ -280,7 +284,7 @@ int32_t denim_udp_icmp_sources(struct denim_udp *udp, const struct denim_udp_icm
 	struct peer_table *before = atomic_load(&udp->current), *table;
 	int error;
 
-	table = peers_again(before, &error);
+	table = peers_again(before, &udp->seed, &error);
 	if (table) {
 		table->icmp = *sources;
 		swap(udp, before, table);

@@ -59,7 +59,7 @@ static struct subject prepare(uint8_t family, uint32_t count)
 {
 	struct denim_udp_peer *records = room(count, sizeof(*records));
 	struct subject subject = { .addresses = room(ADDRESSES, sizeof(struct address)) };
-	uint64_t state = 1;
+	uint64_t state = 1, seed = 1;
 	int error;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -68,7 +68,7 @@ static struct subject prepare(uint8_t family, uint32_t count)
 						      .address = { 192, 168, (uint8_t)(i >> 8), (uint8_t)i } };
 		put_subnet(records[i].subnet, family, i);
 	}
-	subject.table = peers_build(records, count, NULL, &error);
+	subject.table = peers_build(records, count, NULL, &seed, &error);
 	if (!subject.table)
 		abort();
 	for (uint32_t i = 0; i < ADDRESSES; i++) {

@@ -227,10 +227,11 @@ static struct queue *make_queue(void)
 	};
 	static struct denim_udp udp = { .raw_v4 = -1, .raw_v6 = -1, .settings.accept_moved = 1 };
 	static struct queue queue = { .udp = &udp, .features = DENIM_UDP_TSO | DENIM_UDP_USO };
+	uint64_t seed = 1;
 	int error;
 
 	if (!queue.table) {
-		queue.table = peers_build(records, 3, NULL, &error);
+		queue.table = peers_build(records, 3, NULL, &seed, &error);
 		check(queue.table != NULL);
 		udp_receive_init(&queue);
 	}

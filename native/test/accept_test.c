@@ -100,7 +100,7 @@ static void a_peer_takes_no_other_s_place(void)
 	int error;
 
 	open_accepting(&bench, true);
-	table = peers_build(records, 2, NULL, &error);
+	table = peers_build(records, 2, NULL, &seed, &error);
 	CHECK(table != NULL);
 	bench.queue->table = table;
 	CHECK(fate_of_packet(&bench, 2, 10) == DROPS + DENIM_DROP_SPOOFED && table->peers[0]->moved == MOVED_NOT);
@@ -118,16 +118,16 @@ static void a_changed_record_forgets_where_the_peer_moved(void)
 	int error;
 
 	open_accepting(&bench, true);
-	first = peers_build(&record, 1, NULL, &error);
+	first = peers_build(&record, 1, NULL, &seed, &error);
 	bench.queue->table = first;
 	CHECK(fate_of_packet(&bench, 2, 10) == RECEIVED_PACKETS);
 	record.mtu = 1400;
-	second = peers_build(&record, 1, first, &error);
+	second = peers_build(&record, 1, first, &seed, &error);
 	peers_free(first);
 	bench.queue->table = second;
 	CHECK(fate_of_packet(&bench, 3, 10) == DROPS + DENIM_DROP_STRANGER);
 	record.address[3] = 7;
-	first = peers_build(&record, 1, second, &error);
+	first = peers_build(&record, 1, second, &seed, &error);
 	peers_free(second);
 	bench.queue->table = first;
 	CHECK(fate_of_packet(&bench, 3, 10) == RECEIVED_PACKETS && fate_of_packet(&bench, 2, 10) == DROPS + DENIM_DROP_STRANGER);

@@ -22,6 +22,7 @@ struct bench {
 };
 
 static uint8_t buffer[HEADER + PACKET_ROOM];
+static uint64_t seed = 1;
 
 static inline int loopback(uint16_t *port)
 {
@@ -51,7 +52,7 @@ static inline struct peer_table *peers_at(uint16_t port, uint16_t mtu)
 		records[i].port = port;
 		records[i].mtu = mtu;
 	}
-	table = peers_build(records, 2, NULL, &error);
+	table = peers_build(records, 2, NULL, &seed, &error);
 	CHECK(table != NULL);
 	return table;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+static uint64_t seed = 1;
+
 static struct denim_udp_peer peer_v4(uint32_t subnet, uint8_t length, uint32_t address)
 {
 	struct denim_udp_peer record = { .family = DENIM_V4, .length = length, .underlay_family = DENIM_V4, .port = 8285 };
@@ -30,7 +32,7 @@ static struct denim_udp_peer peer_v6(uint8_t subnet, uint8_t length, uint8_t add
 static struct peer_table *build(const struct denim_udp_peer *records, uint32_t count, const struct peer_table *before)
 {
 	int error;
-	struct peer_table *table = peers_build(records, count, before, &error);
+	struct peer_table *table = peers_build(records, count, before, &seed, &error);
 
 	CHECK(table != NULL && error == 0);
 	return table;
@@ -100,7 +102,7 @@ static void refuses_records_that_are_none(void)
 	for (int i = 0; i < 5; i++) {
 		struct denim_udp_peer both[] = { good, bad[i] };
 
-		CHECK(!peers_build(both, 2, NULL, &error) && error == -EINVAL);
+		CHECK(!peers_build(both, 2, NULL, &seed, &error) && error == -EINVAL);
 	}
 }
 
@@ -240,9 +242,52 @@ static void ten_thousand_cost_as_ten(void)
 	peers_free(many);
 }
 
+/* A seed with which the first map, of `count` subnets of 24 bits in a row, is a bad one. */
+static uint64_t bad_seed(uint32_t count)
+{
+	static struct prefix_key keys[4096];
+
+	for (uint64_t tried = 1; tried < 200000; tried++) {
+		struct prefix_map map;
+		uint64_t moves_on = tried;
+		int result = prefix_map_init(&map, DENIM_V4, 24, count, &moves_on);
+
+		for (uint32_t i = 0; result == 0 && i < count; i++) {
+			keys[i].high = 0x0a000000 + 256 * i;
+			result = prefix_map_put(&map, keys, i + 1);
+		}
+		prefix_map_free(&map);
+		if (result == -ENOSPC)
+			return tried;
+	}
+	return 0;
+}
+
+static void a_bad_draw_is_drawn_again(void)
+{
+	enum { COUNT = 4096 };
+	static struct denim_udp_peer records[COUNT];
+	uint64_t bad = bad_seed(COUNT), moves_on = bad;
+	struct peer_table *table;
+	int error;
+
+	for (uint32_t i = 0; i < COUNT; i++)
+		records[i] = peer_v4(0x0a000000 + 256 * i, 24, 0xac100000 + i);
+	CHECK(bad != 0);
+	table = peers_build(records, COUNT, NULL, &moves_on, &error);
+	CHECK(table != NULL && error == 0 && table->count == COUNT && moves_on != bad);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		uint8_t inside[4] = { 10, (uint8_t)(i >> 8), (uint8_t)i, 7 };
+
+		CHECK(peers_find(table, DENIM_V4, inside, NULL) == table->peers[i]);
+	}
+	peers_free(table);
+}
+
 int main(void)
 {
 	RUN(finds_the_longest_prefix);
+	RUN(a_bad_draw_is_drawn_again);
 	RUN(knows_a_default_and_nobody);
 	RUN(keeps_the_families_apart);
 	RUN(refuses_records_that_are_none);

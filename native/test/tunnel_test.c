@@ -208,6 +208,22 @@ static void tells_that_the_port_is_taken(void)
 	denim_udp_stop(udp, 0);
 }
 
+/* Whoever knows the seed of one can choose prefixes against it. */
+static void each_tunnel_has_a_secret_of_its_own(void)
+{
+	struct denim_udp_settings settings = settings_of(1);
+	int32_t error[2];
+	struct denim_udp *udp = denim_udp_start(&settings, error), *second;
+
+	settings.port = PORT + 1;
+	second = denim_udp_start(&settings, error);
+	CHECK(udp != NULL && second != NULL && udp->seed != second->seed && udp->seed != 0 && second->seed != 0);
+	close(denim_udp_pipe(udp));
+	close(denim_udp_pipe(second));
+	denim_udp_stop(udp, 0);
+	denim_udp_stop(second, 0);
+}
+
 static bool may_make_a_device(void)
 {
 	struct denim_udp_settings settings = settings_of(1);
@@ -238,5 +254,6 @@ int main(void)
 	RUN(hands_its_descriptors_on);
 	RUN(refuses_descriptors_that_do_not_fit);
 	RUN(tells_that_the_port_is_taken);
+	RUN(each_tunnel_has_a_secret_of_its_own);
 	return 0;
 }

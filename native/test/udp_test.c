@@ -168,12 +168,12 @@ static void drops_what_no_peer_sent(void)
 	for (int i = 0; i < 2; i++)
 		records[i] = bench.table->peers[i]->record;
 	records[0].address[3] = 9;
-	others = peers_build(records, 2, NULL, &error);
+	others = peers_build(records, 2, NULL, &seed, &error);
 	CHECK(others != NULL);
 	bench.queue->table = others;
 	receive_ten(&bench);
 	CHECK(counter(&bench, DROPS + DENIM_DROP_SPOOFED) == 10 && counter(&bench, DEVICE_WRITES) == 0);
-	nobody = peers_build(NULL, 0, NULL, &error);
+	nobody = peers_build(NULL, 0, NULL, &seed, &error);
 	bench.queue->table = nobody;
 	receive_ten(&bench);
 	CHECK(counter(&bench, DROPS + DENIM_DROP_STRANGER) == 10 && counter(&bench, DEVICE_WRITES) == 0);

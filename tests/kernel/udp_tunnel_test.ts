@@ -462,6 +462,38 @@ hostsTest(
   },
 );
 
+/**
+ * A thousand subnets of 10.0.0.0/8, of which 74 each share a bucket, and so are too many, whichever of sixteen fixed seeds is
+ * taken for a multiplication with a fixed factor.
+ */
+function chosenSubnets(): string[] {
+  const wide = (1n << 64n) - 1n;
+  const bucket = (key: bigint, seed: bigint) =>
+    ((((key ^ ((seed * 0xd6e8feb86659fd93n) & wide)) * 0x9e3779b97f4a7c15n) & wide) >> 32n) & 511n;
+  const keys = Array.from({ length: 65_280 }, (_, n) => (10n << 24n) | (BigInt(n + 256) << 8n));
+  const chosen = new Set<bigint>();
+  for (let seed = 0n; seed < 16n; seed++) {
+    const [crowd] = [...Map.groupBy(keys, (key) => bucket(key, seed)).values()].filter((all) =>
+      all.length >= 74
+    );
+    for (const key of crowd!.slice(0, 74)) chosen.add(key);
+  }
+  return [...chosen].map((key) => `10.${(key >> 16n) & 255n}.${(key >> 8n) & 255n}.0/24`);
+}
+
+hostsTest("no subnets can be chosen that a tunnel's table can't take", async ({ a }) => {
+  const tunnel = await startTunnel(a, 1);
+  const peers = chosenSubnets().map((subnet, n) => ({
+    subnet,
+    address: `172.16.${n >> 8}.${n & 255}`,
+    port: PORT,
+    mtu: 0,
+  }));
+  assert(peers.length > 1_000);
+  await change(a, tunnel, { peers });
+  assertEquals((await statistics(tunnel)).peers.length, peers.length);
+});
+
 hostsTest("the end leaves no thread, descriptor or device; a deleted device is told", async ({ a, b }) => {
   const tunnel = await startTunnel(a, 1, { options: { queues: 3 } });
   const other = await startTunnel(b, 2);
