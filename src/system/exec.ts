@@ -151,9 +151,24 @@ const programs: readonly { readonly name: RegExp; readonly purpose: string; read
   { name: /^charon$/, purpose: "the ipsec backend", from: "strongswan-charon" },
   { name: /^ethtool$/, purpose: "checksum offload settings", from: "ethtool" },
   { name: /^(ba|da)?sh$/, purpose: "the hooks of the extension backend", from: "dash" },
+  { name: /^(nsenter|unshare|setpriv)$/, purpose: "the demo's namespaces", from: "util-linux" },
+  { name: /^mount$/, purpose: "the demo's namespaces", from: "mount" },
+  { name: /^ip$/, purpose: "the demo's hosts", from: "iproute2" },
+  { name: /^ping$/, purpose: "the demo's traffic", from: "iputils-ping" },
+  { name: /^iperf3$/, purpose: "the demo's traffic", from: "iperf3" },
 ];
 
-function unstartable(command: string, thrown: unknown): Failure {
+/** Starts a program that runs on. @throws Failure where it can't be started */
+export function startProgram(program: string, options: Deno.CommandOptions): Deno.ChildProcess {
+  try {
+    return new Deno.Command(program, options).spawn();
+  } catch (thrown) {
+    throw unstartable(program, thrown);
+  }
+}
+
+/** Why a program does not start. */
+export function unstartable(command: string, thrown: unknown): Failure {
   const name = command.slice(command.lastIndexOf("/") + 1);
   const known = programs.find((program) => program.name.test(name));
   const needed = known === undefined ? "" : ` (needed for ${known.purpose})`;

@@ -1,7 +1,7 @@
 /**
  * The SQLite store: the conformance suite on real files, several processes at once, and what can be wrong with a file.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { Failure } from "../../src/model/errors.ts";
 import { fileConfigSource, literalConfigSource } from "../../src/store/config_source.ts";
@@ -9,6 +9,7 @@ import { openSqliteStore, type SqliteStoreOptions } from "../../src/store/sqlite
 import { isLost, type Store, StoreUnavailable } from "../../src/store/store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";
+import { run } from "../support/process.ts";
 import { storeConformance } from "./conformance.ts";
 import {
   claim,
@@ -136,15 +137,75 @@ test("four processes that take ten subnets each never take one twice", async (pa
   assertEquals((await store.list()).leases.map(keyOf).sort(), keys.sort());
 });
 
-test("the files are for their owner only", async (path, directory) => {
-  await using store = await open(`${directory}/made/on/the/way/leases.db`);
+test("the files are for their owner only", async (path) => {
+  await using store = await open(path);
   await store.acquire(claim("192.168.0.1"), soon());
   for (const suffix of ["", "-wal", "-shm"]) {
-    const { mode } = await Deno.stat(`${directory}/made/on/the/way/leases.db${suffix}`);
+    const { mode } = await Deno.stat(`${path}${suffix}`);
     assertEquals(mode! & 0o777, 0o600, suffix);
   }
-  assertEquals((await Deno.stat(`${directory}/made`)).mode! & 0o777, 0o755);
-  await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
+});
+
+test(
+  "a directory that is missing is named and not made: it may not be mounted yet",
+  async (_path, directory) => {
+    for (const name of ["nope/x.db", "no/such/place/x.db"]) {
+      const path = `${directory}/${name}`;
+      const error = await assertRejects(() => open(path), Failure);
+      assertStringIncludes(error.message, `open the lease store "${path}": there is no directory "`);
+      assertStringIncludes(error.message, "make it, or give another file");
+    }
+    assertEquals(Array.from(Deno.readDirSync(directory)), []);
+    const [path, other] = [`${directory}/later/x.db`, `${directory}/later`];
+    await Deno.mkdir(other);
+    await (await open(path))[Symbol.asyncDispose]();
+  },
+);
+
+test(
+  "a directory in the file's place is named, with a file in it to give instead",
+  async (_path, directory) => {
+    for (const path of [directory, `${directory}/`]) {
+      const says =
+        `open the lease store "${path}": it is a directory; give a file in it, as in -store=sqlite:${directory}/`;
+      await assertRejects(() => open(path), Failure, says);
+      await assertRejects(() => open(path, { readOnly: true }), Failure, says);
+    }
+  },
+);
+
+test(
+  "a directory that goes while a daemon runs is said, and nothing is lost when it is back",
+  async (_path, directory) => {
+    const [inside, aside] = [`${directory}/a`, `${directory}/b`];
+    await Deno.mkdir(inside);
+    await using store = await open(`${inside}/x.db`);
+    await using events = watch(store);
+    const lease = await store.acquire(claim("192.168.0.1"), soon());
+    await events.until("our lease", isPut(keyOf(lease)));
+    await Deno.rename(inside, aside);
+    await assertRejects(() => store.renew(lease), Failure, "there is no directory");
+    await events.until("the outage", ({ type }) => type === "outage");
+    await Deno.rename(aside, inside);
+    await events.until("its end", ({ type }) => type === "recovered");
+    assert(!isLost(await store.renew(lease)));
+  },
+);
+
+Deno.test({
+  name: "sqlite: a full file system is told with what to do, and is no reason to end",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    // A file system of its own, which no other process sees.
+    const fill = "mount -t tmpfs -o size=256k tmpfs /mnt && mkdir /mnt/a && exec";
+    const script = new URL("./sqlite_full_process.ts", import.meta.url).pathname;
+    const command = `${fill} "${Deno.execPath()}" run -A ${script} /mnt/a/leases.db`;
+    const said = await run(["unshare", "--mount", "sh", "-ec", command]);
+    assertEquals(
+      said,
+      'StoreUnavailable: use the lease store "/mnt/a/leases.db": database or disk is full; make room on its file system\n',
+    );
+  },
 });
 
 test("a file that is no database is refused and left as it is", async (path) => {

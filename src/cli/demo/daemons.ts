@@ -1,6 +1,7 @@
 /** The demo's daemons: one per host, all on one SQLite file. What they say goes to a file each, shown where one fails. */
 import { Failure } from "../../model/errors.ts";
 import type { Clock } from "../../model/clock.ts";
+import { startProgram } from "../../system/exec.ts";
 import { selfCommand } from "../self_command.ts";
 import { type DemoHost, inside } from "./lab.ts";
 
@@ -42,7 +43,7 @@ async function startDaemon(host: DemoHost, directory: string, clock: Clock): Pro
   // The shell only sends the log to its file and becomes the daemon.
   const script = 'log=$1; shift; exec "$@" >"$log" 2>&1';
   const [program, ...args] = inside(host, "sh", "-c", script, "sh", logFile, ...selfCommand(), ...flags);
-  const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  const child = startProgram(program, { args, stdin: "null", stdout: "null", stderr: "null" });
   let ended: string | null = null;
   child.status.then(({ code, signal }) => ended = signal ?? `exit code ${code}`);
   for (let waited = 0; waited < PATIENCE_MS && ended === null; waited += 20) {

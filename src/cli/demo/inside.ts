@@ -4,6 +4,7 @@
  */
 import { Failure } from "../../model/errors.ts";
 import { systemClock } from "../../system/clock.ts";
+import { run, startProgram } from "../../system/exec.ts";
 import { selfCommand } from "../self_command.ts";
 
 const MARK = "DENIM_DEMO_INSIDE";
@@ -25,7 +26,7 @@ export async function goInside(words: readonly string[]): Promise<number> {
     if (init !== "") Deno.kill(Number(init), "SIGTERM");
   };
   for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, stop);
-  const child = new Deno.Command("setpriv", {
+  const child = startProgram("setpriv", {
     args: [
       ...["--pdeathsig", "KILL", "unshare"],
       ...asUser,
@@ -36,7 +37,7 @@ export async function goInside(words: readonly string[]): Promise<number> {
     stdin: "piped",
     stdout: "inherit",
     stderr: "inherit",
-  }).spawn();
+  });
   init = await firstChildOf(child.pid);
   if (stopped) stop();
   const writer = child.stdin.getWriter();
@@ -66,12 +67,10 @@ async function firstChildOf(pid: number): Promise<string> {
 
 /** Inside: a /run of our own, so that iptables' lock and the demo's files touch nobody's. */
 export async function settleInside(): Promise<void> {
-  const { code, stderr } = await new Deno.Command("mount", { args: ["-t", "tmpfs", "tmpfs", "/run"] })
-    .output();
+  const { code, stderr } = await run("mount", ["-t", "tmpfs", "tmpfs", "/run"]);
   if (code !== 0) {
-    const reason = new TextDecoder().decode(stderr).trim();
     throw new Failure(
-      `make the demo's own /run: ${reason}; the demo needs root, or a kernel that lets users make user, mount and network namespaces`,
+      `make the demo's own /run: ${stderr.trim()}; the demo needs root, or a kernel that lets users make user, mount and network namespaces`,
     );
   }
 }

@@ -16,7 +16,7 @@
  * outside, and nothing outside is touched.
  */
 import { Failure } from "../../model/errors.ts";
-import { run } from "../../system/exec.ts";
+import { run, startProgram, unstartable } from "../../system/exec.ts";
 
 export interface Node {
   readonly name: string;
@@ -34,7 +34,14 @@ export interface DemoHost extends Node {
 export async function must(command: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await run(command, args);
   if (code === 0) return stdout;
+  refuseMissing(stderr);
   throw new Failure(`run "${[command, ...args].join(" ")}": ${stderr.trim() || `exit code ${code}`}`);
+}
+
+/** @throws Failure where nsenter has not found the program that it was to run */
+export function refuseMissing(stderr: string): void {
+  const missing = /^nsenter: failed to execute ([^:\s]+)/m.exec(stderr)?.[1];
+  if (missing !== undefined) throw unstartable(missing, new Deno.errors.NotFound());
 }
 
 /** The words that run a command inside a node. */
@@ -96,12 +103,12 @@ async function makeHost(number: number): Promise<DemoHost> {
 
 /** A process that sleeps in a network namespace of its own; it says so before it is used. */
 async function makeNode(name: string): Promise<Node> {
-  const holder = new Deno.Command("unshare", {
+  const holder = startProgram("unshare", {
     args: ["-n", "sh", "-c", "echo up; exec sleep infinity"],
     stdin: "null",
     stdout: "piped",
     stderr: "null",
-  }).spawn();
+  });
   holder.unref();
   const reader = holder.stdout.getReader();
   const { done } = await reader.read();

@@ -1,8 +1,8 @@
 /** The demo's traffic: who reaches whom, and how fast. */
 import type { Clock } from "../../model/clock.ts";
 import { Failure } from "../../model/errors.ts";
-import { run } from "../../system/exec.ts";
-import { inside, mustInside, type Node } from "./lab.ts";
+import { run, startProgram } from "../../system/exec.ts";
+import { inside, mustInside, type Node, refuseMissing } from "./lab.ts";
 
 export type Container = Node & { readonly address: string };
 
@@ -20,7 +20,7 @@ export async function pingMatrix(containers: readonly Container[]): Promise<stri
 /** Gbit/s of one TCP stream over two seconds. */
 export async function throughput(from: Container, to: Container, clock: Clock): Promise<string> {
   const [program, ...args] = inside(to, "iperf3", "-s", "-1", "-B", to.address);
-  const server = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  const server = startProgram(program, { args, stdin: "null", stdout: "null", stderr: "null" });
   await listening(to, clock);
   const report = await mustInside(from, "iperf3", "-c", to.address, "-t", "2", "-J");
   await server.status;
@@ -34,8 +34,9 @@ async function ping(from: Container, to: Container): Promise<string> {
   const { code, stdout, stderr } = await run(program, args);
   // ping itself exits 0 or 1; anything else is nsenter saying that there is no ping.
   if (code > 1) {
+    refuseMissing(stderr);
     throw new Failure(
-      `ping ${to.address} from ${from.name}: ${stderr.trim()}; the Debian package is iputils-ping`,
+      `ping ${to.address} from ${from.name}: ${stderr.trim()}; run it again`,
     );
   }
   const time = /time=([\d.]+)/.exec(stdout)?.[1];
