@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -63,6 +64,45 @@ static bool is_noexec(int fd)
 	return fstatvfs(fd, &s) == 0 && (s.f_flag & ST_NOEXEC) != 0;
 }
 
+static bool anybody_writes(const struct stat *s)
+{
+	return (s->st_mode & S_IWOTH) != 0 && (s->st_mode & S_ISVTX) == 0;
+}
+
+/* Whether its entries are safe from others. UNKNOWN is whom a user namespace shows for those it does not know, root among them. */
+static bool is_trusted(const char *path)
+{
+	enum { UNKNOWN = 65534 };
+	struct stat s;
+
+	if (stat(path, &s) != 0 || anybody_writes(&s))
+		return false;
+	return s.st_uid == geteuid() || s.st_uid == 0 || s.st_uid == UNKNOWN;
+}
+
+/* The same for every directory on the way to an absolute path: who can write to one of them can put another in our place. */
+static bool is_trusted_way(const char *path)
+{
+	char part[PATH_MAX];
+	bool trusted = is_trusted("/");
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *slash = strchr(part + 1, '/'); slash && trusted; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		trusted = is_trusted(part);
+		*slash = '/';
+	}
+	return trusted && is_trusted(part);
+}
+
+/* Once base->path is known. */
+static bool is_exposed(const struct base *base, bool usual)
+{
+	struct stat s;
+
+	return fstat(base->fd, &s) != 0 || anybody_writes(&s) || (usual && !is_trusted_way(base->path));
+}
+
 int base_open(struct base *base, const char *path, bool usual)
 {
 	int result = 0;
@@ -82,6 +122,8 @@ int base_open(struct base *base, const char *path, bool usual)
 		result = -EMEDIUMTYPE;
 	else if (!realpath(path, base->path))
 		result = -errno;
+	else if (is_exposed(base, usual))
+		result = -ENOTUNIQ;
 	if (result != 0)
 		close(base->fd);
 	return result;
@@ -149,6 +191,7 @@ bool base_is_unusable(int error)
 	case ELOOP:
 	case ENOEXEC:
 	case EMEDIUMTYPE:
+	case ENOTUNIQ:
 		return true;
 	default:
 		return false;

@@ -1,7 +1,8 @@
 /*
  * The extraction: found as it was left, or verified, or made. A new one is built as <name>.new, under the base's lock, and gets
  * its name by rename when every file is on the disk with the hash that the index gives and the program has run once; whoever
- * looks in between sees the old state or the new one. What a start left that was killed is taken away by the next one.
+ * looks in between sees the old state or the new one, and waits for the lock as long as there is no stamp. What a start left that
+ * was killed is taken away by the next one.
  */
 #include "launcher.h"
 
@@ -82,8 +83,6 @@ static int fill(int directory, const struct pack *pack, int self)
 		result = write_file(directory, &pack->files[i], self);
 	if (result == 0)
 		result = start_trial(directory, pack);
-	if (result == 0)
-		result = stamp_write(directory, pack);
 	if (result == 0 && fsync(directory) != 0)
 		result = -errno;
 	return result;
@@ -101,6 +100,21 @@ static int install(const struct base *base, const char *name, const struct names
 	if (renameat(base->fd, names->draft, base->fd, name) != 0 || fsync(base->fd) != 0)
 		return -errno;
 	return tree_remove(base->fd, names->old);
+}
+
+/*
+ * After the hashes were right: Deno's notes on the modules, which are kept by the path they have now, then the stamp. A place that
+ * can't be written to is hashed at every start, and that is all.
+ */
+static int settle(const struct base *base, int directory, const struct pack *pack)
+{
+	char path[PATH_MAX + sizeof(pack->name) + 1];
+	int result;
+
+	snprintf(path, sizeof(path), "%s/%s", base->path, pack->name);
+	start_warm(directory, path);
+	result = stamp_write(directory, pack);
+	return result == -EROFS || result == -EACCES || result == -ENOSPC || result == -EDQUOT ? 0 : result;
 }
 
 static int build(const struct base *base, const struct pack *pack, int self, int *directory)
@@ -124,6 +138,8 @@ static int build(const struct base *base, const struct pack *pack, int self, int
 	result = fill(fd, pack, self);
 	if (result == 0)
 		result = install(base, pack->name, &names);
+	if (result == 0)
+		result = settle(base, fd, pack);
 out:
 	if (result == 0) {
 		*directory = fd;
@@ -148,17 +164,6 @@ static int find(const struct base *base, const struct pack *pack, bool verify, i
 	return result;
 }
 
-/* After the hashes were right: a place that can't be written to is hashed at every start, and that is all. */
-static int renew_stamp(int directory, const struct pack *pack)
-{
-	int result;
-
-	if (stamp_check(directory, pack) == 0)
-		return 0;
-	result = stamp_write(directory, pack);
-	return result == -EROFS || result == -EACCES || result == -ENOSPC || result == -EDQUOT ? 0 : result;
-}
-
 static bool is_not_as_built(int error)
 {
 	return error == -EBADMSG || error == -ENOENT || error == -ENOTDIR || error == -ELOOP;
@@ -178,8 +183,8 @@ int extract(const struct base *base, const struct pack *pack, int self, bool ver
 	if (!is_not_as_built(result))
 		goto out;
 	result = find(base, pack, true, directory);
-	if (result == 0)
-		result = renew_stamp(*directory, pack);
+	if (result == 0 && lock >= 0 && stamp_check(*directory, pack) != 0)
+		result = settle(base, *directory, pack);
 	else if (is_not_as_built(result))
 		result = build(base, pack, self, directory);
 out:

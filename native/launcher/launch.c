@@ -29,6 +29,8 @@ static const char *describe(int error)
 		return "programs can't be run from there (it is mounted noexec)";
 	case EMEDIUMTYPE:
 		return "it is in memory (tmpfs)";
+	case ENOTUNIQ:
+		return "others can write there";
 	case EBUSY:
 		return "another start has been extracting for a minute";
 	case ESTALE:
@@ -134,8 +136,11 @@ static int verify_self(const struct launch *launch)
 int main(int argc, char **argv)
 {
 	static struct launch launch;
+	/* What is written has its own modes; but the owner's bits are needed on the way. */
+	mode_t mask = umask(0);
 	int result;
 
+	umask(mask & ~(mode_t)S_IRWXU);
 	launch.verify = argc == 2 && strcmp(argv[1], "--verify") == 0;
 	if (open_self(&launch) != 0)
 		return 1;
@@ -144,6 +149,7 @@ int main(int argc, char **argv)
 		return 1;
 	if (launch.verify)
 		return verify_self(&launch) == 0 ? 0 : 1;
+	umask(mask);
 	result = start(launch.directory, launch.path, launch.self_path[0] ? launch.self_path : NULL, argv);
 	complain("start \"%s/%s\": %s; it needs %s", launch.path, PACK_PROGRAM, strerror(-result), launch.pack.needs);
 	return 1;

@@ -52,7 +52,10 @@ struct bases {
 };
 
 void bases_list(struct bases *bases);
-/* Opens a base, and makes it where it isn't there. @usual: refuse one in memory. -ENOEXEC: programs can't run from there. */
+/*
+ * Opens a base, and makes it where it isn't there. -ENOEXEC: programs can't run from there. -ENOTUNIQ: others can write there.
+ * @usual: nobody has asked for this place, so refuse it in memory (-EMEDIUMTYPE), and where others could replace it.
+ */
 int base_open(struct base *base, const char *path, bool usual);
 /* Takes the base for writing until *lock is closed; -1 where nothing can be written there. -EBUSY after a minute. */
 int base_lock(const struct base *base, int *lock);
@@ -76,6 +79,11 @@ int extract(const struct base *base, const struct pack *pack, int self, bool ver
 
 /* Whether the program in `directory` runs on this system at all. -ECANCELED: it doesn't, and a complaint has said so. */
 int start_trial(int directory, const struct pack *pack);
+/*
+ * Has Deno read all modules once, so that what it notes of them is in its cache directory: reading them leaves 30 MB in a process,
+ * which a daemon would keep. Nothing depends on it.
+ */
+void start_warm(int directory, const char *path);
 /* Replaces this process. Returns only where that fails, with a negative errno. @self_path: NULL where it isn't known. */
 int start(int directory, const char *path, const char *self_path, char **argv);
 

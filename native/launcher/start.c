@@ -39,35 +39,45 @@ static int execute(int directory, char **argv, char **environment)
 	return -errno;
 }
 
-/* In the child of the trial: "--version" with nothing on standard output. Returns only where that fails. */
-static void try_version(int directory)
+/* In a child: nothing to read, nothing to show but, where wanted, the dynamic loader's complaints. */
+static void be_silent(bool complaints)
 {
-	char *argv[] = { (char[]){ PACK_PROGRAM }, (char[]){ "--version" }, NULL };
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (nothing >= 0) {
-		dup2(nothing, STDIN_FILENO);
-		dup2(nothing, STDOUT_FILENO);
-	}
-	execute(directory, argv, environ);
+	if (nothing < 0)
+		return;
+	dup2(nothing, STDIN_FILENO);
+	dup2(nothing, STDOUT_FILENO);
+	if (!complaints)
+		dup2(nothing, STDERR_FILENO);
+}
+
+/* *status as waitpid gives it; 0 where nobody gets one, because SIGCHLD is ignored. */
+static int wait_for(pid_t child, int *status)
+{
+	*status = 0;
+	while (waitpid(child, status, 0) < 0)
+		if (errno != EINTR)
+			return errno == ECHILD ? 0 : -errno;
+	return 0;
 }
 
 int start_trial(int directory, const struct pack *pack)
 {
-	int status = 0;
+	char *argv[] = { (char[]){ PACK_PROGRAM }, (char[]){ "--version" }, NULL };
 	pid_t child = fork();
+	int status, result;
 
 	if (child < 0)
 		return -errno;
 	if (child == 0) {
-		try_version(directory);
+		be_silent(true);
+		execute(directory, argv, environ);
 		_exit(127);
 	}
-	while (waitpid(child, &status, 0) < 0) {
-		/* Whoever ignores SIGCHLD gets no status. */
-		if (errno != EINTR)
-			return errno == ECHILD ? 0 : -errno;
-	}
+	result = wait_for(child, &status);
+	if (result != 0)
+		return result;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	complain("start \"%s\": the program does not run on this system; it needs %s", pack->name, pack->needs);
@@ -125,6 +135,13 @@ static char **compose_environment(const char *path, const char *self_path)
 	return list;
 }
 
+static char *main_module_of(const char *path)
+{
+	char *module = NULL;
+
+	return asprintf(&module, "%s/%s", path, PACK_MAIN) < 0 ? NULL : module;
+}
+
 /* Deno's words between argv[0] and the caller's. NULL where memory is short. */
 static char **compose_arguments(const char *path, char **argv)
 {
@@ -133,13 +150,13 @@ static char **compose_arguments(const char *path, char **argv)
 				    "--no-npm", "--no-remote", "--no-code-cache", "--v8-flags=--max-semi-space-size=4" };
 	static char program[] = PACK_PROGRAM;
 	enum { WORDS = sizeof(words) / sizeof(words[0]) };
+	char *main_module = main_module_of(path), **list;
 	size_t count = 0;
-	char *main_module = NULL, **list;
 
 	while (argv[count])
 		count++;
 	list = calloc(count + WORDS + 3, sizeof(*list));
-	if (!list || asprintf(&main_module, "%s/%s", path, PACK_MAIN) < 0)
+	if (!list || !main_module)
 		return NULL;
 	list[0] = count > 0 ? argv[0] : program;
 	for (size_t i = 0; i < WORDS; i++)
@@ -148,6 +165,35 @@ static char **compose_arguments(const char *path, char **argv)
 	for (size_t i = 1; i < count; i++)
 		list[WORDS + 1 + i] = argv[i];
 	return list;
+}
+
+/* In a child. Returns only where that fails. */
+static void read_modules(int directory, const char *path)
+{
+	static char words[][16] = { PACK_PROGRAM, "cache", "--quiet", "--no-config", "--no-lock", "--no-npm", "--no-remote" };
+	enum { WORDS = sizeof(words) / sizeof(words[0]) };
+	char *argv[WORDS + 2] = { NULL }, **environment = compose_environment(path, NULL);
+
+	for (size_t i = 0; i < WORDS; i++)
+		argv[i] = words[i];
+	argv[WORDS] = main_module_of(path);
+	if (environment && argv[WORDS])
+		execute(directory, argv, environment);
+}
+
+void start_warm(int directory, const char *path)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return;
+	if (child == 0) {
+		be_silent(false);
+		read_modules(directory, path);
+		_exit(127);
+	}
+	wait_for(child, &status);
 }
 
 int start(int directory, const char *path, const char *self_path, char **argv)

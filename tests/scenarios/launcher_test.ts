@@ -85,6 +85,74 @@ scenario("only the first start extracts; the files are the owner's alone", async
   assertEquals(extraction(bench), directory, "nothing else is left");
 });
 
+scenario(
+  "Deno reads the modules once before the first start, at their place, and not again",
+  async (bench) => {
+    const binary = bench.binary();
+    for (let i = 0; i < 3; i++) assertEquals((await bench.start([binary])).code, STARTED);
+    const directory = extraction(bench);
+    const asked = () => Deno.readTextFileSync(`${directory}/cache/asked`);
+    const once = `cache --quiet --no-config --no-lock --no-npm --no-remote ${directory}/main.js\n`;
+    assertEquals(asked(), once);
+    // As a start leaves it that was killed after it had given the directory its name.
+    Deno.removeSync(`${directory}/.stamp`);
+    assertEquals((await bench.start([binary])).code, STARTED);
+    assertEquals(asked(), once + once);
+  },
+);
+
+scenario("any umask: a user's first start and the next", async (bench) => {
+  const binary = bench.binary();
+  const home = `${bench.directory}/home`;
+  await run(["sh", "-ec", `mkdir "$1"; chown 65534 "$1"; chmod 755 "$2"`, "sh", home, bench.directory]);
+  const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+  const script = 'umask 0777; "$1" && exit 1; test $? = 7; "$1" || exit $?';
+  const started = await bench.start([...user, "sh", "-ec", script, "sh", binary], {
+    HOME: home,
+    PATH: "/usr/bin:/bin",
+  });
+  assertEquals([started.code, started.stderr], [STARTED, ""]);
+  assertEquals(started.all("umask"), ["0777", "0777"]);
+});
+
+scenario(
+  "a place where others could put something else is passed over, or refused where it was named",
+  async (bench) => {
+    const binary = bench.binary();
+    const [state, home] = [`${bench.directory}/state`, `${bench.directory}/home`];
+    const script = `mount -t tmpfs tmpfs /var/lib; mkdir -p "$2"; $1; shift 2; "$@" || exit $?`;
+    const started = async (damage: string) => {
+      const command = mounted(script, damage, `${state}/flannel`, binary);
+      return await bench.start(command, { STATE_DIRECTORY: `${state}/flannel`, HOME: home });
+    };
+    assertMatch((await started("true")).all("exe")[0]!, new RegExp(`^${state}/flannel/v1`));
+    for (const damage of [`chmod 777 ${state}/flannel`, `chmod 777 ${state}`, `chown 65533 ${state}`]) {
+      await run(["sh", "-ec", `chown 0 "$1"; chmod 755 "$1" "$1/flannel"`, "sh", state]);
+      const other = await started(damage);
+      assertMatch(other.all("exe")[0] ?? other.stderr, new RegExp(`^${home}/.cache/flanneld/v1`), damage);
+    }
+    assertMatch(
+      (await started(`chmod 1777 ${state}`)).all("exe")[0]!,
+      new RegExp(`^${home}/`),
+      "of another user",
+    );
+    await run(["chown", "0", state]);
+    assertMatch(
+      (await started(`chmod 1777 ${state}`)).all("exe")[0]!,
+      new RegExp(`^${state}/flannel/v1`),
+      "sticky",
+    );
+    Deno.mkdirSync(bench.base);
+    Deno.chmodSync(bench.base, 0o777);
+    const named = await bench.start([binary]);
+    assertEquals(named.code, 1);
+    assertMatch(
+      named.stderr,
+      /^flanneld: extract the program: ".*": others can write there; name a directory .*\n$/,
+    );
+  },
+);
+
 const damages: Readonly<Record<string, string>> = {
   "a byte of the program":
     "chmod u+w flanneld; printf x | dd of=flanneld bs=1 seek=5000 conv=notrunc status=none; chmod u-w flanneld",
@@ -145,7 +213,8 @@ scenario("killed at any moment of the first start, the next one makes it whole",
   for (let round = 0; round < 12; round++) {
     await bench.start(["timeout", "--signal=KILL", String(0.01 + round * 0.01), binary]);
     for (const name of bench.extractions()) halfway.add(name.replace(/^.*\./, "."));
-    assertEquals((await bench.start([binary, "--verify"])).code, 0, `after round ${round}`);
+    const verified = await bench.start([binary, "--verify"]);
+    assertEquals(verified.code, 0, `after round ${round}: ${verified.stderr}`);
     Deno.removeSync(bench.base, { recursive: true });
   }
   assert(halfway.has(".new"), `seen: ${[...halfway].join(" ")}`);
