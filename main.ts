@@ -28,7 +28,10 @@ const verbs: VerbTable = {
     summary: "copy the network from etcd's v2 API to v3, or back",
     load: () => import("./src/cli/migrate.ts"),
   },
-  version: { summary: "print the version", load: () => import("./src/cli/version.ts") },
+  version: {
+    summary: "print the version and what it is made of",
+    load: () => import("./src/cli/version_verb.ts"),
+  },
   help: {
     summary: "print this text, or a command's: help COMMAND",
     load: () => Promise.resolve({ run: help, help: usage("flanneld", verbs) }),

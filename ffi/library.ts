@@ -3,15 +3,23 @@
  *
  * One `Library` serves any number of users in the process; it is never unloaded while one of them lives, because closing it
  * is left to whoever loaded it. It is looked for, in this order: where the caller says, where DENIM_LIBRARY says, beside the
- * modules (a source tree, then a compiled binary). The first place that is given or exists decides: a broken library is
- * reported, not passed over for another.
+ * modules. The first place that is given or exists decides: a broken library is reported, not passed over for another.
+ *
+ * Beside the modules means: in their own directory (dist/flanneld, other people's bundles), or, as long as this module lies in
+ * the source tree's ffi/, in the tree's dist/. No other directory is looked into, because others may write there. Paths are made
+ * without "..", which the file system inside a program of `deno compile` does not know.
  */
+import { basename, dirname } from "node:path";
+import { readBuild } from "../src/model/build.ts";
 import { Failure, messageOf } from "../src/model/errors.ts";
 import { ABI_VERSION, layout } from "./layout.ts";
+import { memoryFile } from "./memory_file.ts";
 import { type Symbols, symbols } from "./symbols.ts";
 
 export interface Library extends Disposable {
   readonly path: string;
+  /** Loaded from memory: `path` is inside the program. */
+  readonly embedded: boolean;
   readonly symbols: Symbols;
 }
 
@@ -32,20 +40,32 @@ export function loadLibrary(path?: string): Library {
     library.close();
     throw error;
   }
-  return { path: found, symbols: library.symbols, [Symbol.dispose]: () => library.close() };
+  const embedded = isEmbedded(found);
+  return { path: found, embedded, symbols: library.symbols, [Symbol.dispose]: () => library.close() };
 }
 
 function findLibrary(): string {
   const fromEnvironment = Deno.env.get("DENIM_LIBRARY");
   if (fromEnvironment) return fromEnvironment;
-  const here = import.meta.dirname ?? ".";
-  const places = [`${here}/../dist/${FILE_NAME}`, `${here}/${FILE_NAME}`];
+  const places = libraryPlaces(import.meta.dirname);
   const found = places.find(exists);
   if (found !== undefined) return found;
+  const looked = places.map((place) => `"${place}"`).join(" and ") ||
+    "beside the modules, which are on no disk";
   throw new Failure(
-    `load the C library "${FILE_NAME}": not found (no path was given, DENIM_LIBRARY is not set, and neither ` +
-      `${places.map((place) => `"${place}"`).join(" nor ")} exists); build it with "deno task native"`,
+    `load the C library "${FILE_NAME}": no path was given, DENIM_LIBRARY is not set, not found at ${looked}; ${wayOut()}`,
   );
+}
+
+/** @param directory of this module; undefined where it is on no disk */
+export function libraryPlaces(directory: string | undefined): string[] {
+  if (directory === undefined) return [];
+  const tree = basename(directory) === "ffi" ? [`${dirname(directory)}/dist/${FILE_NAME}`] : [];
+  return [`${directory}/${FILE_NAME}`, ...tree];
+}
+
+function wayOut(): string {
+  return readBuild() === null ? 'build it with "deno task native"' : "install flanneld anew";
 }
 
 function exists(path: string): boolean {
@@ -56,17 +76,28 @@ function exists(path: string): boolean {
   }
 }
 
+/** Paths of embedded libraries, by where they are embedded: one copy in memory serves the process. */
+const inMemory = new Map<string, string>();
+
 function open(path: string): Deno.DynamicLibrary<typeof symbols> {
   try {
-    return Deno.dlopen(path, symbols);
+    return Deno.dlopen(isEmbedded(path) ? copyInMemory(path) : path, symbols);
   } catch (error) {
-    throw new Failure(
-      `load the C library "${path}": ${
-        messageOf(error)
-      }; build it anew with "deno task native", or name another in ` +
-        "DENIM_LIBRARY",
-    );
+    if (error instanceof Failure) throw error;
+    const text = messageOf(error);
+    throw new Failure(`load the C library "${path}": ${text}; ${wayOut()}, or name another in DENIM_LIBRARY`);
   }
+}
+
+/** In a program of `deno compile`, what lies beside the modules. */
+function isEmbedded(path: string): boolean {
+  return Deno.build.standalone && libraryPlaces(import.meta.dirname).includes(path);
+}
+
+function copyInMemory(path: string): string {
+  const copy = inMemory.get(path) ?? memoryFile(FILE_NAME, Deno.readFileSync(path));
+  inMemory.set(path, copy);
+  return copy;
 }
 
 function handshake(path: string, library: Symbols): void {
@@ -75,7 +106,7 @@ function handshake(path: string, library: Symbols): void {
   if (other === null) return;
   throw new Failure(
     `load the C library "${path}": it has interface version ${version}${other}, this program needs version ${ABI_VERSION}; ` +
-      'build it anew with "deno task native"',
+      wayOut(),
   );
 }
 

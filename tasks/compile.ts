@@ -6,122 +6,130 @@
  * where denort can be had and the second elsewhere. A file that was not run successfully never gets its name; beside it lie its
  * hash and a list of what it is made of.
  */
-import { parseArgs } from "@std/cli";
-import project from "../deno.json" with { type: "json" };
 import { version } from "../src/cli/version.ts";
-import { buildWithLauncher, type Built } from "./compile_launcher.ts";
-import { buildWithDenort } from "./compile_denort.ts";
+import { joined, packagesIn } from "./compile_bundle.ts";
+import { denoFor } from "./compile_deno.ts";
+import { buildWithDenort, checkDenort } from "./compile_denort.ts";
 import { runnerFor } from "./compile_emulate.ts";
+import { buildWithLauncher } from "./compile_launcher.ts";
+import type { Launcher } from "./compile_native.ts";
 import { hex, sha256 } from "./compile_pack.ts";
+import { filesOf, makeParts, type Parts } from "./compile_parts.ts";
+import { type Kind, readRequest, type Request } from "./compile_request.ts";
 import { sbom } from "./compile_sbom.ts";
 import { smokeTest } from "./compile_smoke.ts";
-import { fileNameOf, type Target, targetOf, triples } from "./compile_target.ts";
-import { say, top } from "./run.ts";
+import { fileNameOf, type Target } from "./compile_target.ts";
+import { removeTree, say, top, unwindOnSignals } from "./run.ts";
 
-const kinds = ["compiled", "launcher"] as const;
-type Kind = (typeof kinds)[number];
-
-interface Request {
-  readonly target: Target;
-  readonly kind: Kind | undefined;
-  readonly directory: string;
-  /** A Deno for the target, where npm has none. */
-  readonly deno: string | undefined;
-}
-
-/** @throws Error for words that this task doesn't know */
-function readRequest(args: readonly string[]): Request {
-  const { _: words, ...given } = parseArgs(args, {
-    string: ["kind", "target", "directory", "deno", "_"],
-    unknown: (word) => {
-      throw new Error(
-        `"${word}": give --kind=${kinds.join("|")}, --target=${
-          triples.join("|")
-        }, --directory=DIR, --deno=FILE`,
-      );
-    },
-  });
-  if (words.length > 0) throw new Error(`"${words[0]}": only options are known`);
-  const triple = given.target ?? `${Deno.build.arch}-unknown-linux-gnu`;
-  const target = targetOf(triple);
-  if (target === undefined) throw new Error(`for "${triple}": the targets are ${triples.join(" and ")}`);
-  const kind = kinds.find((each) => each === given.kind);
-  if (given.kind !== undefined && kind === undefined) {
-    throw new Error(`kind "${given.kind}": the kinds are ${kinds.join(" and ")}`);
-  }
-  return { target, kind, directory: given.directory ?? `${top}/dist`, deno: given.deno };
-}
-
-/** Denort where it is named or can be had, else the launcher. */
-async function build(
-  request: Request,
-  draft: string,
-  scratch: string,
-): Promise<Built & { readonly kind: Kind }> {
-  const { target, kind } = request;
-  if (kind !== "launcher") {
-    try {
-      return { kind: "compiled", ...await buildWithDenort(target, draft, scratch) };
-    } catch (error) {
-      const named = Deno.env.get("DENORT_BIN") !== undefined;
-      if (kind === "compiled" || named || !(error instanceof Error)) throw error;
-      say(`compile: no denort (${error.message}); building with our own launcher instead`);
-    }
-  }
-  return { kind: "launcher", ...await buildWithLauncher(target, draft, scratch, request.deno) };
-}
-
-async function compile(request: Request): Promise<void> {
-  const { target, directory } = request;
-  const name = fileNameOf(target);
-  const draft = `${directory}/.${name}.new`;
-  await Deno.mkdir(directory, { recursive: true });
-  const scratch = await Deno.makeTempDir({ prefix: "denim-compile-" });
-  try {
-    const built = await build(request, draft, scratch);
-    const runner = await runnerFor(target);
-    const problem = runner === null ? null : await smokeTest(draft, runner);
-    if (problem !== null) throw new Error(problem);
-    const binary = Deno.readFileSync(draft);
-    Deno.renameSync(draft, `${directory}/${name}`);
-    describe(`${directory}/${name}`, { ...built, tried: runner !== null }, binary, target);
-    writeSbom(`${directory}/${name}.cdx.json`, name, built, binary, target);
-    writeSums(directory);
-  } finally {
-    await Deno.remove(draft).catch(() => {});
-    await Deno.remove(scratch, { recursive: true });
-  }
-}
-
-interface Made extends Built {
+interface Built {
   readonly kind: Kind;
+  readonly parts: Parts;
+  /** Its version. */
+  readonly deno: string;
+  /** Of that kind only. */
+  readonly launcher?: Launcher;
+  /** Whether it was run. */
   readonly tried: boolean;
 }
 
-function describe(path: string, built: Made, binary: Uint8Array, target: Target): void {
-  const short = (bytes: Uint8Array) => `${size(bytes.length).padStart(9)}  sha256 ${hex(sha256(bytes))}`;
-  for (const [name, bytes] of built.parts) say(`  ${name.padEnd(14)} ${short(bytes)}`);
-  const tried = built.tried ? "tried" : `not tried: that needs qemu-user-static here`;
-  say(`${path.replace(`${top}/`, "")} ${version} for ${target.triple}, ${built.kind}, ${tried}`);
-  say(`  ${"".padEnd(14)} ${short(binary)}`);
+/** By deno compile, where that is asked for or works; else with the launcher. */
+async function build(request: Request, draft: string, scratch: string, stop: AbortSignal): Promise<Built> {
+  const { target, kind, denort } = request;
+  if (kind !== "launcher" && denort !== undefined) checkDenort(denort, target);
+  // A file that is named is read before anything is made.
+  const named = request.deno === undefined ? null : await denoFor(target, scratch, request.deno);
+  const parts = await makeParts(target, scratch);
+  if (kind !== "launcher") {
+    try {
+      await buildWithDenort(filesOf(parts, "compiled"), target, draft, scratch, denort);
+      return {
+        kind: "compiled",
+        parts,
+        deno: Deno.version.deno,
+        tried: await tryOut(draft, target, scratch),
+      };
+    } catch (error) {
+      if (kind === "compiled" || stop.aborted) throw error;
+      say(`compile: no compiled kind (${(error as Error).message}); building with our own launcher instead`);
+    }
+  }
+  const deno = named ?? await denoFor(target, scratch, undefined);
+  const launcher = await buildWithLauncher(filesOf(parts, "launcher"), target, draft, deno);
+  return {
+    kind: "launcher",
+    parts,
+    deno: deno.version,
+    launcher,
+    tried: await tryOut(draft, target, scratch),
+  };
+}
+
+/** Whether it could be run here. @throws Error where it does not work */
+async function tryOut(draft: string, target: Target, scratch: string): Promise<boolean> {
+  const runner = await runnerFor(target);
+  const problem = runner === null ? null : await smokeTest(draft, runner, scratch);
+  if (problem !== null) throw new Error(problem);
+  return runner !== null;
+}
+
+async function compile(request: Request, stop: AbortSignal): Promise<void> {
+  const { target, directory } = request;
+  const name = fileNameOf(target);
+  await Deno.mkdir(directory, { recursive: true });
+  const scratch = await Deno.makeTempDir({ dir: directory, prefix: `.${name}-` });
+  try {
+    const draft = `${scratch}/${name}`;
+    const built = await build(request, draft, scratch, stop);
+    const binary = Deno.readFileSync(draft);
+    Deno.chmodSync(draft, 0o755);
+    stop.throwIfAborted();
+    Deno.renameSync(draft, `${directory}/${name}`);
+    describe(`${directory}/${name}`, built, binary, target);
+    writeText(`${directory}/${name}.cdx.json`, describeParts(name, built, binary, target));
+    writeSums(directory);
+  } finally {
+    removeTree(scratch);
+  }
+}
+
+function describe(
+  path: string,
+  { kind, parts, deno, launcher, tried }: Built,
+  binary: Uint8Array,
+  target: Target,
+): void {
+  const line = (name: string, bytes: Uint8Array) =>
+    say(`  ${name.padEnd(14)} ${size(bytes.length).padStart(9)}  sha256 ${hex(sha256(bytes))}`);
+  if (launcher !== undefined) line("launcher", launcher.bytes);
+  line(`${parts.modules.length} modules`, joined(parts.modules.map(({ bytes }) => bytes)));
+  line("libdenim.so", parts.library);
+  say(`  ${`Deno ${deno}`.padEnd(14)} for ${target.triple}, commit ${parts.commit}`);
+  say(
+    `${path.replace(`${top}/`, "")} ${version}, ${kind}, ${
+      tried ? "tried" : "not tried: that needs qemu-user-static here"
+    }`,
+  );
+  line("", binary);
 }
 
 function size(bytes: number): string {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-function writeSbom(path: string, name: string, built: Built, binary: Uint8Array, target: Target): void {
-  const text = sbom({
+/** The list of what is inside. */
+function describeParts(name: string, built: Built, binary: Uint8Array, target: Target): string {
+  const { kind, parts, deno, launcher } = built;
+  return sbom({
     lock: JSON.parse(Deno.readTextFileSync(`${top}/deno.lock`)),
-    imports: project.imports,
-    deno: built.deno,
+    packages: packagesIn(parts.modules),
+    kind,
+    commit: parts.commit,
+    deno,
     triple: target.triple,
     binary: { name, sha256: hex(sha256(binary)) },
-    library: { sha256: hex(sha256(built.library)) },
-    ...(built.launcher &&
-      { launcher: { sha256: hex(sha256(built.launcher.bytes)), glibc: built.launcher.glibc } }),
+    library: { sha256: hex(sha256(parts.library)) },
+    ...(launcher && { launcher: { sha256: hex(sha256(launcher.bytes)), glibc: launcher.glibc } }),
   });
-  Deno.writeTextFileSync(path, text);
 }
 
 /** Of every file of the directory that goes on a node, as `sha256sum --check` reads it. */
@@ -129,11 +137,23 @@ function writeSums(directory: string): void {
   const names = [...Deno.readDirSync(directory)].map(({ name }) => name);
   const shipped = names.filter((name) => /^flanneld|^mk-docker-opts\.sh$/.test(name)).sort();
   const lines = shipped.map((name) => `${hex(sha256(Deno.readFileSync(`${directory}/${name}`)))}  ${name}\n`);
-  Deno.writeTextFileSync(`${directory}/SHA256SUMS`, lines.join(""));
+  writeText(`${directory}/SHA256SUMS`, lines.join(""));
+}
+
+/** Readable by everybody, whatever the umask. */
+function writeText(path: string, text: string): void {
+  Deno.writeTextFileSync(path, text);
+  Deno.chmodSync(path, 0o644);
 }
 
 try {
-  await compile(readRequest(Deno.args));
+  const request = readRequest(Deno.args, {
+    directory: Deno.env.get("INIT_CWD") ?? Deno.cwd(),
+    arch: Deno.build.arch,
+    dist: `${top}/dist`,
+    denort: Deno.env.get("DENORT_BIN"),
+  });
+  await compile(request, unwindOnSignals());
 } catch (error) {
   say(`compile: ${error instanceof Error ? error.message : error}`);
   Deno.exit(1);

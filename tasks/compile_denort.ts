@@ -2,53 +2,81 @@
  * dist/flanneld by `deno compile`. Its base, denort, is what DENORT_BIN names or comes from Deno's own site. A plain deno as the
  * base gives a file that looks right and ignores its payload; the smoke test that follows every build notices.
  *
- * It is compiled in a copy of the sources, where dist/ holds the library for the target.
+ * What is compiled are the modules and the C library of the launcher kind, in a directory that holds nothing else. Deno embeds the
+ * files' times, so they get one; it embeds no path, because all files lie beside the main module.
  */
-import type { Built } from "./compile_launcher.ts";
-import { buildLibrary } from "./compile_native.ts";
+import { MAIN } from "./compile_bundle.ts";
+import type { PackFile } from "./compile_pack.ts";
+import { checkProcessor, denoVersionIn, readProgram } from "./compile_program.ts";
 import type { Target } from "./compile_target.ts";
-import { capture, deno, top } from "./run.ts";
+import { capture, deno } from "./run.ts";
 
-/** What main.ts is made of. */
-const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "ffi"];
+/**
+ * --no-code-cache: otherwise every start reads V8's code from a file in the directory for temporary files, which anybody may have
+ * put there. The small nursery (MB) is the launcher's: a burst of leases costs a quarter of its memory less, and no time.
+ */
+export const OPTIONS: readonly string[] = [
+  "--quiet",
+  "-A",
+  "--no-check",
+  "--no-config",
+  "--no-lock",
+  "--no-npm",
+  "--no-remote",
+  "--no-code-cache",
+  "--v8-flags=--max-semi-space-size=4",
+];
 
-/** MB for new objects, as in the launcher: a burst of leases costs a quarter of its memory less, and no time. */
-const SMALL_NURSERY = "--v8-flags=--max-semi-space-size=4";
-
-/** @throws Error where a step fails, in one line */
-export async function buildWithDenort(target: Target, output: string, scratch: string): Promise<Built> {
-  checkBase();
-  const tree = `${scratch}/tree`;
-  await Deno.mkdir(`${tree}/dist`, { recursive: true });
-  const library = await buildLibrary(target, scratch);
-  await Deno.writeFile(`${tree}/dist/libdenim.so`, library);
-  const copied = await capture(["cp", "-a", ...SOURCES.map((name) => `${top}/${name}`), tree]);
-  if (copied.code !== 0) throw new Error(`copy the sources: ${copied.output.trim()}`);
-  const places = ["--config", `${tree}/deno.json`, "--include", `${tree}/dist/libdenim.so`];
-  const options = ["--quiet", "-A", "--no-check", SMALL_NURSERY, ...places, "--target", target.triple];
-  const made = await capture([deno, "compile", ...options, "--output", output, `${tree}/main.ts`]);
-  if (made.code !== 0) throw new Error(`deno compile: ${reason(made.output)}`);
-  return { library, parts: [["libdenim.so", library]], deno: Deno.version.deno };
+/** @param denort where it is; undefined: on Deno's site. @throws Error where a step fails, in one line */
+export async function buildWithDenort(
+  files: readonly PackFile[],
+  target: Target,
+  output: string,
+  scratch: string,
+  denort: string | undefined,
+): Promise<void> {
+  const directory = `${scratch}/program`;
+  writeProgram(directory, files);
+  const places = ["--include", "libdenim.so", "--target", target.triple, "--output", output];
+  const command = [deno, "compile", ...OPTIONS, ...places, MAIN];
+  const made = await capture(command, {
+    cwd: directory,
+    env: denort === undefined ? {} : { DENORT_BIN: denort },
+  });
+  if (made.code !== 0) throw reasonOf(made.output);
+  checkBase("check what deno compile made", Deno.readFileSync(output), target);
 }
 
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
+/** Of a base that is named, before anything is made. @throws Error where it can't be used, in one line */
+export function checkDenort(path: string, target: Target): void {
+  const what = `use DENORT_BIN "${path}"`;
+  checkBase(what, readProgram(what, path), target);
+}
+
+/** The payload behind a base is of one version only. */
+function checkBase(what: string, bytes: Uint8Array, target: Target): void {
+  checkProcessor(what, bytes, target);
+  const version = denoVersionIn(bytes);
+  if (version === Deno.version.deno) return;
+  const found = version === null ? "it is no denort" : `it is of Deno ${version}`;
+  throw new Error(`${what}: ${found}; a denort ${Deno.version.deno} is needed`);
+}
+
+/** Files as they are embedded: nothing of the time, the umask or the place of the build. */
+export function writeProgram(directory: string, files: readonly PackFile[]): void {
+  Deno.mkdirSync(directory);
+  for (const { name, bytes } of files) {
+    Deno.writeFileSync(`${directory}/${name}`, bytes);
+    Deno.chmodSync(`${directory}/${name}`, 0o644);
+    Deno.utimeSync(`${directory}/${name}`, 0, 0);
   }
 }
 
-/** Deno doesn't name the variable when its file is missing. */
-function checkBase(): void {
-  const path = Deno.env.get("DENORT_BIN");
-  if (path === undefined || isFile(path)) return;
-  throw new Error(`use DENORT_BIN "${path}": no such file; give a denort ${Deno.version.deno}, or unset it`);
-}
-
-function reason(output: string): string {
+function reasonOf(output: string): Error {
   const url = /https:\/\/[^\s)]*denort[^\s)]*/.exec(output)?.[0];
-  if (url !== undefined) return `could not download "${url}"`;
+  if (url !== undefined) return new Error(`could not download "${url}"`);
   const lines = output.trim().split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  return lines.find((line) => /^error/i.test(line)) ?? lines.at(-1) ?? "no reason given";
+  return new Error(
+    `deno compile: ${lines.find((line) => /^error/i.test(line)) ?? lines.at(-1) ?? "no reason given"}`,
+  );
 }

@@ -1,20 +1,21 @@
 /**
- * What the binary is made of, as CycloneDX 1.5: Deno, the C parts and the npm packages that main.ts reaches, with the hashes that
- * deno.lock pins. Without a time or a random serial number: the same sources give the same text.
+ * What the binary is made of, as CycloneDX 1.5: Deno, the C parts and the npm packages that are in its modules, with the hashes
+ * that deno.lock pins. Without a time or a random serial number: the same sources give the same text.
  */
 import { version } from "../src/cli/version.ts";
+import type { Kind } from "./compile_request.ts";
 
 export interface Lock {
-  readonly specifiers: Readonly<Record<string, string>>;
-  readonly npm: Readonly<
-    Record<string, { readonly integrity?: string; readonly dependencies?: readonly string[] }>
-  >;
+  readonly npm: Readonly<Record<string, { readonly integrity?: string }>>;
 }
 
 export interface SbomInput {
   readonly lock: Lock;
-  /** The imports of deno.json. */
-  readonly imports: Readonly<Record<string, string>>;
+  /** As `packagesIn` gives them. */
+  readonly packages: readonly string[];
+  readonly kind: Kind;
+  readonly commit: string;
+  /** The version of Deno that is inside. */
   readonly deno: string;
   readonly triple: string;
   readonly binary: { readonly name: string; readonly sha256: string };
@@ -23,16 +24,9 @@ export interface SbomInput {
   readonly launcher?: { readonly sha256: string; readonly glibc: string };
 }
 
-/** Imports that only tests have. */
-const TESTS_ONLY = new Set(["fast-check", "@std/assert"]);
-
+/** @throws Error where a package is inside and the lock does not know it */
 export function sbom(input: SbomInput): string {
-  const components = [
-    component("application", "deno", input.deno, { purl: `pkg:npm/deno@${input.deno}` }),
-    component("library", "libdenim.so", version, { hashes: [sha256Entry(input.library.sha256)] }),
-    ...launcherComponents(input.launcher),
-    ...packages(input).map((key) => npmComponent(key, input.lock)),
-  ];
+  const { kind, commit, triple } = input;
   const document = {
     $schema: "http://cyclonedx.org/schema/bom-1.5.schema.json",
     bomFormat: "CycloneDX",
@@ -41,12 +35,26 @@ export function sbom(input: SbomInput): string {
     metadata: {
       component: component("application", input.binary.name, version, {
         hashes: [sha256Entry(input.binary.sha256)],
-        properties: [{ name: "target", value: input.triple }],
+        properties: Object.entries({ target: triple, kind, commit }).map(([name, value]) => ({
+          name,
+          value,
+        })),
       }),
     },
-    components,
+    components: [
+      runtimeComponent(input),
+      component("library", "libdenim.so", version, { hashes: [sha256Entry(input.library.sha256)] }),
+      ...launcherComponents(input.launcher),
+      ...input.packages.map((key) => npmComponent(key, input.lock)),
+    ],
   };
   return JSON.stringify(document, null, 2) + "\n";
+}
+
+/** Of the compiled kind, Deno's runtime without its tools: npm has none. */
+function runtimeComponent({ kind, deno }: SbomInput): unknown {
+  if (kind === "launcher") return component("application", "deno", deno, { purl: `pkg:npm/deno@${deno}` });
+  return component("application", "denort", deno, { purl: `pkg:github/denoland/deno@v${deno}` });
 }
 
 function launcherComponents(launcher: SbomInput["launcher"]): unknown[] {
@@ -57,36 +65,13 @@ function launcherComponents(launcher: SbomInput["launcher"]): unknown[] {
   ];
 }
 
-/** Keys of the lock's packages, sorted: those that the imports name, and all below them. */
-function packages({ lock, imports }: SbomInput): string[] {
-  const seen = new Set<string>();
-  const visit = (key: string) => {
-    if (seen.has(key)) return;
-    seen.add(key);
-    for (const dependency of lock.npm[key]?.dependencies ?? []) visit(resolve(dependency, lock));
-  };
-  for (const [name, specifier] of Object.entries(imports)) {
-    if (!specifier.startsWith("npm:") || TESTS_ONLY.has(name)) continue;
-    const wanted = specifier.slice("npm:".length);
-    visit(`${wanted.slice(0, wanted.lastIndexOf("@"))}@${lock.specifiers[specifier]}`);
-  }
-  return [...seen].sort();
-}
-
-/** The lock leaves the version out where there is only one. */
-function resolve(dependency: string, lock: Lock): string {
-  if (dependency in lock.npm) return dependency;
-  const found = Object.keys(lock.npm).find((key) => key.slice(0, key.lastIndexOf("@")) === dependency);
-  if (found === undefined) {
-    throw new Error(`read deno.lock: it names "${dependency}" and does not describe it`);
-  }
-  return found;
-}
-
 function npmComponent(key: string, lock: Lock): unknown {
   const at = key.lastIndexOf("@");
   const [name, npmVersion] = [key.slice(0, at), key.slice(at + 1)];
-  const integrity = lock.npm[key]?.integrity;
+  // Behind the version the lock may name the peers that it was resolved with.
+  const found = Object.keys(lock.npm).find((each) => each === key || each.startsWith(`${key}_`));
+  if (found === undefined) throw new Error(`list what is inside: deno.lock does not have "${key}"`);
+  const integrity = lock.npm[found]?.integrity;
   const hashes = integrity?.startsWith("sha512-")
     ? [{ alg: "SHA-512", content: hexOfBase64(integrity.slice("sha512-".length)) }]
     : [];

@@ -1,7 +1,8 @@
 /** Running other programs from the project's tasks. */
+import { dirname } from "node:path";
 
 /** The top of the project: every task works from here, wherever it was called. */
-export const top: string = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+export const top: string = dirname(import.meta.dirname!);
 
 /** Writes one line for people. */
 export function say(line: string): void {
@@ -17,11 +18,51 @@ export interface Result {
   readonly output: string;
 }
 
+/** Where a program runs, unless at the top, and variables that are added, or with `clearEnv` are all there is. */
+export interface CaptureOptions {
+  readonly cwd?: string;
+  readonly clearEnv?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const stopping = new AbortController();
+
+/**
+ * From now on SIGINT, SIGTERM and SIGHUP end the children of `capture`, and it starts no more of them: the task unwinds, and takes
+ * away what it has made. @returns aborted then, with an Error that names the signal
+ */
+export function unwindOnSignals(): AbortSignal {
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(name, () => stopping.abort(new Error(`stopped by ${name}`)));
+  }
+  return stopping.signal;
+}
+
+/** Whether a signal has come since then. */
+export function isStopping(): boolean {
+  return stopping.signal.aborted;
+}
+
+/** Takes a directory away, also under the hands of a stopped compiler's last children, which still write to it. */
+export function removeTree(directory: string): void {
+  for (let tries = 0; tries < 10; tries++) {
+    try {
+      return Deno.removeSync(directory, { recursive: true });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+    }
+  }
+}
+
 /** Runs a program to its end and keeps what it printed. Code 127 where there is no such program. */
-export async function capture(command: readonly string[]): Promise<Result> {
+export async function capture(command: readonly string[], options: CaptureOptions = {}): Promise<Result> {
+  stopping.signal.throwIfAborted();
   const [program = "", ...args] = command;
   try {
-    const ended = await new Deno.Command(program, { args, cwd: top, stdin: "null" }).output();
+    const { signal } = stopping;
+    const ended = await new Deno.Command(program, { args, cwd: top, ...options, stdin: "null", signal })
+      .output();
+    signal.throwIfAborted();
     const decoder = new TextDecoder();
     return { code: ended.code, output: decoder.decode(ended.stdout) + decoder.decode(ended.stderr) };
   } catch (error) {

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { closeDescriptor, describeDescriptor, setCloseOnExec } from "../../ffi/descriptors.ts";
 import { ABI_VERSION } from "../../ffi/layout.ts";
 import { loadLibrary } from "../../ffi/library.ts";
+import { memoryFile } from "../../ffi/memory_file.ts";
 import { bootTime, ignoreInspectorSignal, lock, notify, notifyWithDescriptors } from "../../ffi/process.ts";
 import { Failure } from "../../src/model/errors.ts";
 import { output, poll, Process } from "../support/process.ts";
@@ -241,4 +242,30 @@ Deno.test("DENIM_LIBRARY names the library", async () => {
   const ended = await output([Deno.execPath(), "eval", code], { env });
   assertEquals(ended.code, 1);
   assertMatch(ended.stderr, /load the C library "\/nowhere\/else.so"/);
+});
+
+Deno.test({
+  name: "an embedded library is loaded from memory, where no directory can be written to or run from",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const program = `
+      import { loadLibrary } from ${JSON.stringify(module("library.ts"))};
+      import { memoryFile } from ${JSON.stringify(module("memory_file.ts"))};
+      const found = loadLibrary().path;
+      using library = loadLibrary(memoryFile("libdenim.so", Deno.readFileSync(found)));
+      console.log(library.symbols.denim_abi_version());
+      console.log(/memfd:libdenim.so/.test(Deno.readTextFileSync("/proc/self/maps")));`;
+    const script = `mount -t tmpfs -o $1 none /tmp; shift; exec "$@"`;
+    for (const options of ["ro", "noexec", "ro,noexec"]) {
+      const command = ["unshare", "--mount", "--propagation=private", "sh", "-ec", script, "sh", options];
+      const loaded = await output([...command, Deno.execPath(), "eval", "--no-check", program]);
+      assertEquals(loaded.stdout, `${ABI_VERSION}\ntrue\n`, loaded.stderr);
+    }
+  },
+});
+
+Deno.test("where the kernel gives no memory file, the message says what to do", () => {
+  // Names are limited to 249 bytes.
+  const message = failureOf(() => memoryFile("x".repeat(300), new Uint8Array(1)));
+  assertMatch(message, /^load the C library "x+" from memory: memfd_create is refused; .* in DENIM_LIBRARY$/);
 });

@@ -1,14 +1,18 @@
 /** dist/flanneld for tests: built from this tree into a directory of its own, and root directories that hold nothing else. */
+import { dirname } from "node:path";
 import { type CommandOptions, type Output, output, run } from "./process.ts";
 
-const top = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+const top = dirname(dirname(import.meta.dirname!));
 
 export type Kind = "launcher" | "compiled";
 
-/** Runs `deno task compile` with these words. */
-export function compile(args: readonly string[], options: CommandOptions = {}, tree = top): Promise<Output> {
-  const command = [Deno.execPath(), "run", "-A", "--config", `${tree}/deno.json`, `${tree}/tasks/compile.ts`];
-  return output([...command, ...args], { deadline: 120_000, ...options });
+/** The command that `deno task compile` runs. */
+export function compileCommand(args: readonly string[], tree = top): string[] {
+  return [Deno.execPath(), "run", "-A", "--config", `${tree}/deno.json`, `${tree}/tasks/compile.ts`, ...args];
+}
+
+export function compile(args: readonly string[], options: CommandOptions = {}): Promise<Output> {
+  return output(compileCommand(args), { deadline: 120_000, ...options });
 }
 
 /** Makes `<directory>/flanneld`. @throws Error where it can't be built */

@@ -1,5 +1,6 @@
 /** main.ts as its users start it: what goes to which stream, and the exit code. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { describeCommit, UNKNOWN } from "../../src/cli/commit.ts";
 
 const main = new URL("../../main.ts", import.meta.url).pathname;
 
@@ -99,7 +100,51 @@ Deno.test("a reader that has gone away is no error, and nothing is said of it", 
 Deno.test("-version writes only the version, on stderr; the verb on stdout", async () => {
   const flag = await flanneld(["--version"]);
   assertEquals([flag.code, flag.out, /^v\d+\.\d+\.\d+\n$/.test(flag.err)], [0, "", true]);
-  assertEquals((await flanneld(["version"])).out, flag.err);
+  const verb = await flanneld(["version"]);
+  assertEquals([verb.code, verb.err], [0, ""]);
+  const [first, ...facts] = verb.out.trimEnd().split("\n");
+  assertEquals(`${first}\n`, flag.err, "the first line is the version alone");
+  const values = new Map(facts.map((line) => [line.split(": ")[0], line.slice(line.indexOf(": ") + 2)]));
+  assertEquals([...values.keys()], ["commit", "kind", "deno", "library"]);
+  assertMatch(values.get("commit")!, /^([0-9a-f]{40}(-dirty)?|unknown)$/);
+  assertEquals(values.get("kind"), "source");
+  assertEquals(values.get("deno"), `${Deno.version.deno} ${Deno.build.target}`);
+  assertMatch(values.get("library")!, /^interface \d+, \/.*libdenim\.so$/);
+  const without = await flanneld(["version"], { DENIM_LIBRARY: "/nowhere/libdenim.so" });
+  assertEquals([without.code, without.err], [0, ""], "it can be told without the library");
+  assertMatch(without.out, /^library: load the C library "\/nowhere\/libdenim\.so": /m);
+  assertEquals((await flanneld(["version", "x"])).code, 2);
+});
+
+Deno.test("the commit is that of the source tree itself, and says whether files differ from it", async () => {
+  const top = await Deno.makeTempDir({ prefix: "denim commit " });
+  const git = async (...args: string[]) => {
+    const identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"];
+    const env = { GIT_CONFIG_GLOBAL: "/dev/null", PATH: Deno.env.get("PATH")!, HOME: top };
+    const command = new Deno.Command("git", { args: [...identity, ...args], cwd: top, env, clearEnv: true });
+    const { success, stdout, stderr } = await command.output();
+    assert(success, new TextDecoder().decode(stderr));
+    return new TextDecoder().decode(stdout).trim();
+  };
+  try {
+    Deno.mkdirSync(`${top}/inner`);
+    assertEquals(await describeCommit(top), UNKNOWN, "no repository");
+    await git("init", "--quiet");
+    assertEquals(await describeCommit(top), UNKNOWN, "no commit");
+    Deno.writeTextFileSync(`${top}/file`, "1");
+    await git("add", "file");
+    await git("commit", "--quiet", "-m", "one");
+    const commit = await git("rev-parse", "HEAD");
+    assertEquals(await describeCommit(top), commit);
+    assertEquals(await describeCommit(`${top}/inner`), UNKNOWN, "the repository around it is another's");
+    Deno.writeTextFileSync(`${top}/new`, "");
+    assertEquals(await describeCommit(top), `${commit}-dirty`);
+    Deno.removeSync(`${top}/new`);
+    Deno.writeTextFileSync(`${top}/file`, "2");
+    assertEquals(await describeCommit(top), `${commit}-dirty`);
+  } finally {
+    await Deno.remove(top, { recursive: true });
+  }
 });
 
 Deno.test("a wrong command line: one message on stderr, exit 2, no stack; 0 with -upstream-exit-codes", async () => {

@@ -1,8 +1,12 @@
 /** The parts of `deno task compile` that are functions of their input. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { embedProto, withoutPlaces } from "../../tasks/compile_bundle.ts";
+import { libraryPlaces } from "../../ffi/library.ts";
+import { embedProto, packagesIn, withBuild, withoutPlaces } from "../../tasks/compile_bundle.ts";
+import { OPTIONS, writeProgram } from "../../tasks/compile_denort.ts";
 import { needsOf } from "../../tasks/compile_launcher.ts";
 import { composePack, hex, sha256 } from "../../tasks/compile_pack.ts";
+import { checkProcessor, denoVersionIn, processorOf } from "../../tasks/compile_program.ts";
+import { readRequest } from "../../tasks/compile_request.ts";
 import { type Lock, sbom } from "../../tasks/compile_sbom.ts";
 import { version } from "../../src/cli/version.ts";
 import { targetOf, triples } from "../../tasks/compile_target.ts";
@@ -64,39 +68,156 @@ Deno.test("what a program needs of glibc is the newest version that it names", (
   assertThrows(() => needsOf(bytes("GLIBC_PRIVATE")), Error, "no version of glibc");
 });
 
-Deno.test("the list of parts has what main.ts reaches, with the hashes of the lock, and nothing of the tests", () => {
-  const lock: Lock = {
-    specifiers: { "npm:@a/b@1": "1.2.0", "npm:fast-check@4": "4.0.0" },
-    npm: {
-      "@a/b@1.2.0": { integrity: "sha512-AAEC", dependencies: ["c", "d@1.0.0"] },
-      "c@3.0.0": { dependencies: ["@a/b"] },
-      "d@1.0.0": {},
-      "d@2.0.0": {},
-      "fast-check@4.0.0": {},
-    },
-  };
-  const text = sbom({
-    lock,
-    imports: { b: "npm:@a/b@1", "fast-check": "npm:fast-check@4", "@std/cli": "./src/std/cli.ts" },
-    deno: "2.9.6",
-    triple: "x86_64-unknown-linux-gnu",
-    binary: { name: "flanneld", sha256: "ab" },
-    library: { sha256: "cd" },
-    launcher: { sha256: "ef", glibc: "2.36" },
-  });
-  const document = JSON.parse(text);
+Deno.test("what is inside is read from the modules, copies and scoped packages included", () => {
+  const modules = [
+    file("main.js", "// npm:etcd3/1.1.2/lib/index.js\nimport x;\n// npm:smol-toml/1.4.2/dist/x.js"),
+    file("a.js", '  "npm:@grpc/grpc-js/1.14.7_1/build/src/x.js"(e) {},\nvar a = "npm:fast-check/4.0.0/x.js"'),
+    file("b.js", "// npm:etcd3/1.1.2/lib/other.js"),
+  ];
+  assertEquals(packagesIn(modules), ["@grpc/grpc-js@1.14.7", "etcd3@1.1.2", "smol-toml@1.4.2"]);
+});
+
+const lock: Lock = {
+  npm: {
+    "@a/b@1.2.0": { integrity: "sha512-AAEC" },
+    "c@3.0.0_d@1.0.0": { integrity: "sha512-AwQF" },
+    "fast-check@4.0.0": {},
+  },
+};
+const input = {
+  lock,
+  packages: ["@a/b@1.2.0", "c@3.0.0"],
+  commit: "0123",
+  deno: "2.9.6",
+  triple: "x86_64-unknown-linux-gnu",
+  binary: { name: "flanneld", sha256: "ab" },
+  library: { sha256: "cd" },
+};
+
+Deno.test("the list of parts has what is inside, with the hashes of the lock, and nothing else", () => {
+  const launcher = { sha256: "ef", glibc: "2.36" };
+  const document = JSON.parse(sbom({ ...input, kind: "launcher", launcher }));
   assertEquals([document.bomFormat, document.specVersion], ["CycloneDX", "1.5"]);
-  const names = document.components.map((each: { "bom-ref": string }) => each["bom-ref"]);
-  assertEquals(names.filter((name: string) => !name.startsWith("libdenim")), [
+  const refs = (list: { "bom-ref": string }[]) => list.map((each) => each["bom-ref"]);
+  const rest = ["@a/b@1.2.0", "c@3.0.0"];
+  assertEquals(refs(document.components), [
     "deno@2.9.6",
+    `libdenim.so@${version}`,
     `launcher@${version}`,
     "glibc@2.36",
-    "@a/b@1.2.0",
-    "c@3.0.0",
-    "d@1.0.0",
+    ...rest,
   ]);
   assertEquals(document.components[4].hashes, [{ alg: "SHA-512", content: "000102" }]);
   assertEquals(document.components[4].purl, "pkg:npm/%40a/b@1.2.0");
+  assertEquals(document.components[5].hashes, [{ alg: "SHA-512", content: "030405" }]);
+  const compiled = JSON.parse(sbom({ ...input, kind: "compiled" }));
+  assertEquals(refs(compiled.components), ["denort@2.9.6", `libdenim.so@${version}`, ...rest]);
+  assertEquals(compiled.metadata.component.properties, [
+    { name: "target", value: "x86_64-unknown-linux-gnu" },
+    { name: "kind", value: "compiled" },
+    { name: "commit", value: "0123" },
+  ]);
+  const unknown = () => sbom({ ...input, kind: "compiled", packages: ["left-pad@1.0.0"] });
+  assertThrows(unknown, Error, 'deno.lock does not have "left-pad@1.0.0"');
+});
+
+/** The beginning of an ELF file for this machine number. */
+function elf(machine: number, text = ""): Uint8Array {
+  const header = new Uint8Array(64);
+  header.set([0x7f, 0x45, 0x4c, 0x46]);
+  new DataView(header.buffer).setUint16(18, machine, true);
+  return new Uint8Array([...header, ...bytes(text)]);
+}
+
+Deno.test("programs are told apart by processor and by the Deno inside, before they are shipped", () => {
+  const [x86, arm] = triples.map((triple) => targetOf(triple)!);
+  assertEquals([62, 183, 40].map((machine) => processorOf(elf(machine))), [
+    "x86_64",
+    "aarch64",
+    "machine 40",
+  ]);
+  assertEquals([bytes("#!/bin/sh"), new Uint8Array()].map(processorOf), [null, null]);
+  checkProcessor("use it", elf(62), x86!);
+  assertThrows(
+    () => checkProcessor('use "x"', elf(62), arm!),
+    Error,
+    'use "x": it is a program for x86_64; one for aarch64 is needed',
+  );
+  assertThrows(() => checkProcessor('use "x"', bytes("text"), x86!), Error, "it is no program");
+  assertEquals(denoVersionIn(elf(62, "OTLP-Exporter-Deno/0.80.0 …d1Deno/2.9.6Deno/2.9.6+e518")), "2.9.6");
+  assertEquals(denoVersionIn(elf(62, "Deno/x Deno/2.9")), null);
+});
+
+const around = { directory: "/here", arch: "x86_64", dist: "/top/dist", denort: undefined };
+
+Deno.test("every word and variable of the build is used or refused", () => {
+  const plain = readRequest([], around);
+  assertEquals([plain.kind, plain.directory, plain.deno, plain.denort], [
+    undefined,
+    "/top/dist",
+    undefined,
+    undefined,
+  ]);
+  const paths = readRequest(["--kind=launcher", "--directory=out", "--deno=../deno"], around);
+  assertEquals([paths.directory, paths.deno], ["/here/out", "/deno"]);
+  // What is named decides the kind.
+  assertEquals(readRequest(["--deno=/d"], around).kind, "launcher");
+  const named = readRequest([], { ...around, denort: "rt" });
+  assertEquals([named.kind, named.denort], ["compiled", "/here/rt"]);
+  assertEquals(readRequest(["--kind=launcher"], { ...around, denort: "/rt" }).kind, "launcher");
+  const refused: [string[], string][] = [
+    [["--kind=compiled", "--deno=/nonexistent"], "into the launcher kind; name a denort in DENORT_BIN"],
+    [["--directory="], '--directory "": it has no value'],
+    [["--deno", ""], '--deno "": it has no value'],
+    [["--kind="], '--kind "": it has no value'],
+    [["--kind=both"], 'kind "both": the kinds are compiled and launcher'],
+    [["--target=x", "--target=y"], '--target "y": it was given before'],
+    [["--target=riscv"], 'for "riscv": the targets are x86_64'],
+    [["--kin=x"], '"--kin=x": give --kind'],
+    [["flanneld"], '"flanneld": give --kind'],
+  ];
+  for (const [args, says] of refused) assertThrows(() => readRequest(args, around), Error, says);
+  const both = () => readRequest(["--deno=/d"], { ...around, denort: "/rt" });
+  assertThrows(both, Error, '--deno "/d" and DENORT_BIN "/rt" are for different kinds; give --kind');
+});
+
+Deno.test("the library is looked for without .., and never in a directory that others may write to", () => {
+  assertEquals(libraryPlaces("/top/ffi"), ["/top/ffi/libdenim.so", "/top/dist/libdenim.so"]);
+  // Embedded files are below the directory for temporary files; the launcher's below a directory of the user's choice.
+  for (const directory of ["/tmp/deno-compile-flanneld", "/tmp/v0.1.0-0123456789abcdef"]) {
+    assertEquals(libraryPlaces(directory), [`${directory}/libdenim.so`]);
+  }
+  assertEquals(libraryPlaces(undefined), [], "not in the current directory either");
+});
+
+Deno.test("deno compile is told to run no code from a file that lies about, and gets files without times", async () => {
+  assert(OPTIONS.includes("--no-code-cache"));
+  const directory = await Deno.makeTempDir();
+  try {
+    writeProgram(`${directory}/program`, [file("libdenim.so", "ELF"), file("main.js", "1")]);
+    for (const name of ["libdenim.so", "main.js"]) {
+      const { mtime, mode } = Deno.statSync(`${directory}/program/${name}`);
+      assertEquals([mtime?.getTime(), mode! & 0o7777], [0, 0o644]);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("the entry module says what was built; only the launcher's takes its variables away", () => {
+  const modules = [file("main.js", "main();"), file("chunk-1.js", "0")];
+  const text = (kind: "launcher" | "compiled") =>
+    withBuild(modules, { kind, commit: "01ab" }).map((each) => new TextDecoder().decode(each.bytes));
+  const [main, chunk] = text("compiled");
+  assertEquals([main, chunk], [
+    '{\n  globalThis[Symbol.for("denim.build")] = {"kind":"compiled","commit":"01ab"};\n}\nmain();',
+    "0",
+  ]);
+  const [launched = ""] = text("launcher");
+  assert(
+    launched.includes('{ ...{"kind":"launcher","commit":"01ab"}, binary: Deno.env.get("DENIM_BINARY") };'),
+  );
+  assert(launched.includes("Deno.env.delete(name)") && launched.endsWith("}\nmain();"));
 });
 
 Deno.test("both targets are known by their triples", () => {

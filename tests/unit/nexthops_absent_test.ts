@@ -7,7 +7,7 @@ const [EPERM, EOPNOTSUPP] = [-1, -95];
 
 function answering(result: () => number): Parameters<typeof openNetlink>[0] {
   const symbols = { denim_open: () => ({}), denim_close: () => {}, denim_read_nexthops: () => result() };
-  return { path: "", symbols: symbols as unknown as Symbols, [Symbol.dispose]: () => {} };
+  return { path: "", embedded: false, symbols: symbols as unknown as Symbols, [Symbol.dispose]: () => {} };
 }
 
 Deno.test("nexthops: where the kernel has none reading answers an empty list and says why", async () => {
