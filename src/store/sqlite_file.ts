@@ -12,6 +12,7 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Failure, messageOf } from "../model/errors.ts";
+import { osErrorCode, osErrorText } from "../system/os_error.ts";
 import { StoreUnavailable } from "./store.ts";
 
 /** `deni` in ASCII: tells `file` and us whose database it is. */
@@ -36,6 +37,9 @@ const SCHEMA = `
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
+
+/** Made where they are missing. Any other that is missing is more likely a slip of the pen, or not mounted yet. */
+const OWN_DIRECTORIES = ["/var/lib/flannel/", "/run/flannel/"];
 
 /** Somebody else has the lock: try again in some milliseconds. */
 export class Busy extends Error {
@@ -101,6 +105,7 @@ export class SqliteFile {
     const inode = inodeOf(this.path);
     if (this.#db !== null && inode === this.#inode) return this.#db;
     this.close();
+    refuseDirectory(this.path);
     if (!this.readOnly && inode === null) createFile(this.path, this.directory);
     const db = this.readOnly ? openToRead(this.path) : openToWrite(this.path);
     try {
@@ -134,15 +139,36 @@ function inodeOf(path: string): string | null {
 
 function createFile(path: string, directory: string): void {
   try {
-    Deno.mkdirSync(directory, { recursive: true, mode: 0o755 });
+    if (OWN_DIRECTORIES.includes(directory)) Deno.mkdirSync(directory, { recursive: true, mode: 0o755 });
     Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
   } catch (error) {
+    const absent = osErrorCode(error) === "ENOENT";
     throw new Failure(
-      `open the lease store "${path}": ${
-        messageOf(error)
-      }; give -store=sqlite:<file> in a directory that this user can write to`,
+      absent
+        ? `open the lease store "${path}": there is no directory "${directory}"; make it, or give another file with ` +
+          "-store=sqlite:<file>"
+        : `open the lease store "${path}": ${
+          osErrorText(error)
+        }; give -store=sqlite:<file> in a directory that ` +
+          "this user can write to",
     );
   }
+}
+
+/** Looking does not open it: see above. */
+function refuseDirectory(path: string): void {
+  let found: Deno.FileInfo;
+  try {
+    found = Deno.statSync(path);
+  } catch {
+    return;
+  }
+  if (!found.isDirectory) return;
+  throw new Failure(
+    `open the lease store "${path}": it is a directory; give a file in it, as in -store=sqlite:${
+      path.replace(/\/$/, "")
+    }/leases.db`,
+  );
 }
 
 function openToWrite(path: string): DatabaseSync {
@@ -218,6 +244,12 @@ function isOurs(db: DatabaseSync, path: string): boolean {
   return true;
 }
 
+/** What may pass: it is tried again. */
+const remedies: readonly (readonly [string, string])[] = [
+  ["disk is full", "make room on its file system"],
+  ["is closed", "start again"],
+];
+
 /** SQLite's messages are fixed texts (sqlite3_errstr); its codes don't come with every error of node:sqlite. */
 function translated(error: unknown, path: string): unknown {
   if (error instanceof Failure || error instanceof StoreUnavailable) return error;
@@ -239,5 +271,6 @@ function translated(error: unknown, path: string): unknown {
       `open the lease store "${path}": ${message}; it and its directory must be writable for this user`,
     );
   }
-  return new StoreUnavailable(`use the lease store "${path}": ${message}`, { cause: error });
+  const remedy = remedies.find(([text]) => says(text))?.[1] ?? "look at the kernel's log, dmesg says more";
+  return new StoreUnavailable(`use the lease store "${path}": ${message}; ${remedy}`, { cause: error });
 }

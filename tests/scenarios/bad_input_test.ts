@@ -156,7 +156,10 @@ scenario(
     assertEquals(socket.received.includes("READY"), false);
     const { status, body } = await health(host, "/readyz");
     assertEquals(status, 503);
-    assertMatch(body, /subnet file/);
+    assertMatch(
+      body,
+      /the subnet file is not written: write subnet file ".*": read-only file system; choose/,
+    );
     await host.run(["mount", "-o", "remount,rw", "/run"]);
     await socket.ready();
   },

@@ -60,6 +60,10 @@ scenario(
     await reachable(c1, c2.address);
     assertEquals(await units[0]!.call(["systemctl", "restart", "flanneld"]), { code: 0, text: "" });
     assertEquals((await subnetEnv(h1)).FLANNEL_SUBNET, subnet);
+    // The journal has its own times, and the priorities in front are taken away.
+    const { text } = await units[0]!.call(["journalctl", "-u", "flanneld", "-n", "1000"]);
+    assertMatch(text, / flanneld\[\d+\]: ready: 1 peers in \d+ ms$/m);
+    assert(!/: (\d{4}-\d\d-\d\dT|<\d>|info |warn )/.test(text), text);
   },
 );
 

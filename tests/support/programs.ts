@@ -10,8 +10,9 @@ import { commandsOf, UNKNOWN, type Words } from "./shell_words.ts";
 type Node = Deno.lint.Node;
 
 /** Functions and methods whose first list of words is a command, and those whose words are arguments of their own. */
-const TAKES_LIST = /^(run|output|capture|inherit|succeed|start|call|says|Process|Place|execute|Command)$/;
-const TAKES_WORDS = /^(run|must|mustInside|inside|json|Command)$/;
+const TAKES_LIST =
+  /^(run|output|capture|inherit|succeed|start|call|says|Process|Place|execute|startProgram|Command)$/;
+const TAKES_WORDS = /^(run|must|mustInside|inside|json|startProgram|Command)$/;
 /** Whose first argument says where. */
 const TAKES_PLACE = /^(inside|mustInside)$/;
 /** Properties and variables that hold a command, or what stands in front of one. */

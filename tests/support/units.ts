@@ -4,7 +4,8 @@
  * a `daemon-reload` has to read, systemd's own tool verifies.
  *
  * Two words of docker's unit mean services of systemd's own and are replaced by what they stand for: `fd://` (the socket that
- * systemd holds) and `--containerd=…` (left out: dockerd then runs its own). What else a unit says is passed over.
+ * systemd holds) and `--containerd=…` (left out: dockerd then runs its own). What else a unit says is passed over. What a unit
+ * writes to stderr is its journal, and JOURNAL_STREAM says so.
  */
 import { NotifySocket } from "./notify_socket.ts";
 import { poll, type Process } from "./process.ts";
@@ -58,7 +59,7 @@ export class Units {
     const value = (option: string) => args[args.indexOf(option) + 1] ?? "";
     const process = this.#running.get(value("-u"));
     const lines = process?.lines ?? [];
-    return lines.slice(-Number(value("-n") || 10)).join("\n") + "\n";
+    return lines.slice(-Number(value("-n") || 10)).map((line) => journalLine(value("-u"), line)).join("");
   }
 
   async #isActive(name: string): Promise<string> {
@@ -75,7 +76,8 @@ export class Units {
     if (service.user !== "" && socket !== null) await this.host.run(["chown", service.user, address]);
     const env = { ...variables, ...(socket && { NOTIFY_SOCKET: address }) };
     for (const pre of service.startPre) await this.#before(pre, variables);
-    const words = [...sandboxed(service), ...as(service), ...command(service.start, variables)];
+    const inner = [...as(service), ...command(service.start, variables)];
+    const words = [...sandboxed(service), ...JOURNALED, ...inner];
     const process = this.host.start(name, words, {
       env,
       clearEnv: true,
@@ -152,6 +154,14 @@ export class Units {
     }
     return all;
   }
+}
+
+/** The rest of the command learns what its stderr is, as systemd tells it. */
+const JOURNALED = ["sh", "-c", 'JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec "$@"', "sh"];
+
+/** As journalctl prints it: the journal knows the time and takes the priority away. */
+function journalLine(unit: string, line: string): string {
+  return `Nov 28 03:46:47 host ${unit}[1]: ${line.replace(/^<\d>/, "")}\n`;
 }
 
 /** What systemd itself says of the units that were written here, and of those with a drop-in. */

@@ -228,6 +228,13 @@ Deno.test("where the journal listens, lines have its priorities and no time; els
   }
 });
 
+Deno.test("a program that the demo lacks is named with its package, and nothing of the inside", async () => {
+  const { code, out, err } = await flanneld(["demo"], { PATH: "/nonexistent" });
+  const needed = `run "setpriv" (needed for the demo's namespaces): not found`;
+  const says = `${needed}; install Debian's package util-linux, or check PATH\n`;
+  assertEquals({ code, out, err }, { code: 1, out: "", err: says });
+});
+
 Deno.test("a config file that is missing is named without the runtime's own words", async () => {
   const { code, err } = await flanneld(["-config-file=/nonexistent/denim.toml"]);
   assertEquals([code, err], [

@@ -21,6 +21,8 @@ const NONE: Readonly<Record<string, readonly string[]>> = {
   "docs/tutorial.md": ["flanneld", "journalctl", "scp", "ssh", "systemctl"],
   "tests/scenarios/binary_test.ts": ["flanneld"],
   "tests/scenarios/support_test.ts": ["c1", "c2"],
+  // What systemd would do is done by support/units.ts.
+  "tests/scenarios/systemd_test.ts": ["journalctl"],
   "tests/support/docker.ts": ["bin/busybox"],
   "tests/unit/system_test.ts": ["iptables-nowhere"],
 };
@@ -85,6 +87,7 @@ const sources: readonly (readonly [text: string, ...programs: string[]])[] = [
   [`await host.run(["ip", "link"]); await place.output(["jq"]);`, "ip", "jq"],
   [`run("jq", ["."], {});`, "jq"],
   [`new Deno.Command("jq", { args: ["."] }).spawn();`, "jq"],
+  [`startProgram("jq", { args: ["."], stdin: "null" });`, "jq"],
   [`new Deno.Command("unshare", { args: ["-n", "sh", "-c", "jq . | yq"] });`, "jq", "sh", "unshare", "yq"],
   [`new Process("a", ["env", "-u", "X", "A=1", "jq"]);`, "env", "jq"],
   [`host.start("a", ["timeout", "-k", "1", "5", "jq"]);`, "jq", "timeout"],
