@@ -6,9 +6,9 @@
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { launchReady, subnetEnv } from "../support/daemon.ts";
-import { linkOf, sqliteArgs } from "../support/overlay.ts";
+import { deviceAddress, linkOf, sqliteArgs } from "../support/overlay.ts";
 import { poll } from "../support/process.ts";
-import { type Host, scenario } from "../support/topology.ts";
+import { scenario } from "../support/topology.ts";
 import { ping } from "../support/traffic.ts";
 
 const CONFIG = {
@@ -37,7 +37,7 @@ scenario(
       1430,
       1450,
     ]);
-    const [v4, v6] = [await tunnelAddress(h2, "flannel.1"), await tunnelAddress(h2, "flannel-v6.1")];
+    const [v4, v6] = [await deviceAddress(h2, "flannel.1"), await deviceAddress(h2, "flannel-v6.1")];
     await poll("answers over both families", 10_000, async () => await ping(h1, v4) && await ping(h1, v6));
 
     await h1.run(["ip", "-6", "route", "del", `${v6}/64`]);
@@ -56,16 +56,3 @@ scenario(
     assertEquals(await ping(h1, v6), true);
   },
 );
-
-/** The device's own address: the other hosts' next hop. */
-async function tunnelAddress(host: Host, device: string): Promise<string> {
-  const [link] = await host.json<{ addr_info: { local: string; scope: string }[] }[]>(
-    "ip",
-    "-j",
-    "address",
-    "show",
-    "dev",
-    device,
-  );
-  return link!.addr_info.find(({ scope }) => scope === "global")!.local;
-}

@@ -43,6 +43,19 @@ export async function linkOf(host: Place, device = "flannel.1"): Promise<Link> {
   return link!;
 }
 
+/** A tunnel device's own address: the other hosts' next hop. */
+export async function deviceAddress(host: Place, device: string): Promise<string> {
+  const [link] = await host.json<{ addr_info: { local: string; scope: string }[] }[]>(
+    "ip",
+    "-j",
+    "address",
+    "show",
+    "dev",
+    device,
+  );
+  return link!.addr_info.find(({ scope }) => scope === "global")!.local;
+}
+
 /** A vxlan host's record in the store, as its daemon would write it. */
 export function peerRecord(ip: string, mac: string): string {
   return JSON.stringify({

@@ -19,13 +19,13 @@ export function peerBinary(name = "flanneld"): string | null {
 export function withUpstream(
   name: string,
   body: (net: Topology, upstream: string) => Promise<void>,
-  { hosts = 2, peer = "flanneld" }: { hosts?: number; peer?: string } = {},
+  { hosts = 2, peer = "flanneld", ipv6 = false }: { hosts?: number; peer?: string; ipv6?: boolean } = {},
 ): void {
   const upstream = peerBinary(peer);
   Deno.test({
     name: upstream === null ? `${name} [needs upstream's ${peer} in DENIM_PEERS]` : name,
     ignore: upstream === null || Deno.uid() !== 0,
-    fn: () => inTopology({ hosts }, (net) => body(net, upstream!)),
+    fn: () => inTopology({ hosts, ipv6 }, (net) => body(net, upstream!)),
   });
 }
 
@@ -55,7 +55,7 @@ export function startUpstream(
   options: CommandOptions = {},
 ): Process {
   const settings = "mount -t tmpfs tmpfs /proc/sys/net && mkdir /proc/sys/net/bridge && " +
-    'touch /proc/sys/net/bridge/bridge-nf-call-iptables && exec "$@"';
+    'touch /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables && exec "$@"';
   return host.start("upstream", ["unshare", "--mount", "sh", "-c", settings, "sh", binary, ...args], options);
 }
 
