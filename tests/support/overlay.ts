@@ -30,6 +30,12 @@ export async function containerOn(net: Topology, host: Host, number = 1): Promis
   return await net.addContainer(host, env.FLANNEL_SUBNET!, number, Number(env.FLANNEL_MTU));
 }
 
+/** The same with its IPv6 subnet. */
+export async function ipv6ContainerOn(net: Topology, host: Host, number = 1): Promise<PlainContainer> {
+  const env = await subnetEnv(host);
+  return await net.addContainer(host, env.FLANNEL_IPV6_SUBNET!, number, Number(env.FLANNEL_MTU));
+}
+
 /** A device as `ip -j -d link` shows it. */
 export interface Link {
   readonly ifindex: number;

@@ -77,7 +77,7 @@ export class Topology implements AsyncDisposable {
    * A container without docker: a namespace on a bridge of the host.
    *
    * @param host where
-   * @param gateway the bridge's address as in FLANNEL_SUBNET: `10.1.15.1/24`
+   * @param gateway the bridge's address as in FLANNEL_SUBNET: `10.1.15.1/24`, or FLANNEL_IPV6_SUBNET
    * @param number the container's address is the gateway's plus this
    * @param mtu of its link; FLANNEL_MTU
    */
@@ -87,12 +87,12 @@ export class Topology implements AsyncDisposable {
     const container = await this.#namespace(`${host.name}-c${number}`);
     await host.sh(`
       ip link show cbr0 > /dev/null 2>&1 || ip link add cbr0 mtu ${mtu} type bridge
-      ip address replace ${gateway} dev cbr0
+      ip address replace ${gateway} dev cbr0 nodad
       ip link set cbr0 up
       ip link add c${number} mtu ${mtu} master cbr0 type veth peer name eth0 mtu ${mtu} netns ${container.pid}
       ip link set c${number} up`);
     await container.sh(`
-      ip address add ${address}/${length} dev eth0
+      ip address add ${address}/${length} dev eth0 nodad
       ip link set eth0 up
       ip route add default via ${bridgeIp}`);
     return Object.assign(container, { address });
@@ -216,8 +216,11 @@ export async function inTopology(
 
 const FORWARD = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding";
 
-/** `10.1.15.1` plus 2 is `10.1.15.3`; never beyond the last octet. */
+/** `10.1.15.1` plus 2 is `10.1.15.3`, `fd00:1::1` plus 2 is `fd00:1::3`; never beyond the last part. */
 function addToAddress(address: string, add: number): string {
+  if (address.includes(":")) {
+    return address.replace(/[0-9a-f]+$/, (last) => (parseInt(last, 16) + add).toString(16));
+  }
   const octets = address.split(".").map(Number);
   octets[3]! += add;
   return octets.join(".");
