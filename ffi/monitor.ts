@@ -5,11 +5,12 @@
  * earlier take had it already) but never miss anything. The iterable ends, and the thread with it, when the signal is
  * aborted. Changes are gathered: however slow the reader is, at most one set waits.
  */
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import { Failure } from "../src/model/errors.ts";
 import { describeErrno } from "./errno.ts";
 import { EVENT } from "./layout.ts";
 import type { Library } from "./library.ts";
+import { openPipe } from "./pipe.ts";
 import type { MonitorKind } from "./records.ts";
 
 export interface Monitor {
@@ -29,7 +30,7 @@ export function openMonitor(library: Library, port: number, signal: AbortSignal)
   const error = new Int32Array(1);
   const handle = symbols.denim_monitor_start(port, error);
   if (handle === null) throw new Failure(`watch for kernel events: ${describeErrno(error[0] ?? 0)}`);
-  const pipe = new Socket({ fd: symbols.denim_monitor_pipe(handle), readable: true, writable: false });
+  const pipe = pipeOf(library, handle);
   const waiting = new Gathered();
   let stopped = false;
   const stop = () => {
@@ -51,6 +52,16 @@ export function openMonitor(library: Library, port: number, signal: AbortSignal)
       if (!stopped) symbols.denim_monitor_devices(handle, of, of.length);
     },
   };
+}
+
+/** @throws with the thread ended */
+function pipeOf(library: Library, handle: Deno.PointerObject): Socket {
+  try {
+    return openPipe(library, library.symbols.denim_monitor_pipe(handle));
+  } catch (error) {
+    library.symbols.denim_monitor_stop(handle);
+    throw error;
+  }
 }
 
 /** The events that nobody has taken yet, as one mask. */

@@ -5,7 +5,7 @@
  * MTU and routes are the caller's business, and so is the network namespace: that of the process. Counters are sums since
  * the start; a peer keeps its own as long as its subnet, address and port stay.
  */
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import { Failure } from "../src/model/errors.ts";
 import { describeErrno, errnoName } from "./errno.ts";
 import {
@@ -17,6 +17,7 @@ import {
   UDP_STATS,
 } from "./layout.ts";
 import type { Library } from "./library.ts";
+import { openPipe } from "./pipe.ts";
 import {
   decodeMeans,
   decodeName,
@@ -154,7 +155,8 @@ export interface UdpTunnel extends Disposable {
 }
 
 /**
- * Opens what is needed. Packets wait in the queues of the device and the sockets until the first `setPeers`.
+ * Opens what is needed. Packets wait in the queues of the device and the sockets until the first `setPeers`. Descriptors that
+ * are handed in are the tunnel's from then on, but for a failure: then all of them are open and still the caller's.
  *
  * @throws {Failure} where the options make no sense or the kernel refuses
  */
@@ -166,8 +168,30 @@ export function openUdpTunnel(library: Library, options: UdpTunnelOptions): UdpT
   if (handle === null) {
     throw new Failure(`open the UDP tunnel "${settings.name}": ${describeRefusal(settings, error)}`);
   }
-  library.symbols.denim_udp_icmp_sources(handle, icmp);
-  return new Running(library, handle, settings);
+  let pipe: Socket | null = null;
+  try {
+    pipe = openPipe(library, library.symbols.denim_udp_pipe(handle));
+    const result = library.symbols.denim_udp_icmp_sources(handle, icmp);
+    if (result < 0) throw new Failure(`open the UDP tunnel "${settings.name}": ${describeErrno(result)}`);
+    return new Running(library, handle, settings, pipe);
+  } catch (error) {
+    pipe?.destroy();
+    giveUp(library, handle, options);
+    throw error;
+  }
+}
+
+/** Ends what was just started: what it opened itself is closed, what was handed in is left. */
+function giveUp(
+  { symbols }: Library,
+  handle: Deno.PointerObject,
+  { queues = 1, descriptors }: UdpTunnelOptions,
+) {
+  const handed = new Set(descriptors?.flatMap(({ tun, socketV4, socketV6 }) => [tun, socketV4, socketV6]));
+  const numbers = new Int32Array(3 * queues);
+  symbols.denim_udp_descriptors(handle, numbers, numbers.length);
+  symbols.denim_udp_stop(handle, 1);
+  for (const fd of numbers) if (fd >= 0 && !handed.has(fd)) symbols.denim_close_descriptor(fd);
 }
 
 /** What could not be opened, why, and what would help where the number alone does not say it. */
@@ -210,14 +234,19 @@ class Running implements UdpTunnel {
 
   #settings: UdpTunnelSettings;
 
-  constructor(library: Library, handle: Deno.PointerObject, settings: UdpTunnelSettings) {
+  constructor(
+    library: Library,
+    handle: Deno.PointerObject,
+    settings: UdpTunnelSettings,
+    pipe: Socket,
+  ) {
     this.#symbols = library.symbols;
     this.#handle = handle;
     this.#settings = settings;
     const { view } = this.#read(0);
     this.name = decodeName(view, UDP_STATS.name);
     this.ended = new Promise((resolve) => this.#end = resolve);
-    this.#pipe = new Socket({ fd: this.#symbols.denim_udp_pipe(handle), readable: true, writable: false });
+    this.#pipe = pipe;
     this.#pipe.on("data", () => this.#fail());
     this.#pipe.on("error", () => {});
   }

@@ -5,6 +5,10 @@
  * through a restart and nobody carries yet. All of it is ours. The device goes with its tunnel; where it was deleted, the
  * tunnel counts as gone.
  *
+ * A descriptor has one owner at any time: the service manager until it is taken, then `Tunnel.kept`, and from `open` to
+ * `release` the running tunnel; what fails in between gives back what it was handed. Whoever owns it closes it, once. What the
+ * manager can't be told keeps nothing from running: it is told again at the next look.
+ *
  * A kept device is taken up without a packet lost: it is carried only from the moment at which its peers are known, which is
  * with the first of them, or at the next read where there are none. What does not fit what is wanted (another number of
  * queues, another port) is closed, and made anew.
@@ -13,6 +17,7 @@ import type { UdpDescriptors, UdpTunnel, UdpTunnelOptions } from "../../ffi/udp_
 import { messageOf } from "../model/errors.ts";
 import type { Fields, Obj } from "../model/objects.ts";
 import type { Observed, Operation, Outcome } from "../model/plan.ts";
+import { DescriptorCare } from "./descriptor_care.ts";
 import type { Driver } from "./driver.ts";
 import type { KeptDescriptor, KeptDescriptors } from "./kept_descriptors.ts";
 import type { TunnelReport } from "./kernel.ts";
@@ -51,7 +56,7 @@ interface Tunnel {
   kept: readonly KeptDescriptor[];
   /** Of the device, once seen. */
   index: number | null;
-  readonly peers: Map<string, Obj>;
+  peers: ReadonlyMap<string, Obj>;
   said: string;
 }
 
@@ -64,13 +69,16 @@ class Tunnels implements TunnelDriver {
   readonly scope = "network";
   readonly #ports: TunnelPorts;
   readonly #tunnels = new Map<string, Tunnel>();
+  readonly #care: DescriptorCare;
 
   constructor(ports: TunnelPorts) {
     this.#ports = ports;
+    this.#care = new DescriptorCare(ports.kept, ports.say);
   }
 
   readonly read: Driver["read"] = async (_owner, links) => {
     const table = await links();
+    this.#care.look();
     for (const [name, tunnel] of this.#tunnels) {
       const index = table.indexOf(name);
       if (index === null || (tunnel.index ?? index) !== index) this.#lose(name, tunnel);
@@ -84,11 +92,11 @@ class Tunnels implements TunnelDriver {
   };
 
   readonly apply: Driver["apply"] = (operations) => {
-    const dirty = new Set<string>();
+    const dirty = new Map<string, ReadonlyMap<string, Obj>>();
     const outcomes = operations.map((operation) =>
       operation.object.kind === "tunnel" ? this.#applyTunnel(operation) : this.#notePeer(operation, dirty)
     );
-    const refused = new Map([...dirty].flatMap((name) => this.#setPeers(name)));
+    const refused = new Map([...dirty].flatMap(([name, peers]) => this.#setPeers(name, peers)));
     return Promise.resolve(outcomes.map((outcome) => {
       const { object } = outcome.operation;
       const why = object.kind === "peer" ? refused.get(object.on!) : undefined;
@@ -101,7 +109,7 @@ class Tunnels implements TunnelDriver {
   reports(): TunnelReport[] {
     return [...this.#tunnels].flatMap(([device, { running, peers }]) => {
       const subnets = [...peers.values()].map(({ fields }) => String(fields.subnet));
-      const { stores: kept } = this.#ports.kept;
+      const kept = this.#ports.kept.stores && !this.#care.lacks(keptName(device));
       return running === null ? [] : [{ device, subnets, kept, statistics: running.statistics() }];
     });
   }
@@ -109,7 +117,7 @@ class Tunnels implements TunnelDriver {
   [Symbol.dispose](): void {
     for (const { running, kept } of this.#tunnels.values()) {
       running?.[Symbol.dispose]();
-      for (const { fd } of kept) this.#ports.kept.close(fd);
+      this.#care.close(kept.map(({ fd }) => fd));
     }
     this.#tunnels.clear();
   }
@@ -127,6 +135,7 @@ class Tunnels implements TunnelDriver {
     try {
       // The tunnel's own addresses are known from the first round on, and with them the peers.
       if (tunnel.running === null && texts(tunnel.fields.icmpSources).length > 0) this.#carry(name, tunnel);
+      if (this.#care.lacks(keptName(name))) this.#keep(name, tunnel);
       this.#sayFeatures(name, tunnel);
     } catch (error) {
       this.#ports.say(`${messageOf(error)}; it is made anew`);
@@ -148,7 +157,8 @@ class Tunnels implements TunnelDriver {
 
   #make({ key: name, fields }: Obj): void {
     const kept = this.#ports.kept.take(keptName(name));
-    const tunnel: Tunnel = { fields, running: null, kept, index: null, peers: new Map(), said: "" };
+    const nothing = { running: null, index: null, peers: new Map(), said: "" };
+    const tunnel: Tunnel = { ...nothing, fields, kept };
     this.#judgeKept(name, tunnel);
     if (tunnel.kept.length === 0) this.#carry(name, tunnel);
     this.#tunnels.set(name, tunnel);
@@ -165,21 +175,23 @@ class Tunnels implements TunnelDriver {
     const { fields, kept } = tunnel;
     const descriptors = kept.length === 0 ? null : arrange(kept, name, fields);
     this.#open(name, tunnel, descriptors);
-    tunnel.kept = [];
   }
 
+  /** The descriptors are the tunnel's afterwards; @throws with all of them open and still the caller's */
   #open(name: string, tunnel: Tunnel, descriptors: readonly UdpDescriptors[] | null): void {
     const options = optionsOf(name, tunnel.fields);
     const running = this.#ports.open(descriptors === null ? options : { ...options, descriptors });
     try {
       running.setPeers(udpPeers(tunnel.peers.values()));
-      this.#keep(name, running);
     } catch (error) {
-      running[Symbol.dispose]();
+      const handed = new Set(flat(descriptors ?? []));
+      this.#care.close(flat(running.release()).filter((fd) => !handed.has(fd)));
       throw error;
     }
     tunnel.running = running;
+    tunnel.kept = [];
     running.ended.then((failure) => failure && this.#failed(name, running, failure.message));
+    this.#keep(name, tunnel);
   }
 
   /** With its descriptors goes the device, of which the kernel tells: that brings the round that makes it anew. */
@@ -190,23 +202,29 @@ class Tunnels implements TunnelDriver {
     this.#lose(name, tunnel);
   }
 
-  #keep(name: string, running: UdpTunnel): void {
-    const fds = running.descriptors().flatMap(({ tun, socketV4, socketV6 }) => [tun, socketV4, socketV6]);
-    this.#ports.kept.keep(keptName(name), fds.filter((fd) => fd !== null));
+  #keep(name: string, { running }: Tunnel): void {
+    if (running) this.#care.keep(keptName(name), flat(running.descriptors()));
   }
 
   #change(object: Obj, tunnel: Tunnel): void {
     const { key: name, fields } = object;
     const { fields: before, running } = tunnel;
+    if (running !== null && onlySources(before, fields)) running.setIcmpSources(texts(fields.icmpSources));
     tunnel.fields = fields;
-    if (running === null) {
-      this.#judgeKept(name, tunnel);
-      if (tunnel.kept.length === 0) this.#carry(name, tunnel);
-    } else if (fields.queues !== before.queues) {
+    if (running === null) this.#waitOn(name, tunnel);
+    else if (fields.queues !== before.queues) {
       this.#lose(name, tunnel);
       this.#make(object);
-    } else if (onlySources(before, fields)) running.setIcmpSources(texts(fields.icmpSources));
-    else this.#reopen(name, tunnel, before);
+    } else if (!onlySources(before, fields)) this.#reopen(name, tunnel, before);
+  }
+
+  /** What was kept goes on waiting for its peers, where it fits. */
+  #waitOn(name: string, tunnel: Tunnel): void {
+    this.#judgeKept(name, tunnel);
+    if (tunnel.kept.length > 0) return;
+    this.#tunnels.delete(name);
+    this.#carry(name, tunnel);
+    this.#tunnels.set(name, tunnel);
   }
 
   /** The device stays; sockets only where they are bound as before. */
@@ -215,13 +233,13 @@ class Tunnels implements TunnelDriver {
     tunnel.running = null;
     const bound = before.port === tunnel.fields.port && sameTexts(before.underlay, tunnel.fields.underlay);
     const descriptors = bound ? held : held.map(({ tun }) => ({ tun, socketV4: null, socketV6: null }));
-    this.#ports.kept.forget(keptName(name));
-    if (!bound) this.#closeAll(held.flatMap(({ socketV4, socketV6 }) => [socketV4, socketV6]));
+    this.#care.forget(keptName(name));
+    if (!bound) this.#care.close(held.flatMap(({ socketV4, socketV6 }) => [socketV4, socketV6]));
     try {
       this.#open(name, tunnel, descriptors);
     } catch (error) {
-      this.#closeAll(descriptors.flatMap(({ tun, socketV4, socketV6 }) => [tun, socketV4, socketV6]));
       this.#tunnels.delete(name);
+      this.#care.close(flat(descriptors));
       throw error;
     }
   }
@@ -229,33 +247,33 @@ class Tunnels implements TunnelDriver {
   #remove(name: string): void {
     const tunnel = this.#tunnels.get(name);
     if (tunnel) this.#end(name, tunnel);
-    this.#closeAll(this.#ports.kept.take(keptName(name)).map(({ fd }) => fd));
-    this.#ports.kept.forget(keptName(name));
+    this.#care.close(this.#ports.kept.take(keptName(name)).map(({ fd }) => fd));
+    this.#care.forget(keptName(name));
   }
 
   /** Ends it here and in the manager's store. */
   #lose(name: string, tunnel: Tunnel): void {
     this.#end(name, tunnel);
-    this.#ports.kept.forget(keptName(name));
+    this.#care.forget(keptName(name));
   }
 
   #end(name: string, tunnel: Tunnel): void {
-    tunnel.running?.[Symbol.dispose]();
-    this.#closeKept(name, tunnel);
+    const { running } = tunnel;
     this.#tunnels.delete(name);
+    tunnel.running = null;
+    running?.[Symbol.dispose]();
+    this.#closeKept(name, tunnel);
   }
 
   #closeKept(name: string, tunnel: Tunnel): void {
-    this.#closeAll(tunnel.kept.map(({ fd }) => fd));
-    if (tunnel.kept.length > 0) this.#ports.kept.forget(keptName(name));
+    const { kept } = tunnel;
     tunnel.kept = [];
+    this.#care.close(kept.map(({ fd }) => fd));
+    if (kept.length > 0) this.#care.forget(keptName(name));
   }
 
-  #closeAll(fds: readonly (number | null)[]): void {
-    for (const fd of fds) if (fd !== null) this.#ports.kept.close(fd);
-  }
-
-  #notePeer(operation: Operation, dirty: Set<string>): Outcome {
+  /** @param dirty gets the peers from before the first change of each tunnel */
+  #notePeer(operation: Operation, dirty: Map<string, ReadonlyMap<string, Obj>>): Outcome {
     const { verb, object } = operation;
     const tunnel = this.#tunnels.get(object.on!);
     if (tunnel === undefined) {
@@ -263,14 +281,17 @@ class Tunnels implements TunnelDriver {
         ? succeeded(operation)
         : failed(peerRules, operation, "the tunnel does not run; it is tried again");
     }
-    dirty.add(object.on!);
-    if (verb === "delete") tunnel.peers.delete(object.key);
-    else tunnel.peers.set(object.key, object);
+    const before = dirty.get(object.on!) ?? tunnel.peers;
+    const peers = before === tunnel.peers ? new Map(before) : tunnel.peers as Map<string, Obj>;
+    dirty.set(object.on!, before);
+    if (verb === "delete") peers.delete(object.key);
+    else peers.set(object.key, object);
+    tunnel.peers = peers;
     return succeeded(operation);
   }
 
-  /** Nothing, or why not. */
-  #setPeers(name: string): [string, string][] {
+  /** Nothing, or why not: then `before` are its peers, as they are in the tunnel. */
+  #setPeers(name: string, before: ReadonlyMap<string, Obj>): [string, string][] {
     const tunnel = this.#tunnels.get(name);
     // Gone in the same batch.
     if (tunnel === undefined) return [];
@@ -279,6 +300,7 @@ class Tunnels implements TunnelDriver {
       else tunnel.running.setPeers(udpPeers(tunnel.peers.values()));
       return [];
     } catch (error) {
+      tunnel.peers = before;
       return [[name, messageOf(error)]];
     }
   }
@@ -291,6 +313,10 @@ class Tunnels implements TunnelDriver {
     if (text !== tunnel.said) this.#ports.say(text);
     tunnel.said = text;
   }
+}
+
+function flat(descriptors: readonly UdpDescriptors[]): number[] {
+  return descriptors.flatMap(({ tun, socketV4, socketV6 }) => [tun, socketV4 ?? [], socketV6 ?? []].flat());
 }
 
 function ours(object: Obj): Observed {
