@@ -326,6 +326,10 @@ Deno.test("a configuration without a backend means udp, and a warning says so", 
   const a = await cluster.started(11);
   assertEquals(a.failure, null);
   assertEquals(a.said(/^warn: the network configuration names no Backend: udp is taken/).length, 1);
+  assertEquals(a.keys("link"), ["eth0", "flannel0"]);
+  assertEquals(a.kernel.get("tunnel", "flannel0")?.fields.port, 8285);
+  // Upstream's udp names no type in its records, and takes none that has one.
+  assertMatch(cluster.store.get(key(a))!, /"BackendType":""|^(?!.*BackendType)/);
 });
 
 Deno.test("a record that is refused for itself keeps nothing from the good one of the same host", async () => {

@@ -5,9 +5,10 @@
  *   h1 ─ eth0 ── 192.168.64.0/24 ── eth0 ─ h2        (one host where one is enough; leases in SQLite)
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { type DaemonOptions, health, launch, launchReady, subnetEnv } from "../support/daemon.ts";
 import { NotifySocket } from "../support/notify_socket.ts";
-import { CONFIG, sqliteArgs } from "../support/overlay.ts";
+import { CONFIG, linkOf, sqliteArgs } from "../support/overlay.ts";
 import { pause, type Process } from "../support/process.ts";
 import { type Host, scenario, type Topology } from "../support/topology.ts";
 
@@ -167,14 +168,54 @@ scenario(
 
 scenario(
   "bad input: a public IP that is not ours is published, the tunnel keeps our own",
+  { hosts: 2 },
+  async (net) => {
+    const [host, peer] = net.hosts as [Host, Host];
+    const args = await sqliteArgs(net);
+    await launchReady(host, [...args, "-public-ip=198.51.100.7"]);
+    assertMatch((await subnetEnv(host)).FLANNEL_SUBNET!, /^10\.1\./);
+    assertMatch(await host.run(["ip", "-d", "link", "show", "flannel.1"]), new RegExp(`local ${host.ip} `));
+    await launchReady(peer, args);
+    // What others learn of us is where they send to.
+    const { address } = await linkOf(host);
+    assertMatch(
+      await peer.run(["bridge", "fdb", "show", "dev", "flannel.1"]),
+      new RegExp(`^${address} dst 198\\.51\\.100\\.7 `, "m"),
+    );
+  },
+);
+
+scenario(
+  "bad input: a lease that another host has by now ends it with 1 where that is asked for, 0 as upstream",
   { hosts: 1 },
   async (net) => {
     const [host] = net.hosts as [Host];
-    await launchReady(host, [...await sqliteArgs(net), "-public-ip=198.51.100.7"]);
-    assertMatch((await subnetEnv(host)).FLANNEL_SUBNET!, /^10\.1\./);
-    assertMatch(await host.run(["ip", "-d", "link", "show", "flannel.1"]), new RegExp(`local ${host.ip} `));
+    const args = [...await sqliteArgs(net), "-on-lease-lost=exit"];
+    for (const [more, code] of [[[], 1], [["-upstream-exit-codes"], 0]] as const) {
+      const daemon = await launchReady(host, [...args, ...more]);
+      giveAway(`${net.directory}/leases.db`, host.ip, "192.168.64.99");
+      await daemon.line(/Lease has been revoked.*belongs to 192\.168\.64\.99 now/);
+      assertEquals(await daemon.ended(), code);
+    }
   },
 );
+
+/** Writes another host's address into every record of `ip`, as a program does that knows the tables. */
+function giveAway(path: string, ip: string, other: string): void {
+  using db = new DatabaseSync(path);
+  for (const { key } of db.prepare("SELECT key FROM leases WHERE value LIKE ?").all(`%"${ip}"%`)) {
+    const revision = db.prepare("INSERT INTO changes (key) VALUES (?)").run(key!).lastInsertRowid;
+    db.prepare("UPDATE leases SET value = replace(value, ?, ?), modified = ? WHERE key = ?")
+      .run(`"${ip}"`, `"${other}"`, revision, key!);
+  }
+}
+
+scenario("bad input: without br_netfilter it goes on, and says so once", { hosts: 1 }, async (net) => {
+  const [host] = net.hosts as [Host];
+  await host.sh("if [ -d /proc/sys/net/bridge ]; then mount -t tmpfs tmpfs /proc/sys/net/bridge; fi");
+  const daemon = await launchReady(host, [...await sqliteArgs(net), "-ip-masq"]);
+  assertEquals(daemon.lines.filter((line) => line.includes("modprobe br_netfilter")).length, 1, daemon.text);
+});
 
 async function launchCase(net: Topology, { given, config, args = [], ...options }: Case): Promise<Process> {
   const [host] = net.hosts as [Host];

@@ -261,6 +261,7 @@ function reserving(test: Test): void {
     const store = await harness.store(A);
     const adopted = await store.acquire(claim(A), soon());
     assertEquals([keyOf(adopted), adopted.expires], ["10.3.42.0-24", null]);
+    assertEquals((await store.list()).leases.map(({ expires }) => expires), [null]);
     assertEquals(await harness.raw.get("10.3.42.0-24"), harness.value(A));
     const published = held(await store.publish(adopted, record(A, OTHER_MAC)));
     assertEquals(published.expires, null);
@@ -350,6 +351,8 @@ function watching(test: Test, shortTtlMs: number): void {
     await events.until("the repaired value", isPut("10.3.7.0-24"));
     await harness.raw.delete("zzz");
     await events.until("the strange key's end", (event) => event.type === "gone" && event.key === "zzz");
+    const told = events.seen.filter(({ type }) => type === "unreadable" || type === "snapshot");
+    assertEquals(told.length, 3, `each is told once: ${Deno.inspect(told)}`);
     assert(!events.seen.some((event) => event.type === "delete"));
   });
 

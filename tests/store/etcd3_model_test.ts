@@ -159,6 +159,17 @@ test("a lease that ran out while etcd was away is reported, not brought back", a
   assertEquals(subnetKeys(model), []);
 });
 
+test("a list is one call, however many records and leases there are", async (simulation) => {
+  const { clock, model, store } = simulation;
+  await acquired(simulation);
+  for (let n = 1; n <= 20; n++) {
+    model.put(`${PREFIX}/subnets/10.3.${n}.0-24`, value(`192.168.1.${n}`), model.grant(600).id);
+  }
+  const before = model.calls;
+  assert((await clock.drive(store.list())).leases.length >= 20);
+  assertEquals(model.calls - before, 1);
+});
+
 test("the etcd lease ends between keep-alive and put: try again later", async (simulation) => {
   const { model, store } = simulation;
   const lease = await acquired(simulation);

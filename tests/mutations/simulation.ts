@@ -1,0 +1,137 @@
+/** The product with one line broken in a way that only rare circumstances show: the simulation must find it. */
+import type { Damage } from "../support/mutant.ts";
+
+export interface SimulatedMutation extends Damage {
+  /** A piece of what the simulation has to say, in whichever schedule. */
+  readonly says: string;
+}
+
+export const mutations: readonly SimulatedMutation[] = [
+  {
+    name: "things are deleted before a whole list was read",
+    file: "src/control/reconciler.ts",
+    find: "mayDelete: (o) => wanted.inSync && !shielded(o)",
+    replace: "mayDelete: (o) => !shielded(o)",
+    says: "before a whole snapshot was seen",
+  },
+  {
+    name: "what is not ours is changed where it is in the way",
+    file: "src/control/diff.ts",
+    find: 'if (before.standing === "foreign") return { object, by: before };',
+    replace: "",
+    says: "it is somebody else's",
+  },
+  {
+    name: "writes of a changed record are not conditional",
+    file: "src/store/etcd3_table.ts",
+    find: "const expect = parseVersion(lease.version).modRevision;",
+    replace: "const expect = (await this.#remote.range({ key, end: null })).kvs[0]?.modRevision ?? 0;",
+    says: "wrote over the record of",
+  },
+  {
+    name: "a lost lease is not noticed",
+    file: "src/control/lease_keeper.ts",
+    find: "if (isLost(result)) return this.#losing(result);",
+    replace: "if (isLost(result)) return void (this.#lease = { ...this.#lease, expires: null });",
+    says: "is not in the store",
+  },
+  {
+    name: "a machine that slept in the middle of a round pauses as long",
+    file: "src/control/reconciler.ts",
+    find: "return Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, ms));",
+    replace: "return Math.max(PAUSE_MS, ms);",
+    says: "its record says",
+  },
+  {
+    name: "the older of two claims does not count",
+    file: "src/control/lease_view.ts",
+    find: "this.#rank(a) - this.#rank(b) || one.created - other.created",
+    replace: "this.#rank(a) - this.#rank(b) || other.created - one.created",
+    says: "is missing",
+  },
+  {
+    name: "a compacted watch goes on as if nothing were",
+    file: "src/store/etcd_follow.ts",
+    find: "if (!(thrown instanceof HistoryLost)) throw thrown;",
+    replace: "throw thrown;",
+    says: "wanted",
+  },
+  {
+    name: "the second look counts routes alone",
+    file: "src/control/peer_objects.ts",
+    find: 'if (kind === "peer") return String(fields.subnet);',
+    replace: 'if (kind === "peer") return null;',
+    says: "peers go at once",
+  },
+  {
+    name: "there is no second look",
+    file: "src/control/shrink_guard.ts",
+    find: "if (this.#approved || !shrinks(plan, observed)) {",
+    replace: "if (this.#approved || shrinks !== null) {",
+    says: "peers go at once",
+  },
+  {
+    name: "foreign routes count as ours, in rare circumstances",
+    file: "src/kernel/ownership.ts",
+    find: 'if (route.fields.protocol !== BOOT || !isPlain(route, destination)) return "foreign";',
+    replace: 'if (route.fields.protocol !== BOOT || !isPlain(route, destination)) return "ours";',
+    says: "counts as ours, and is foreign",
+  },
+  {
+    name: "what an administrator can have written as well is taken over",
+    file: "src/kernel/ownership.ts",
+    find: 'if (!throughOurs) return "lookalike";',
+    replace: 'if (!throughOurs) return "adoptable";',
+    says: "counts as adoptable, and is lookalike",
+  },
+  {
+    name: "every address on our device is ours",
+    file: "src/kernel/ownership.ts",
+    find: 'return onOurs(address, devices) && inNetworks(address.fields.address, owner) ? "ours" : null;',
+    replace: 'return onOurs(address, devices) ? "ours" : null;',
+    says: "counts as ours, and is null",
+  },
+  {
+    name: "a neighbour of another protocol can be taken over",
+    file: "src/kernel/ownership.ts",
+    find: "return entry.fields.protocol === 0 && inNetworks(entry.fields.address, owner)",
+    replace: "return inNetworks(entry.fields.address, owner)",
+    says: "counts as adoptable, and is foreign",
+  },
+  {
+    name: "FDB entries for groups are ours",
+    file: "src/kernel/ownership.ts",
+    find:
+      'if (entry.fields.destination === null || !isUsableMac(String(entry.fields.mac))) return "foreign";',
+    replace: "",
+    says: "counts as ours, and is foreign",
+  },
+  {
+    name: "a device of our name can be taken over whatever its alias",
+    file: "src/kernel/ownership.ts",
+    find: 'if (link.fields.alias !== "") return "foreign";',
+    replace: "",
+    says: "counts as adoptable, and is foreign",
+  },
+  {
+    name: "a device of our name can be taken over whatever it is",
+    file: "src/kernel/ownership.ts",
+    find: 'link.fields.type === "vxlan" && link.fields.vni === vni;',
+    replace: 'link.fields.type !== "tun";',
+    says: "counts as adoptable, and is foreign",
+  },
+  {
+    name: "what upstream left is nobody's",
+    file: "src/kernel/ownership.ts",
+    find: 'return route.fields.onlink === true && ownGateway ? "adoptable" : "foreign";',
+    replace: 'return "foreign";',
+    says: "counts as foreign, and is adoptable",
+  },
+  {
+    name: "the whole of IPv4 is our network",
+    file: "src/control/desired.ts",
+    find: "networks: [...networks, ...former.networks],",
+    replace: "networks: [...networks.map((n) => ({ ...n, length: n.length - 8 })), ...former.networks],",
+    says: "for its own",
+  },
+];
