@@ -62,6 +62,8 @@ export class FakeKernel implements Kernel {
   unreadable: () => string | null = () => null;
   /** Awaited before each read and each apply: lets a simulation put other things in between. */
   pause: (before: "read" | "apply") => Promise<void> = () => Promise.resolve();
+  /** Called with each reading, at the moment that it is of. */
+  inspect: (owner: Owner, scope: Scope, observed: readonly Observed[]) => void = () => {};
   readonly #table = new FakeTable();
   readonly #foreign = new Map<string, Standing>();
   readonly #listeners = new Set<Listener>();
@@ -101,6 +103,11 @@ export class FakeKernel implements Kernel {
     this.emit(new Set([announced(object.kind)]));
   }
 
+  /** Whose a firewall object is: nothing about itself says so. */
+  placed({ kind, key }: Obj): Standing {
+    return this.#foreign.get(`${kind} ${key}`) ?? "ours";
+  }
+
   /** An administrator removes something. Tells listeners. */
   remove(kind: Kind, key: string): void {
     this.#table.remove(kind, key);
@@ -134,6 +141,7 @@ export class FakeKernel implements Kernel {
       const standing = this.#standing(object, owner, devices);
       if (standing !== null) observed.push({ ...object, standing });
     }
+    this.inspect(owner, scope, observed);
     return observed;
   }
 
@@ -239,7 +247,7 @@ export class FakeKernel implements Kernel {
       case "sysctl":
         return sysctlStanding(object, devices);
       default:
-        return this.#foreign.get(`${object.kind} ${object.key}`) ?? "ours";
+        return this.placed(object);
     }
   }
 }

@@ -6,10 +6,13 @@ import { type Lease, subnetOf } from "../../../src/model/lease.ts";
 import { formatLeaseKey } from "../../../src/model/lease_codec.ts";
 import { conflicting } from "../../../src/model/allocate.ts";
 import { formatIp } from "../../../src/model/ip.ts";
-import type { Kind, Obj } from "../../../src/model/objects.ts";
+import type { Owner, Scope } from "../../../src/kernel/kernel.ts";
+import { isFirewall, type Kind, type Obj } from "../../../src/model/objects.ts";
+import type { Observed } from "../../../src/model/plan.ts";
 import type { SimHost } from "./host.ts";
 import { desiredOf, deviceOf, overheadOf } from "./oracle.ts";
 import { parse, peersOf, type Subnet, subnetsIn } from "./oracle_peers.ts";
+import { territoryOf, whose } from "./whose.ts";
 import { recordType, SUBNETS, type World } from "./world.ts";
 
 export function always(world: World): void {
@@ -54,6 +57,29 @@ function foreignStands({ world, foreign, kernel, name }: SimHost): void {
   }
 }
 
+/** At each reading: whose things are, both for what the process is told and for what is left out. */
+export function checkStandings(
+  { world, kernel, name }: SimHost,
+  owner: Owner,
+  scope: Scope,
+  observed: readonly Observed[],
+): void {
+  const stranger = world.strangerIn(owner);
+  if (stranger !== null) world.violation(`${name} takes ${stranger} for its own`);
+  const territory = territoryOf(owner);
+  const told = new Map(observed.map((o) => [`${o.kind} ${o.key}`, o.standing]));
+  for (const object of kernel.objects()) {
+    if (!scope[isFirewall(object.kind) ? "firewall" : "network"]) continue;
+    const id = `${object.kind} ${object.key}`;
+    const right = isFirewall(object.kind)
+      ? kernel.placed(object)
+      : whose(object, territory, (device) => kernel.get("link", device));
+    const said = told.get(id) ?? null;
+    if (said === right) continue;
+    world.violation(`${name}: ${id} counts as ${said}, and is ${right}: ${JSON.stringify(object.fields)}`);
+  }
+}
+
 function hostComplaints(world: World, host: SimHost): string[] {
   const { overlay } = host;
   if (overlay === null) return ["has no overlay"];
@@ -92,7 +118,7 @@ function kernelComplaints(world: World, host: SimHost, own: readonly Subnet[]): 
   const { objects, open } = desiredOf(world, host, own);
   const problems: string[] = [];
   for (const [id, fields] of objects) {
-    if (host.foreign.has(id)) continue;
+    if (host.foreign.has(id) || host.strays.has(id)) continue;
     const object = find(host, id);
     const wrong = object &&
       Object.entries(fields).filter(([name, value]) => !same(object.fields[name], value));
@@ -103,7 +129,7 @@ function kernelComplaints(world: World, host: SimHost, own: readonly Subnet[]): 
   }
   for (const object of host.kernel.objects()) {
     const id = `${object.kind} ${object.key}`;
-    const expected = objects.has(id) || host.foreign.has(id) || id === "link eth0" ||
+    const expected = objects.has(id) || host.foreign.has(id) || host.strays.has(id) || id === "link eth0" ||
       object.kind === "sysctl";
     if (!expected && !leadsTo(host, object, open)) {
       problems.push(`${id} stands, which nobody wants: ${JSON.stringify(object.fields)}`);

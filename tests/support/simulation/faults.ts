@@ -13,9 +13,15 @@ export type Fault = (world: World) => string | null;
 
 const faults: Readonly<Record<string, Fault>> = { ...kernelFaults, ...storeFaults, ...lifeFaults };
 
-/** Some of them, one in `share`; of those that concern a tunnel, half, where there is one from the start. */
+/**
+ * Some of them, one in `share`; of those that concern a tunnel, half, where there is one from the start; and where there are many
+ * peers, lists without most of them more often.
+ */
 export function drawFaults(world: World, share: number): [name: string, fault: Fault][] {
-  const drawn = Object.entries(faults).filter(() => world.chance(share));
+  const thin = world.crowded && (world.network.type === "udp" || world.udpRandom.int(2) === 0);
+  const drawn = Object.entries(faults).filter(([name]) =>
+    world.chance(share) || (thin && name === "lists lack records")
+  );
   if (world.network.type !== "udp") return drawn;
   return [...drawn, ...Object.entries(tunnelFaults).filter(() => world.udpRandom.int(2) === 0)];
 }

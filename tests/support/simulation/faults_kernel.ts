@@ -118,6 +118,29 @@ export const kernelFaults: Readonly<Record<string, Fault>> = {
     for (const object of neighbours) foreign(host, object);
     return host.name;
   },
+  "somebody's things stand inside our network": (world) => {
+    const host = world.pick(world.hosts);
+    const object = world.pick(bystanders);
+    if (host.kernel.get(object.kind, object.key)) return null;
+    foreign(host, object);
+    return `${object.kind} ${object.key} on ${host.name}`;
+  },
+  "somebody's things stand on our device": (world) =>
+    onDevice(world, (host, device) => {
+      const object = world.pick(onTop)(device.key);
+      if (host.kernel.get(object.kind, object.key)) return;
+      host.kernel.put(object);
+      host.strays.add(`${object.kind} ${object.key}`);
+    }),
+  "somebody's device has our name": (world) => {
+    if (!world.gives("no marks", "other names")) return null;
+    const host = world.pick(world.hosts);
+    const { key } = host.kernel.get("link", deviceOf(world, 4)) ?? {};
+    if (key === undefined || world.network.type !== "vxlan") return null;
+    host.kernel.remove("link", key);
+    foreign(host, { kind: "link", key, fields: { ...world.pick(namesakes), mtu: 1500, up: true } });
+    return `${key} on ${host.name}`;
+  },
   "what is foreign is taken away": (world) => {
     const host = world.pick(world.hosts);
     if (host.foreign.size === 0) return null;
@@ -152,9 +175,10 @@ export const kernelFaults: Readonly<Record<string, Fault>> = {
   },
 };
 
-/** Takes away everything foreign. */
-export function forget(host: SimHost): void {
+/** Takes away everything foreign, or only what has the name of a device of ours. */
+export function forget(host: SimHost, which: "all" | "namesakes" = "all"): void {
   for (const { kind, key } of [...host.foreign.values()].reverse()) {
+    if (which === "namesakes" && !(kind === "link" && key !== "flannel.9")) continue;
     host.foreign.delete(`${kind} ${key}`);
     host.kernel.remove(kind, key);
   }
@@ -165,9 +189,12 @@ function foreign(host: SimHost, object: Obj): void {
   host.foreign.set(`${object.kind} ${object.key}`, host.kernel.get(object.kind, object.key)!);
 }
 
-/** What denim has put up on a host, or what stands on its devices. */
+/** What denim has put up on a host. */
 function ofDenim(host: SimHost): Obj[] {
-  return host.kernel.objects().filter((o) => o.key !== "eth0" && !host.foreign.has(`${o.kind} ${o.key}`));
+  return host.kernel.objects().filter((o) => {
+    const id = `${o.kind} ${o.key}`;
+    return o.key !== "eth0" && !host.foreign.has(id) && !host.strays.has(id);
+  });
 }
 
 /** What nobody deletes from outside: it can't be done, or not to one alone. */
@@ -185,7 +212,7 @@ function remove(world: World, count: number): string | null {
 function onDevice(world: World, action: (host: SimHost, device: Obj) => void): string | null {
   const host = world.pick(world.hosts);
   const device = host.kernel.get("link", deviceOf(world, world.network.dual && world.chance(2) ? 6 : 4));
-  if (!device) return null;
+  if (!device || host.foreign.has(`link ${device.key}`)) return null;
   action(host, device);
   return `${device.key} on ${host.name}`;
 }
@@ -220,6 +247,72 @@ function unmarked({ kind, on, fields }: Obj): Obj["fields"] | null {
 }
 
 const plainRoute = { type: "unicast", onlink: false };
+
+/** An administrator's routes inside our network, through the underlay or to nowhere. */
+const bystanders: readonly Obj[] = [
+  ["10.1.250.0/24", { gateway: "192.168.64.254", protocol: 4 }],
+  // As flannel's host-gw writes it, which an administrator may do as well.
+  ["10.1.251.0/24", { gateway: "192.168.64.254", protocol: 3 }],
+  ["10.1.252.0/25", { gateway: "192.168.64.254", protocol: 3, metric: 50 }],
+  ["fd00:10:0:fa::/64", { gateway: "fd00:64::fe", protocol: 4 }],
+  ["fd00:10:0:fb::/64", { gateway: "fd00:64::fe", protocol: 3 }],
+].map(([destination, fields]): Obj => ({
+  kind: "route",
+  key: destination as string,
+  on: "eth0",
+  fields: { ...plainRoute, device: "eth0", destination: destination as string, ...(fields as Obj["fields"]) },
+}));
+
+/** What only its owner knows the reason of. */
+const onTop: readonly ((device: string) => Obj)[] = [
+  (device) => ({
+    kind: "address",
+    key: `${device} 172.16.9.1`,
+    on: device,
+    fields: { device, address: "172.16.9.1", length: 32 },
+  }),
+  ...["10.1.253.7", "172.16.9.9"].flatMap((address) =>
+    [{ state: "permanent", protocol: 4 }, { state: "dynamic", protocol: 2 }].map(
+      (fields) => (device: string): Obj => ({
+        kind: "neighbour",
+        key: `${device} ${address}`,
+        on: device,
+        fields: { device, address, mac: "02:00:00:00:0f:09", ...fields },
+      }),
+    )
+  ),
+  ...([
+    ["00:00:00:00:00:00", "permanent", "192.168.64.253"],
+    ["33:33:00:00:00:01", "permanent", "192.168.64.253"],
+    ["02:00:00:00:0f:0a", "permanent", null],
+    ["02:00:00:00:0f:0b", "dynamic", "192.168.64.253"],
+  ] as const).map(([mac, state, destination]) => (device: string): Obj => ({
+    kind: "fdb",
+    key: `${device} ${mac}`,
+    on: device,
+    fields: { device, mac, state, destination },
+  })),
+  (device) => ({
+    kind: "route",
+    key: "10.1.254.0/24",
+    on: device,
+    fields: {
+      ...plainRoute,
+      destination: "10.1.254.0/24",
+      gateway: "10.1.254.1",
+      device,
+      onlink: true,
+      protocol: 3,
+    },
+  }),
+];
+
+/** Devices that our name does not make ours. */
+const namesakes: readonly Obj["fields"][] = [
+  { type: "dummy" },
+  { type: "vxlan", vni: 99 },
+  { type: "vxlan", vni: 1, alias: "somebody's" },
+];
 
 /** A second daemon's objects in a network of its own. */
 const neighbours: readonly Obj[] = [

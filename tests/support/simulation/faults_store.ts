@@ -60,7 +60,7 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     const { revision } = world.model;
     for (const key of world.model.keys.keys()) tamper(world, key);
     for (const key of world.backup.keys.keys()) tamper(world, key);
-    world.untouched.all = true;
+    world.untouched.restored(world.model.keys, world.backup.keys);
     world.model.restore(world.backup);
     // As etcd's manual has it (etcdutl snapshot restore --bump-revision --mark-compacted): else revisions are given out a second
     // time, and who comes back when they have caught up can't tell the old ones from the new.
@@ -69,13 +69,13 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     return `revision ${world.model.revision}`;
   },
   "lists lack records": (world) => {
-    const { faults, name } = world.pick(world.hosts);
-    faults.thinLists = 1;
+    const host = world.pick(world.hosts);
+    host.faults.thinLists = 1;
     world.thin = true;
-    world.untouched.all = true;
+    world.untouched.misled.add(host);
     world.model.breakWatches();
     world.model.compact();
-    return `of ${name}`;
+    return `of ${host.name}`;
   },
   "a foreign host joins": (world) => {
     const n = 101 + world.random.int(9);
@@ -93,7 +93,7 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     const keys = [...world.model.keys.keys()].filter((key) => key.startsWith(SUBNETS));
     const key = keys.length > 0 && world.chance(2) ? world.pick(keys) : world.key(111 + world.random.int(5));
     tamper(world, key);
-    world.untouched.all = true;
+    world.untouched.claimed(key, world.model.keys.get(key)?.value ?? "");
     const value = world.pick([
       "{broken",
       "[]",
@@ -115,7 +115,7 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
   },
   "a hostile record": (world) => {
     const [key, value] = hostile(world);
-    world.untouched.all = true;
+    world.untouched.claimed(key, value);
     world.model.put(key, value);
     return `${key} = ${value}`;
   },
@@ -183,7 +183,7 @@ function onLease(world: World, action: (key: string) => void): string | null {
   if (keys.length === 0) return null;
   const { key } = world.pick(keys);
   tamper(world, key);
-  world.untouched.all = true;
+  world.untouched.claimed(key, world.model.keys.get(key)!.value);
   action(key);
   return key;
 }

@@ -16,6 +16,7 @@ import type { Operation, Outcome } from "../../../src/model/plan.ts";
 import type { Level, Log } from "../../../src/observe/log.ts";
 import { Etcd2Store } from "../../../src/store/etcd2.ts";
 import { EtcdStore } from "../../../src/store/etcd3.ts";
+import { checkStandings } from "./checks.ts";
 import { HostFaults } from "./host_faults.ts";
 import { Life } from "./life.ts";
 import { MortalKernel } from "./mortal_kernel.ts";
@@ -52,6 +53,8 @@ export class SimHost {
   readonly addresses = new Set<string>();
   /** What somebody else has put up here, by kind and key. */
   readonly foreign = new Map<string, Obj>();
+  /** What somebody has put on our devices, which may go with them, by kind and key. */
+  readonly strays = new Set<string>();
   /** Content of the subnet file. */
   file: string | null = null;
   /** A service manager holds the descriptors of tunnels when the process has ended. */
@@ -71,6 +74,7 @@ export class SimHost {
     this.kernel.refuse = (operation) => this.faults.refuse(operation);
     this.kernel.unreadable = () =>
       this.faults.unreadable > 0 && this.faults.unreadable-- > 0 ? "no buffer space" : null;
+    this.kernel.inspect = (owner, scope, observed) => checkStandings(this, owner, scope, observed);
     this.addresses.add(formatIp(this.underlay.v4));
   }
 
@@ -143,7 +147,7 @@ export class SimHost {
 
   rewriteMac(device: string): void {
     const link = this.kernel.get("link", device);
-    if (!link || link.fields.type === "tun") return;
+    if (!link || link.fields.type === "tun" || this.foreign.has(`link ${device}`)) return;
     const mac = `02:aa:00:00:00:${(16 + this.world.random.int(200)).toString(16)}`;
     this.kernel.put({ ...link, fields: { ...link.fields, mac } });
   }

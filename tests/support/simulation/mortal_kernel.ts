@@ -3,7 +3,7 @@
  * done, and events that come late, not at all or as an overflow. It also checks each operation before it is done:
  * - nothing is deleted before the process has seen a whole snapshot of the store;
  * - what is somebody else's is never changed or deleted;
- * - nothing of a peer is deleted whose record nobody has touched;
+ * - nothing of a peer is deleted whose record nobody has touched, and however the lists lie, not most of them at once;
  * - a tunnel's device, once there, stays where neither the configuration nor the underlay has changed.
  */
 import type {
@@ -19,6 +19,9 @@ import type { Obj } from "../../../src/model/objects.ts";
 import type { Observed, Operation, Outcome } from "../../../src/model/plan.ts";
 import type { SimHost } from "./host.ts";
 import type { Life } from "./life.ts";
+
+/** Of so many peers it takes a second look before most of them go. */
+const FEWEST = 4;
 
 export class MortalKernel implements Kernel {
   readonly rules: Kernel["rules"];
@@ -50,6 +53,7 @@ export class MortalKernel implements Kernel {
   apply(operations: readonly Operation[]): Promise<Outcome[]> {
     return this.#life.call(async () => {
       const outcomes: Outcome[] = [];
+      this.#checkShrinking(operations);
       for (const operation of operations) {
         await this.#dawdle();
         if (!this.#life.alive) break;
@@ -120,8 +124,28 @@ export class MortalKernel implements Kernel {
     if (this.#losesTunnel(operation)) world.violation(`${what}: a tunnel's device goes for no reason`);
     if (verb !== "delete") return;
     if (!this.inSync) world.violation(`${what}: before a whole snapshot was seen`);
-    const peer = world.untouched.peerOf(this.#host, object);
+    const peer = world.untouched.misled.has(this.#host) ? null : world.untouched.peerOf(this.#host, object);
     if (peer !== null) world.violation(`${what}: it is of ${peer}, whose record nobody has touched`);
+  }
+
+  /** However a store lies, most peers of a family never go at once: a second look comes first. */
+  #checkShrinking(operations: readonly Operation[]): void {
+    for (const leads of [/^(\S+ )?10\.\d+\.\d+\.0\/24$/, /^(\S+ )?fd00:10:.*::\/64$/]) {
+      const toPeer = ({ kind, key }: Obj) => (kind === "route" || kind === "peer") && leads.test(key);
+      const going = operations.filter(({ verb, object }) => verb === "delete" && toPeer(object));
+      const standing = this.#host.kernel.objects().filter(toPeer).length;
+      if (standing >= FEWEST && standing - going.length < standing / 2) this.#checkGoing(going, standing);
+    }
+  }
+
+  #checkGoing(going: readonly Operation[], standing: number): void {
+    const { world, name } = this.#host;
+    for (const { object } of going) {
+      const peer = world.untouched.peerOf(this.#host, object);
+      if (peer === null) continue;
+      const most = `${going.length} of ${standing} peers go at once`;
+      world.violation(`${name}: ${most}, and with them ${peer}, which nobody has touched`);
+    }
   }
 
   /** True where packets are lost although whatever made the tunnel as it is, or as it was kept, is the same. */

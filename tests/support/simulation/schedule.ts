@@ -91,7 +91,7 @@ function endFaults(world: World): void {
   for (const host of hosts) {
     host.faults.end();
     host.underlay.addressed = true;
-    if (world.chance(2)) forget(host);
+    forget(host, world.chance(2) ? "all" : "namesakes");
     if (host.life !== null) host.life.deathIn = null;
     host.life?.thaw();
     if (!host.running && !world.chance(4)) host.start();

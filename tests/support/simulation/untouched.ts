@@ -1,18 +1,29 @@
 /**
  * Which peers nobody has touched: their record was written once and is still there, and nothing else in the store or about
  * the host can be a reason to drop them. Whatever goes wrong elsewhere, nothing of theirs may be deleted anywhere.
+ *
+ * What a fault gives a reason for is as narrow as the fault: a hostile record concerns those whose subnet, address or MAC it
+ * claims; a backup that is restored those whose records it changes. A list that lacks records may cost that host single peers
+ * until it is found out, but never most of them at once: that is what the second look is for.
  */
 import type { Obj } from "../../../src/model/objects.ts";
+import type { ModelKey } from "../etcd_model.ts";
 import type { SimHost } from "./host.ts";
-import { subnetsIn } from "./oracle_peers.ts";
+import { type Subnet, subnetsIn } from "./oracle_peers.ts";
+import { overlapping } from "./texts.ts";
 import { SUBNETS, type World } from "./world.ts";
 
 export class Untouched {
-  /** Something happened that concerns every peer: another configuration, a backup, a hostile record. */
+  /** Something happened that concerns every peer: another configuration. */
   all = false;
+  /** Hosts that were shown a list without some of the records. */
+  readonly misled = new Set<SimHost>();
   readonly #changes = new Map<string, number>();
   /** The keys that a MAC has stood under: an FDB entry is of whichever record has its MAC now. */
   readonly #macs = new Map<string, Set<string>>();
+  /** What others than its owner have laid claim to: subnets, addresses, MACs. */
+  readonly #claimedSubnets: Subnet[] = [];
+  readonly #claimed = new Set<string>();
 
   constructor(readonly world: World) {}
 
@@ -23,6 +34,25 @@ export class Untouched {
     if (mac !== undefined) this.#macs.set(mac, (this.#macs.get(mac) ?? new Set()).add(key));
   }
 
+  /** A record that claims what may be another's, or whose claims count less from now on. */
+  claimed(key: string, value: string): void {
+    const name = key.slice(SUBNETS.length);
+    this.#claimedSubnets.push(...name.split("&").flatMap((part) => anySubnet(part)));
+    for (const text of [macIn(value), ipIn(value)]) if (text !== undefined) this.#claimed.add(text);
+  }
+
+  /** Everything is as it was then: what differs has changed. */
+  restored(now: ReadonlyMap<string, ModelKey>, then: ReadonlyMap<string, ModelKey>): void {
+    for (const key of new Set([...now.keys(), ...then.keys()])) {
+      const [is, was] = [now.get(key), then.get(key)];
+      if (is?.value === was?.value && is?.createRevision === was?.createRevision) continue;
+      for (const kv of [is, was]) {
+        if (kv !== undefined && key.startsWith(SUBNETS)) this.claimed(key, kv.value);
+      }
+      this.changed(key, was?.value ?? "");
+    }
+  }
+
   /** The key of the untouched peer that an object of `host` belongs to; null where there is none. */
   peerOf(host: SimHost, { kind, key }: Obj): string | null {
     if (this.all || host.addresses.size > 1 || host.underlay.distant.size > 0) return null;
@@ -30,19 +60,37 @@ export class Untouched {
       if (!path.startsWith(SUBNETS) || path.split("&").some((part) => this.#changes.get(part) !== 1)) {
         continue;
       }
-      const ip = /"PublicIP":"([^"]*)"/.exec(value)?.[1] ?? "";
       const name = path.slice(SUBNETS.length);
-      if (subnetsIn(name).some(({ length }) => length < 24)) continue;
-      if (host.addresses.has(ip) || !belongs(kind, key, name, value)) continue;
+      if (host.addresses.has(ipIn(value) ?? "") || !belongs(kind, key, name, value)) continue;
       if (kind === "fdb" && this.#macs.get(macIn(value) ?? "")?.size !== 1) continue;
+      if (this.#isClaimed(name, value)) continue;
       return name;
     }
     return null;
+  }
+
+  #isClaimed(name: string, value: string): boolean {
+    return [ipIn(value), macIn(value)].some((text) => text !== undefined && this.#claimed.has(text)) ||
+      subnetsIn(name).some((own) =>
+        own.length < 24 || this.#claimedSubnets.some(({ text }) => overlapping(text, own.text))
+      );
   }
 }
 
 function macIn(value: string): string | undefined {
   return /"VtepMAC":"([^"]*)"/.exec(value)?.[1];
+}
+
+function ipIn(value: string): string | undefined {
+  return /"PublicIP":"([^"]*)"/.exec(value)?.[1];
+}
+
+/** A subnet in a key, whatever network it is in; none where it is nonsense. */
+function anySubnet(part: string): Subnet[] {
+  const [, address, length] = /^([0-9a-f.:]+)-(\d+)$/.exec(part) ?? [];
+  if (address === undefined || length === undefined) return [];
+  const family = address.includes(":") ? 6 : 4;
+  return [{ family, address, length: Number(length), text: `${address}/${length}` }];
 }
 
 /** True where the object leads to the subnets of the record called `name`. */

@@ -2,8 +2,10 @@
  * A simulated cluster: hosts, one etcd in memory, one clock that stands still, chance from a seed. The same seed gives the
  * same run, step by step.
  */
+import type { Owner } from "../../../src/kernel/kernel.ts";
 import { deriveMac } from "../../../src/model/mac.ts";
 import { parseIp } from "../../../src/model/ip.ts";
+import { formatPrefix } from "../../../src/model/prefix.ts";
 import { FakeClock, seededRandom } from "../clock.ts";
 import { type Backup, EtcdModel } from "../etcd_model.ts";
 import type { Random } from "../../../src/model/clock.ts";
@@ -50,12 +52,17 @@ export class World {
   readonly model: EtcdModel;
   readonly hosts: SimHost[] = [];
   readonly untouched: Untouched;
+  /** More peers from the start, so many that they can become far fewer. */
+  readonly crowded: boolean;
   /** Keys that hosts may lose without noticing at once, because somebody had a hand in the store. */
   readonly tampered = new Set<string>();
   backup: Backup | null = null;
   /** Some list lacked records: what stands may be right by chance until that is found out. */
   thin = false;
   readonly #given = new Set<string>();
+  /** All that were ever configured. */
+  readonly #networks = new Set<string>();
+  readonly #devices = new Set<string>();
   /** What was broken that must never be; the first is what counts. */
   readonly violations: string[] = [];
   network: Network;
@@ -75,9 +82,23 @@ export class World {
     for (let n = 2 + this.random.int(3); n > 0; n--) {
       this.hosts.push(new SimHost(this, this.hosts.length + 1));
     }
+    const chance = seededRandom(seed + 0x8eed_0000);
+    this.crowded = chance.int(4) === 0;
+    for (let n = this.crowded ? 4 + chance.int(4) : 0; n > 0; n--) {
+      this.model.put(this.key(160 + n), this.record(160 + n));
+    }
+  }
+
+  /** Something that a process counts among what it has, and that no configuration ever gave it; or null. */
+  strangerIn({ instance, devices, networks }: Owner): string | null {
+    if (instance !== "default") return `the instance "${instance}"`;
+    const network = networks.map(formatPrefix).find((text) => !this.#networks.has(text));
+    return network ?? devices.find((name) => !this.#devices.has(name) && !/^flannel\d+$/.test(name)) ?? null;
   }
 
   setConfig(network: Network): void {
+    for (const text of [network.v4, "fd00:10::/48"]) this.#networks.add(text);
+    for (const family of ["flannel", "flannel-v6"]) this.#devices.add(`${family}.${network.vni}`);
     if (configText(network) !== configText(this.network)) this.sameNetwork = false;
     this.network = network;
     this.model.put(`${PREFIX}/config`, configText(network));
