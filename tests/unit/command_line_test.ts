@@ -202,6 +202,29 @@ Deno.test("what keeps the daemon from starting is said in the form that its log 
   }
 });
 
+Deno.test("what nobody has caught is one line in the log's form, with its place, and ends the process with 1", async () => {
+  const early = new URL("../../src/cli/early_log.ts", import.meta.url).href;
+  const errors = {
+    "rejected": "Promise.reject(new Error('a\\nb'))",
+    "thrown": "setTimeout(() => { throw new Error('a\\nb') })",
+  };
+  for (const [how, error] of Object.entries(errors)) {
+    for (const form of ["text", "klog", "json"]) {
+      const script = `import { openLog, tellUncaught } from "${early}";
+        tellUncaught(openLog({ logFormat: "${form}", v: 0 }, {})); ${error}; setTimeout(() => {}, 60_000);`;
+      const command = new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--quiet", "--config", new URL("../../deno.json", import.meta.url).pathname, script],
+      });
+      const { code, stderr } = await command.output();
+      const text = new TextDecoder().decode(stderr);
+      assertEquals([code, text.split("\n").length], [1, 2], `${how}, ${form}: ${text}`);
+      const message = form === "json" ? JSON.parse(text).message : text;
+      assertMatch(message, /internal error: Error: a b at .*eval/);
+      if (form === "json") assertEquals([JSON.parse(text).exitCode, JSON.parse(text).error], [1, "a\nb"]);
+    }
+  }
+});
+
 Deno.test("where the journal listens, lines have its priorities and no time; elsewhere they have", async () => {
   const file = await Deno.makeTempFile();
   try {
