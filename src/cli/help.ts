@@ -75,6 +75,7 @@ const intro = [
   "- An empty variable counts as unset, and so does an empty element of a list, `-iface=`. A bad variable is",
   "  passed over with a warning.",
   "- Exit codes: 0 asked to stop, 1 failed, 2 wrong usage. `-upstream-exit-codes` gives flannel's instead.",
+  "- What is said, and in which form (`-log-format`): [log.md](log.md).",
   "- _Since_ is the release of flannel that brought the flag; _denim_: flannel has none.",
   "",
 ];
