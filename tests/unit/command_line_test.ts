@@ -210,10 +210,10 @@ Deno.test("what nobody has caught is one line in the log's form, with its place,
   };
   for (const [how, error] of Object.entries(errors)) {
     for (const form of ["text", "klog", "json"]) {
-      const script = `import { openLog, tellUncaught } from "${early}";
+      const source = `import { openLog, tellUncaught } from "${early}";
         tellUncaught(openLog({ logFormat: "${form}", v: 0 }, {})); ${error}; setTimeout(() => {}, 60_000);`;
       const command = new Deno.Command(Deno.execPath(), {
-        args: ["eval", "--quiet", "--config", new URL("../../deno.json", import.meta.url).pathname, script],
+        args: ["eval", "--quiet", "--config", new URL("../../deno.json", import.meta.url).pathname, source],
       });
       const { code, stderr } = await command.output();
       const text = new TextDecoder().decode(stderr);
