@@ -28,6 +28,7 @@ export const tiers: readonly Tier[] = [
   { ...rooted, name: "kernel", namespace: true },
   { ...rooted, name: "scenarios" },
   { ...rooted, name: "interop" },
+  { ...rooted, name: "bare", minutes: 40 },
   { ...rooted, name: "vm", minutes: 60, always: false },
   { ...rooted, name: "scale", minutes: 60, always: false },
   { ...rooted, name: "long", minutes: 60, always: false },
