@@ -4,6 +4,7 @@
  * Devices, routes, firewalls, listeners and temporary files of a benchmark exist there only; when the process ends, however it
  * ends, the kernel takes all of it away, child processes included.
  */
+import { settle } from "../tasks/surroundings.ts";
 import { quote } from "../tests/support/process.ts";
 
 const MARK = "DENIM_BENCH_ENCLOSED";
@@ -23,6 +24,7 @@ export function enclosed(): boolean {
 
 /** Runs this program with its arguments in the enclosure; its exit code. Needs root. */
 export async function enclose(): Promise<number> {
+  settle();
   const namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
   const self = [Deno.execPath(), "run", "-A", Deno.mainModule.replace("file://", ""), ...Deno.args];
   const args = [...namespaces, "--propagation", "private", "--", "sh", "-ec", PREPARE, "sh", ...self];

@@ -7,6 +7,7 @@
  */
 import { parseArgs } from "@std/cli";
 import { capture, deno, inherit, projectFiles, say } from "./run.ts";
+import { settle } from "./surroundings.ts";
 import { add, closingLine, nothing, oneFailure, readJunit, readLines, type Tally } from "./tally.ts";
 import { inNamespace, isTestFile, type Tier, tierOf, tiers } from "./tiers.ts";
 
@@ -95,6 +96,7 @@ function unexcused(tally: Tally): Tally["skipped"] {
 }
 
 async function main(): Promise<number> {
+  settle();
   const { files, tiers, native, filter } = await select(Deno.args);
   let tally = nothing;
   for (const tier of tiers) {

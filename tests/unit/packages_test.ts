@@ -19,6 +19,7 @@ const NONE: Readonly<Record<string, readonly string[]>> = {
   "dist/flanneld.service": ["flanneld"],
   // support/walkthrough_hosts.ts does what these would.
   "docs/tutorial.md": ["flanneld", "journalctl", "scp", "ssh", "systemctl"],
+  "tests/bare/bare_test.ts": ["flanneld"],
   "tests/scenarios/binary_test.ts": ["flanneld"],
   "tests/scenarios/support_test.ts": ["c1", "c2"],
   // What systemd would do is done by support/units.ts.

@@ -33,7 +33,8 @@ export async function goInside(words: readonly string[]): Promise<number> {
       ...["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
       ...[program, ...args, "demo", ...words],
     ],
-    env: { [MARK]: "1" },
+    env: { ...forDaemons(Deno.env.toObject()), [MARK]: "1" },
+    clearEnv: true,
     stdin: "piped",
     stdout: "inherit",
     stderr: "inherit",
@@ -45,6 +46,12 @@ export async function goInside(words: readonly string[]): Promise<number> {
   const { code } = await child.status;
   await told;
   return code;
+}
+
+/** Without what would steer the demo's daemons: a flag's variable of the shell's, what a service manager gives its services. */
+function forDaemons(environment: Readonly<Record<string, string>>): Record<string, string> {
+  const steers = /^(FLANNELD_|LISTEN_|(NOTIFY_SOCKET|JOURNAL_STREAM|FDSTORE)$)/;
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !steers.test(name)));
 }
 
 /** Inside: our first process's id as the rest of the machine sees it. */
