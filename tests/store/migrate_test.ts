@@ -171,9 +171,8 @@ test("without a network on the side to come from there is nothing to do, and it 
 });
 
 test("words that can't be meant are refused", async ({ migrate }) => {
-  await assertRejects(() => migrate(), UsageError, 'migrate --from ""');
+  await assertRejects(() => migrate(), UsageError, "migrate --from not given");
   await assertRejects(() => migrate("--from=v2", "--to=v2"), UsageError, "the same as --from");
   await assertRejects(() => migrate("--from=v2", "--to=v4"), UsageError, 'migrate --to "v4"');
   await assertRejects(() => migrate(...UP, "--apply=maybe"), UsageError, 'migrate --apply "maybe"');
-  assertStringIncludes(await migrate("--help"), "Usage: flanneld migrate --from=v2");
 });
