@@ -1,7 +1,7 @@
 /**
  * A machine with a minimal Debian and nothing more: mount, process, IPC and host name namespaces of its own, a root that is
- * nobody else's, an empty home, the machine's network. It has the project as a repository, `/srv/denim.git`: the commit that is checked out here,
- * without what is not committed.
+ * nobody else's, an empty home, the machine's network. It has the project as a repository, `/srv/denim.git`: the commit that
+ * is checked out here, without what is not committed.
  *
  * It ends with the test's process, whatever ends that, and everything of it with its first process.
  */
@@ -82,8 +82,9 @@ async function hold(scratch: string, archive: string): Promise<{ holder: Deno.Ch
   return { holder, said: (value ?? "").trim() };
 }
 
-/** Waits for those inside, and takes away what they needed from outside, also where the test was killed. */
+/** Waits for those inside, and takes away what they needed from outside, also where the test was killed or interrupted. */
 const OUTSIDE = `
+trap '' INT TERM HUP
 inside=$1
 shift
 unshare --mount --pid --ipc --uts --fork --kill-child --propagation private sh -ec "$inside" hold "$@"
