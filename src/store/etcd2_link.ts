@@ -17,7 +17,7 @@ import { classify, Denied, EndpointError } from "./etcd_errors.ts";
 import { ACCESS_MS, CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
 import { HistoryLost } from "./etcd_remote.ts";
 import { Sockets } from "./etcd_sockets.ts";
-import { wrongDates } from "./etcd_why.ts";
+import { whyNot } from "./etcd_why.ts";
 import { type Answer, type AnswerHead, type AnswerSource, Etcd2Error, headOf } from "./etcd2_answers.ts";
 
 export interface HttpRequest {
@@ -64,8 +64,8 @@ export class HttpLink implements Connection {
     try {
       await this.call(VERSION, CONNECT_MS, signal);
     } catch (thrown) {
-      const known = thrown instanceof EndpointError;
-      throw known && await wrongDates(this.endpoint, this.#sockets, this.#options, signal) || thrown;
+      if (!(thrown instanceof EndpointError)) throw thrown;
+      throw await whyNot(thrown, this.endpoint, this.#sockets, this.#options, signal);
     }
     await this.#requireLeader(signal);
   }

@@ -28,11 +28,11 @@ import { within } from "./deadline.ts";
 import type { Endpoint } from "./etcd_endpoints.ts";
 import { LinkCredentials } from "./etcd3_credentials.ts";
 import { speaksHttp1 } from "./etcd3_greeting.ts";
-import { classify, type ConnectionFacts, Http2Absent } from "./etcd_errors.ts";
+import { classify, type ConnectionFacts, EndpointError, Http2Absent } from "./etcd_errors.ts";
 import { CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
 import { type KeyRange, LONGEST_LIST } from "./etcd_remote.ts";
 import { Sockets } from "./etcd_sockets.ts";
-import { wrongDates } from "./etcd_why.ts";
+import { whyNot, wrongDates } from "./etcd_why.ts";
 
 // What there is to say, our own log says.
 setLogVerbosity(logVerbosity.NONE);
@@ -99,8 +99,10 @@ export class Link implements Connection {
    */
   async open(signal: AbortSignal): Promise<void> {
     const { username, password } = this.#options;
-    await within(this.#clock, CONNECT_MS, signal, () => this.#connected()).catch((thrown) => {
-      throw this.#outcome(thrown, signal);
+    await within(this.#clock, CONNECT_MS, signal, () => this.#connected()).catch(async (thrown) => {
+      const failure = this.#outcome(thrown, signal);
+      if (!(failure instanceof EndpointError)) throw failure;
+      throw await whyNot(failure, this.endpoint, this.#sockets, this.#options, signal);
     });
     if (!this.#ready) await this.#sayWhy(signal);
     if (username === "") return;

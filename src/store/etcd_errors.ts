@@ -130,10 +130,15 @@ export interface ConnectionFacts {
 
 const REFUSED = "connection refused";
 const NO_SOCKET = "no such socket";
+const SILENCE = "no answer";
 
 /** The way there is open, and nobody listens. */
 export function nobodyThere({ state }: EndpointError): boolean {
   return state === REFUSED || state === NO_SOCKET;
+}
+
+export function neverAnswered({ state }: EndpointError): boolean {
+  return state === SILENCE;
 }
 
 type Row = readonly [RegExp, string | ((facts: ConnectionFacts) => string), string, refused?: boolean];
@@ -150,7 +155,7 @@ const failures: readonly Row[] = [
   [/ENETUNREACH|EHOSTUNREACH/, "no route to the host", "check the network"],
   [
     /DEADLINE|deadline|ETIMEDOUT|no answer/,
-    "no answer",
+    SILENCE,
     "check that etcd runs there and no firewall is in between",
   ],
   [/ENOTFOUND|EAI_AGAIN|Name resolution|getaddrinfo/, "host name not found", "check the name and the DNS"],
