@@ -17,7 +17,7 @@ import { hex, sha256 } from "./compile_pack.ts";
 import { filesOf, makeParts, type Parts } from "./compile_parts.ts";
 import { type Kind, readRequest, type Request } from "./compile_request.ts";
 import { sbom } from "./compile_sbom.ts";
-import { smokeTest } from "./compile_smoke.ts";
+import { smokeTest, type Tried } from "./compile_smoke.ts";
 import { fileNameOf, type Target } from "./compile_target.ts";
 import { removeTree, say, top, unwindOnSignals } from "./run.ts";
 
@@ -28,8 +28,7 @@ interface Built {
   readonly deno: string;
   /** Of that kind only. */
   readonly launcher?: Launcher;
-  /** Whether it was run. */
-  readonly tried: boolean;
+  readonly tried: Tried;
 }
 
 /** By deno compile, where that is asked for or works; else with the launcher. */
@@ -39,6 +38,7 @@ async function build(request: Request, draft: string, scratch: string, stop: Abo
   // A file that is named is read before anything is made.
   const named = request.deno === undefined ? null : await denoFor(target, scratch, request.deno);
   const parts = await makeParts(target, scratch);
+  const runner = await runnerFor(target);
   if (kind !== "launcher") {
     try {
       await buildWithDenort(filesOf(parts, "compiled"), target, draft, scratch, denort);
@@ -46,7 +46,7 @@ async function build(request: Request, draft: string, scratch: string, stop: Abo
         kind: "compiled",
         parts,
         deno: Deno.version.deno,
-        tried: await tryOut(draft, target, scratch),
+        tried: await smokeTest(draft, runner, scratch, `${Deno.version.deno} ${target.triple}`),
       };
     } catch (error) {
       if (kind === "compiled" || stop.aborted) throw error;
@@ -60,16 +60,8 @@ async function build(request: Request, draft: string, scratch: string, stop: Abo
     parts,
     deno: deno.version,
     launcher,
-    tried: await tryOut(draft, target, scratch),
+    tried: await smokeTest(draft, runner, scratch, `${deno.version} ${target.triple}`),
   };
-}
-
-/** Whether it could be run here. @throws Error where it does not work */
-async function tryOut(draft: string, target: Target, scratch: string): Promise<boolean> {
-  const runner = await runnerFor(target);
-  const problem = runner === null ? null : await smokeTest(draft, runner, scratch);
-  if (problem !== null) throw new Error(problem);
-  return runner !== null;
 }
 
 async function compile(request: Request, stop: AbortSignal): Promise<void> {
@@ -104,11 +96,7 @@ function describe(
   line(`${parts.modules.length} modules`, joined(parts.modules.map(({ bytes }) => bytes)));
   line("libdenim.so", parts.library);
   say(`  ${`Deno ${deno}`.padEnd(14)} for ${target.triple}, commit ${parts.commit}`);
-  say(
-    `${path.replace(`${top}/`, "")} ${version}, ${kind}, ${
-      tried ? "tried" : "not tried: that needs qemu-user-static here"
-    }`,
-  );
+  say(`${path.replace(`${top}/`, "")} ${version}, ${kind}, ${tried}`);
   line("", binary);
 }
 
