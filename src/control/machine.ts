@@ -14,7 +14,6 @@ import { keptDescriptors, type ManagerVariables, noKeptDescriptors } from "../ke
 import { openKernel } from "../kernel/linux.ts";
 import { tunnelDriver } from "../kernel/tunnels.ts";
 import type { Clock } from "../model/clock.ts";
-import { Failure } from "../model/errors.ts";
 import type { FirewallLayout, Variant } from "../model/firewall.ts";
 import type { Log } from "../observe/log.ts";
 import { systemClock } from "../system/clock.ts";
@@ -39,6 +38,8 @@ export interface FirewallMeans {
   readonly randomFully: boolean;
   readonly layout: FirewallLayout;
   readonly firewallPeriodMs: number;
+  /** Where there is no iptables now: what can be done once there is. Rejects when the signal is aborted. */
+  later?(signal: AbortSignal): Promise<FirewallMeans>;
 }
 
 export interface Machine extends Disposable {
@@ -66,27 +67,35 @@ export async function openMachine(
   const options = { run, other, ...(wishes.variant === undefined ? {} : { variant: wishes.variant }) };
   const kernel = openKernel({
     netlink: openNetlink(library),
-    firewall: probe.available ? [iptablesDriver(options)] : [],
+    firewall: [iptablesDriver(options)],
     tunnels: tunnelDriver({
       open: (options) => openUdpTunnel(library, options),
       kept: manager ? keptDescriptors(library, manager, Deno.pid) : noKeptDescriptors(library),
       say: (text) => log.info(text),
     }),
   });
+  const clock = systemClock(() => bootTime(library));
+  const later = (signal: AbortSignal) => laterMeans(wishes, clock, log, signal);
   return {
     library,
-    clock: systemClock(() => bootTime(library)),
+    clock,
     kernel,
-    firewall,
+    firewall: probe.available ? firewall : { ...firewall, later },
     // The library stays loaded: threads of it may still be on their way out.
     [Symbol.dispose]: () => kernel[Symbol.dispose](),
   };
 }
 
-/** Masquerading was asked for, so that its lack is an error; the forward rules are a default, so that theirs is not. */
+/**
+ * Without iptables packets between containers come first: everything else goes on. Masquerading was asked for, so that its lack
+ * keeps us from being ready; the forward rules are a default, so that theirs does not.
+ */
 function firewallMeans(wishes: FirewallWishes, probe: FirewallProbe, log: Log): FirewallMeans {
-  if (!probe.available && wishes.ipMasq) throw new Failure(`set up -ip-masq: ${probe.why}`);
-  if (!probe.available && wishes.forwardRules) {
+  if (!probe.available && wishes.ipMasq) {
+    log.error(
+      `set up -ip-masq: ${probe.why}; going on without it until then: containers reach each other, and nothing outside`,
+    );
+  } else if (!probe.available && wishes.forwardRules) {
     log.warn(`${probe.why}; going on without forward rules, -iptables-forward-rules=false says so for good`);
   }
   if (probe.available && (wishes.ipMasq || wishes.forwardRules)) {
@@ -100,4 +109,23 @@ function firewallMeans(wishes: FirewallWishes, probe: FirewallProbe, log: Log): 
     layout: wishes.layout,
     firewallPeriodMs: resyncPeriod(probe.variant, wishes.resyncSeconds),
   };
+}
+
+/** How often is looked for iptables where there was none. */
+const LOOK_FOR_IPTABLES_MS = 5_000;
+
+/** What can be done as soon as there is iptables. Rejects on abort. */
+async function laterMeans(
+  wishes: FirewallWishes,
+  clock: Clock,
+  log: Log,
+  signal: AbortSignal,
+): Promise<FirewallMeans> {
+  while (true) {
+    await clock.sleep(LOOK_FOR_IPTABLES_MS, signal);
+    const probe = await probeFirewall(run, wishes.variant);
+    if (!probe.available) continue;
+    log.info(`iptables ${probe.version} is there now; putting up the rules`);
+    return firewallMeans(wishes, probe, log);
+  }
 }

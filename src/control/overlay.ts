@@ -15,7 +15,7 @@ import { messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, prefixesOf, publicIpOf } from "../model/lease.ts";
 import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
-import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
+import { makesDevices, type Obj } from "../model/objects.ts";
 import { formatPrefix, samePrefix } from "../model/prefix.ts";
 import { orAborted } from "../model/race.ts";
 import { Lasting } from "../observe/lasting.ts";
@@ -29,7 +29,7 @@ import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
 import { ownAddressWarnings } from "./own_address.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
-import { obstacles, Reconciler, type Round, type Wanted } from "./reconciler.ts";
+import { obstacles, type Part, Reconciler, type Round, type Wanted } from "./reconciler.ts";
 import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
 import { StoreReports } from "./store_reports.ts";
 import { SubnetFileWriter } from "./subnet_file_writer.ts";
@@ -48,7 +48,7 @@ const CONFIG_RETRY_MS = 5_000;
 const FIREWALL_PAUSE_MS = 1_000;
 
 export class Overlay {
-  readonly #options: OverlayOptions;
+  #options: OverlayOptions;
   readonly #ports: OverlayPorts;
   readonly #view = new LeaseView();
   readonly #keeper: LeaseKeeper;
@@ -69,6 +69,8 @@ export class Overlay {
   #backend: Backend;
   #desired: Desired = { objects: [], peers: [], refused: [] };
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
+  /** Why the last round could not read what stands; null where it could. */
+  readonly #unread: Record<Part, string | null> = { network: null, firewall: null };
   readonly #unfit: Lasting;
   readonly #configTrouble: ConfigTrouble;
   /** Ends with the run. */
@@ -106,6 +108,7 @@ export class Overlay {
       wanted: () => this.#wanted(),
       secondLook: (signal) => this.#secondLook(signal),
       finished: (round) => this.#finished(round),
+      unread: (part, why) => this.#couldNotRead(part, why),
     });
     this.#file = new SubnetFileWriter(ports);
     this.#underlay = new UnderlayFollower(
@@ -143,6 +146,7 @@ export class Overlay {
       subnetFileWritten: this.#file.current,
       subnetFileTrouble: this.#file.trouble,
       ...this.#rounds,
+      unread: this.#unread,
       outage: this.#view.outage,
       peers: this.#desired.peers.length,
       refused: this.#desired.refused,
@@ -166,6 +170,7 @@ export class Overlay {
       (s) => this.#file.run(s),
       (s) => this.#file.follow(s),
       (s) => this.#firewallEvents.run(s),
+      (s) => this.#awaitFirewall(s),
       (s) => this.#every(FULL_READ_MS, () => this.#reconsider({ network: true, firewall: true }), s),
       (s) =>
         this.#every(this.#options.firewallPeriodMs, () => this.#reconciler.request({ firewall: true }), s),
@@ -342,12 +347,25 @@ export class Overlay {
       this.#networkRounds++;
     }
     if (round.scope.firewall) this.#rounds.firewall = round;
-    if (!round.inSync || this.#self.subnets === null) return;
-    const base = this.#desired.objects.filter((object) =>
-      makesDevices(object) || object.kind === "address" || isFirewall(object.kind)
-    );
-    const rounds = [this.#rounds.network, this.#rounds.firewall];
-    if (rounds.some((last) => last === null || obstacles(last, base).length > 0)) return;
+    this.#unread[round.scope.network ? "network" : "firewall"] = null;
+    this.#offerFile();
+  }
+
+  #couldNotRead(part: Part, why: string): void {
+    this.#unread[part] = why;
+    this.#offerFile();
+  }
+
+  /**
+   * Has the subnet file written as soon as our device stands. The firewall was tried by then, but a firewall that can't be set
+   * up does not keep containers from each other: that is said elsewhere.
+   */
+  #offerFile(): void {
+    const { network, firewall } = this.#rounds;
+    if (network?.inSync !== true || this.#self.subnets === null) return;
+    const base = this.#desired.objects.filter((object) => makesDevices(object) || object.kind === "address");
+    if (obstacles(network, base).length > 0) return;
+    if (firewall === null && this.#unread.firewall === null) return;
     if (this.#oldRemains()) return;
     this.#file.want(formatSubnetEnv({
       network: this.#self.network,
@@ -374,6 +392,15 @@ export class Overlay {
   /** Runs out with the run. */
   #lookAgainIn(ms: number): void {
     later(this.#ports.clock, ms, this.#running, () => this.#reconciler.request({ network: true }));
+  }
+
+  /** What iptables can do is known when it comes: everything is worked out anew then. */
+  async #awaitFirewall(signal: AbortSignal): Promise<void> {
+    if (this.#options.later === undefined) return;
+    const { forwardRules, randomFully } = await this.#options.later(signal);
+    this.#options = { ...this.#options, forwardRules, randomFully };
+    this.#self = { ...this.#self };
+    this.#reconciler.request({ network: true, firewall: true });
   }
 
   #reconsider(scope: { network: boolean; firewall: boolean }): void {

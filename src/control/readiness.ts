@@ -12,7 +12,7 @@ import type { Outcome } from "../model/plan.ts";
 import type { RefusedPeer } from "./peers.ts";
 import { describeBlocked, isDirect } from "./describe.ts";
 import { packetsNeed } from "./needed.ts";
-import type { Round } from "./reconciler.ts";
+import type { Part, Round } from "./reconciler.ts";
 
 export interface Readiness {
   readonly ready: boolean;
@@ -31,6 +31,8 @@ export interface Situation {
   /** The last round of each scope; null before the first. */
   readonly network: Round | null;
   readonly firewall: Round | null;
+  /** Why what stands could not be read the last time; null where it could. */
+  readonly unread: Readonly<Record<Part, string | null>>;
   /** A sentence. */
   readonly outage: string | null;
   /** How many peers have their objects. */
@@ -50,8 +52,8 @@ export function judgeReadiness(now: Situation): Readiness {
     ...(now.leaseHeld ? [] : ["our lease was lost; another is being taken"]),
     ...(now.inSync ? [] : ["the leases of the store were not read yet"]),
     ...(now.unfit === null ? [] : [now.unfit]),
-    ...failures("network", now.network),
-    ...failures("firewall", now.firewall),
+    ...failures("network", now),
+    ...failures("firewall", now),
     ...(now.subnetFileWritten ? [] : [unwritten(now.subnetFileTrouble)]),
     ...cutOff(now),
   ];
@@ -62,7 +64,9 @@ function unwritten(trouble: string | null): string {
   return `the subnet file is not written${trouble === null ? " yet" : `: ${trouble}`}`;
 }
 
-function failures(scope: string, round: Round | null): string[] {
+function failures(scope: Part, now: Situation): string[] {
+  const [round, unread] = [now[scope], now.unread[scope]];
+  if (unread !== null) return [`read back the ${scope}: ${unread}`];
   if (round === null) return [`the ${scope} was not set up yet`];
   return summed(round.failed.filter(({ operation }) => packetsNeed(operation)));
 }

@@ -8,6 +8,7 @@
  */
 import type { Kernel, Owner, Scope } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
+import { messageOf } from "../model/errors.ts";
 import { remembered } from "../model/memo.ts";
 import type { Lease } from "../model/lease.ts";
 import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
@@ -47,6 +48,8 @@ export interface ReconcilerPorts {
   secondLook(signal: AbortSignal): Promise<boolean>;
   /** After each round. */
   finished(round: Round): void;
+  /** After a round that could not read what stands: why. */
+  unread(part: Part, why: string): void;
 }
 
 export interface Round {
@@ -58,7 +61,7 @@ export interface Round {
 
 /** Read, planned and applied each by itself: what keeps one from being read must not keep the other from being mended. */
 const parts = ["network", "firewall"] as const;
-type Part = (typeof parts)[number];
+export type Part = (typeof parts)[number];
 /** What belongs together comes together: events of one change, leases of one batch. */
 const GATHER_MS = 5;
 /** The least pause between rounds. */
@@ -129,6 +132,7 @@ export class Reconciler {
       return round;
     } catch (error) {
       this.#report.unreadable(part, error);
+      this.#ports.unread(part, messageOf(error));
       return null;
     }
   }

@@ -48,6 +48,8 @@ export interface OverlayOptions {
   readonly acceptMoved: boolean;
   /** How often the firewall is read back. */
   readonly firewallPeriodMs: number;
+  /** Where no iptables was found: what can be done of the firewall once there is one. Rejects when the signal is aborted. */
+  later?(signal: AbortSignal): Promise<Pick<OverlayOptions, "forwardRules" | "randomFully">>;
 }
 
 /** The subnet file: where our subnet is told to others, and found again after a restart. */

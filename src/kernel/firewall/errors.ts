@@ -33,6 +33,10 @@ const remedies: readonly { readonly when: RegExp; readonly then: string }[] = [
   { when: /permission denied|operation not permitted|must be root/i, then: "run as root with CAP_NET_ADMIN" },
   { when: /xtables lock/i, then: "another program holds the lock, it will be tried again" },
   { when: /incompatible/i, then: "remove what nft added to the tables of iptables, or use another variant" },
+  {
+    when: /initialize nft|protocol not supported/i,
+    then: "load the kernel's nf_tables, or use another variant (-iptables-variant=legacy)",
+  },
   { when: /table does not exist|couldn't load/i, then: "load the kernel's netfilter modules" },
 ];
 
