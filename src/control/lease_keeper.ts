@@ -11,13 +11,14 @@
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { describeDuration } from "../model/duration.ts";
 import { Failure, LeaseLost, messageOf } from "../model/errors.ts";
-import { describeSubnets, type Lease, type LeaseRecord, sameSubnets } from "../model/lease.ts";
+import { describeSubnets, type Lease, type LeaseRecord, sameSubnets, type Subnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
+import type { Occupied } from "../model/occupied.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { race } from "../model/race.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log, LogFields } from "../observe/log.ts";
-import { sameHost } from "../store/acquire.ts";
+import { sameHost } from "../store/choice.ts";
 import { hostOf } from "../store/host_name.ts";
 import { isLost, type Lost, type Store, type StoreEvent, StoreUnavailable } from "../store/store.ts";
 import { Backoff } from "./backoff.ts";
@@ -34,6 +35,8 @@ export interface KeeperOptions {
   readonly onLost: "reacquire" | "exit";
   /** The configuration as it is now: a new subnet is taken from it. */
   config(): NetworkConfig;
+  /** What this host has without us, and without what carries `own` for us. */
+  occupied(own: Subnets): Promise<readonly Occupied[]>;
   /** Our lease is another one now (other subnets): the host has to move. */
   moved(lease: Lease, from: Lease): void;
 }
@@ -163,7 +166,11 @@ export class LeaseKeeper {
 
   async #reacquire(signal: AbortSignal): Promise<void> {
     const from = this.#lease;
-    const claim = { config: this.#options.config(), record: this.#record, previous: from.subnets };
+    const occupied = await this.#options.occupied(from.subnets).catch((error) => {
+      throw new Failure(`read the kernel's state: ${messageOf(error)}`);
+    });
+    const was = { previous: from.subnets, wasHeld: true, occupied };
+    const claim = { config: this.#options.config(), record: this.#record, ...was };
     this.#lease = await this.#options.store.acquire(claim, signal);
     this.#lost = false;
     if (!sameSubnets(this.#lease.subnets, from.subnets)) this.#options.moved(this.#lease, from);

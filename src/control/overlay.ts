@@ -12,13 +12,15 @@ import { formatSubnetEnv } from "../files/subnet_env.ts";
 import type { KernelEvent } from "../kernel/kernel.ts";
 import type { Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
-import { describeSubnets, type Lease, prefixesOf, publicIpOf } from "../model/lease.ts";
+import { describeSubnets, type Lease, prefixesOf, publicIpOf, type Subnets } from "../model/lease.ts";
 import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { makesDevices, type Obj } from "../model/objects.ts";
+import type { Occupied } from "../model/occupied.ts";
 import { formatPrefix, samePrefix } from "../model/prefix.ts";
 import { orAborted } from "../model/race.ts";
 import { Lasting } from "../observe/lasting.ts";
+import { occupiedBesides } from "./claim.ts";
 import { ConfigTrouble } from "./config_trouble.ts";
 import { judgeConfigChange, networksOf } from "./config_change.ts";
 import { containerMtu, desire, type Desired, enabled, type Former, formerly, ownerOf } from "./desired.ts";
@@ -27,7 +29,7 @@ import { recordOf, requireSuited, settleDevices } from "./host.ts";
 import { later } from "./later.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
-import { ownAddressWarnings } from "./own_address.ts";
+import { planWarnings } from "./plan_warnings.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
 import { obstacles, type Part, Reconciler, type Round, type Wanted } from "./reconciler.ts";
 import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
@@ -44,6 +46,7 @@ const OLD_REMAINS_MS = 30_000;
 const OLD_REMAINS_ROUNDS = 5;
 /** How long until a configuration that could not be applied is tried again. */
 const CONFIG_RETRY_MS = 5_000;
+const none: Subnets = { v4: null, v6: null };
 /** Where others change the firewall all the time (kube-proxy), it is read back at most this often. */
 const FIREWALL_PAUSE_MS = 1_000;
 
@@ -75,6 +78,9 @@ export class Overlay {
   readonly #configTrouble: ConfigTrouble;
   /** Ends with the run. */
   #running: AbortSignal = AbortSignal.abort();
+  /** What this host has besides us. */
+  #occupied: readonly Occupied[] = [];
+  #addressesStale = true;
   /** The last change of who we are. */
   #turn: Promise<void> = Promise.resolve();
   /** The last configuration that could be read. */
@@ -101,6 +107,7 @@ export class Overlay {
       marginMs: options.renewMarginMs,
       onLost: options.onLost,
       config: () => this.#self.network,
+      occupied: (own) => this.#occupiedBesides(own),
       moved: (lease, from) => this.#moved(lease, from),
     });
     this.#reconciler = new Reconciler({
@@ -150,7 +157,7 @@ export class Overlay {
       outage: this.#view.outage,
       peers: this.#desired.peers.length,
       refused: this.#desired.refused,
-      warnings: [...this.#configTrouble.notes, ...ownAddressWarnings(this.#self)],
+      warnings: [...this.#configTrouble.notes, ...planWarnings(this.#self, this.#occupied)],
       unreadable: this.#view.unreadable().map((u) => u.key),
       missing: this.#view.missing,
       unfit: this.#configTrouble.reason ?? this.#unfit.what,
@@ -192,6 +199,10 @@ export class Overlay {
     return outcomes.flatMap((outcome) => outcome.error ?? []);
   }
 
+  #occupiedBesides(own = this.#self.subnets): Promise<Occupied[]> {
+    return occupiedBesides(this.#self, this.#backend, this.#former, own ?? none, this.#ports.kernel);
+  }
+
   async #watchStore(signal: AbortSignal): Promise<void> {
     for await (const event of this.#ports.store.watch(signal)) {
       this.#reports.event(event);
@@ -208,6 +219,7 @@ export class Overlay {
   async #watchKernel(signal: AbortSignal): Promise<void> {
     for await (const event of this.#ports.kernel.events(signal)) {
       if (concerns(event, ["link", "address", "route"])) this.#underlay.doubt();
+      if (concerns(event, ["link", "address"])) this.#addressesStale = true;
       if (!onlyFirewall(event)) this.#reconciler.request({ network: true });
       if (concerns(event, ["chain"])) this.#firewallEvents.pass();
     }
@@ -288,6 +300,7 @@ export class Overlay {
     );
     this.#former = { ...this.#former, subnets: [...this.#former.subnets, ...prefixesOf(from.subnets)] };
     this.#self = { ...this.#self, subnets: lease.subnets };
+    this.#addressesStale = true;
     this.#reconciler.request({ network: true, firewall: true });
   }
 
@@ -302,7 +315,9 @@ export class Overlay {
     }
     this.#desired = this.#desiredFor(leases);
     this.#reports.refusals(this.#desired.refused);
-    this.#reports.warnings(ownAddressWarnings(this.#self));
+    if (this.#addressesStale) this.#occupied = await this.#occupiedBesides();
+    this.#addressesStale = false;
+    this.#reports.warnings(planWarnings(this.#self, this.#occupied));
     return {
       objects: this.#desired.objects,
       peers: this.#desired.peers,
@@ -405,6 +420,7 @@ export class Overlay {
 
   #reconsider(scope: { network: boolean; firewall: boolean }): void {
     this.#underlay.doubt();
+    this.#addressesStale = true;
     this.#file.check();
     this.#reconciler.request(scope);
   }

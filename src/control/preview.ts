@@ -5,20 +5,22 @@
 import { backendFor } from "../backend/registry.ts";
 import type { Backend, Host } from "../backend/backend.ts";
 import { trafficObjects } from "../backend/traffic_rules.ts";
-import { chooseSubnets, compatible, conflicting } from "../model/allocate.ts";
 import { Failure } from "../model/errors.ts";
-import { families, sameIp } from "../model/ip.ts";
+import { families } from "../model/ip.ts";
 import { describeSubnets, prefixesOf, publicIpOf, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall } from "../model/objects.ts";
 import type { KindRules, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import { shownJson } from "../model/shown.ts";
+import { describeExhausted } from "../store/acquire.ts";
+import { wouldTake } from "../store/choice.ts";
 import type { Listing } from "../store/store.ts";
+import { claimOf } from "./claim.ts";
 import { describeRefusal, desire, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeObject } from "./describe.ts";
 import { diff } from "./diff.ts";
-import { makeHost, requireSuited, settleDevices } from "./host.ts";
+import { makeHost, previousSubnets, requireSuited, settleDevices } from "./host.ts";
 import { restoreInputs } from "../kernel/firewall/apply.ts";
 import { throughNexthops } from "./nexthops.ts";
 import { tellPrevious } from "./previous_file.ts";
@@ -50,8 +52,14 @@ export async function preview(
   const settled = await settleDevices(host, backend, ports.kernel);
   requireSuited(settled, backend);
   const listing = await ports.store.list(signal);
-  tellPrevious(ports.subnetFile, ports.subnetFile.previous.subnets, ports.log);
-  const { subnets, origin } = wouldHave(settled, listing, ports);
+  const former = formerly(ports.subnetFile.previous);
+  const { kernel, random, subnetFile } = ports;
+  const stands = await kernel.read(ownerOf(settled, backend, former), { network: true, firewall: false });
+  const previous = previousSubnets(subnetFile.previous.subnets, stands, settled);
+  tellPrevious(subnetFile, previous, ports.log);
+  const taken = wouldTake(listing, await claimOf(settled, backend, former, previous, kernel), random);
+  if ("exhausted" in taken) throw new Failure(describeExhausted(taken));
+  const { subnets, origin } = taken;
   const self = { ...settled, subnets };
   await learnRoutes(self, backend, listing, ports, routes);
   const leases = [...listing.leases].sort((a, b) => a.created - b.created);
@@ -61,7 +69,7 @@ export async function preview(
     leases,
     trafficObjects({ ...options, network: config, subnets, instance: self.instance }),
   );
-  const owner = ownerOf(self, backend, formerly(ports.subnetFile.previous), options.layout);
+  const owner = ownerOf(self, backend, former, options.layout);
   const observed = await ports.kernel.read(owner, { network: true, firewall: true });
   const shielded = protectedBy(unreadableSubnets(listing), observed);
   const objects = ports.kernel.hasNexthops
@@ -86,27 +94,6 @@ async function configNow(
     return { config: reading.config, backend };
   }
   throw new Failure("read the network configuration: stopped before it was there");
-}
-
-/** Which subnets a start would end up with. A free one is drawn at a real start; here the draw only shows the kind. */
-function wouldHave(self: Host, listing: Listing, ports: OverlayPorts): Pick<Preview, "subnets" | "origin"> {
-  const { previous } = ports.subnetFile;
-  const own = listing.leases.find(({ record }) =>
-    families.some((f) =>
-      publicIpOf(record, f) && sameIp(publicIpOf(record, f), f === 4 ? self.publicIp : self.publicIpv6)
-    )
-  );
-  if (own && compatible(own.subnets, self.network)) return { subnets: own.subnets, origin: "held" };
-  const taken = listing.leases.map((lease) => lease.subnets);
-  const free = !taken.some((subnets) => conflicting(subnets, previous.subnets));
-  if (free && compatible(previous.subnets, self.network)) {
-    return { subnets: previous.subnets, origin: "previous" };
-  }
-  const subnets = chooseSubnets(self.network, taken, ports.random);
-  if ("exhausted" in subnets) {
-    throw new Failure("take a subnet: all are taken; widen SubnetMin and SubnetMax or remove leases");
-  }
-  return { subnets, origin: "free" };
 }
 
 async function learnRoutes(

@@ -17,19 +17,13 @@ import { formatPrefix, type Prefix } from "../model/prefix.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigReading, Store } from "../store/store.ts";
+import { claimOf } from "./claim.ts";
 import { networksOf } from "./config_change.ts";
 import { ConfigNotes } from "./config_notes.ts";
 import { baseObjects, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeDone, operationFields, peerFields } from "./describe.ts";
 import { diff } from "./diff.ts";
-import {
-  type ChosenUnderlay,
-  makeHost,
-  previousSubnets,
-  recordOf,
-  requireSuited,
-  settleDevices,
-} from "./host.ts";
+import { type ChosenUnderlay, makeHost, previousSubnets, requireSuited, settleDevices } from "./host.ts";
 import { tellPrevious } from "./previous_file.ts";
 import type { OverlayParts } from "./underlay.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
@@ -127,7 +121,11 @@ export async function start(
   const observed = await makeDevices(self, backend, ports);
   const previous = previousSubnets(ports.subnetFile.previous.subnets, observed, self);
   tellPrevious(ports.subnetFile, previous, ports.log);
-  const claim = { config, record: recordOf(self, backend), previous };
+  const former = formerly(ports.subnetFile.previous);
+  const claim = await orFailure(
+    "read the kernel's state",
+    claimOf(self, backend, former, previous, ports.kernel),
+  );
   ports.stage?.("taking a lease");
   const lease = await ports.store.acquire(claim, signal);
   ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`, peerFields(lease));

@@ -70,7 +70,7 @@ export class StoreReports {
   /** What our own address plan has against us: each once while it lasts. */
   warnings(now: readonly string[]): void {
     const { begun, over } = this.#warnings.are(new Map(now.map((text) => [text, text])));
-    for (const text of begun.keys()) this.log.warn(text);
+    for (const text of begun.keys()) this.log.error(text);
     for (const [text, durationMs] of over) {
       this.log.info(`over after ${describeDuration(durationMs)}: ${text}`, { durationMs });
     }

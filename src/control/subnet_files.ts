@@ -82,9 +82,9 @@ export function noSubnetFile(): SubnetFile {
       text = wanted;
       return Promise.resolve();
     },
-    // deno-lint-ignore require-yield -- there is never anything to tell
     async *changes(signal) {
       await untilAborted(signal);
+      yield* [];
     },
   };
 }

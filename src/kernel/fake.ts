@@ -9,7 +9,9 @@
  * Faults come in through `refuse`, `unreadable` and `pause`; an administrator's hand through `put` and `remove`.
  */
 import type { Family, Ip } from "../model/ip.ts";
-import { isFirewall, type Kind, type Obj } from "../model/objects.ts";
+import { isFirewall, type Kind, type Obj, ROUTE_PROTOCOL } from "../model/objects.ts";
+import type { Occupied } from "../model/occupied.ts";
+import { parsePrefix, prefix } from "../model/prefix.ts";
 import type { KindRules, Observed, Operation, Outcome, Standing } from "../model/plan.ts";
 import { FakeTable } from "./fake_table.ts";
 import { iptablesDriver } from "./firewall/iptables.ts";
@@ -188,6 +190,31 @@ export class FakeKernel implements Kernel {
 
   defaultRoutes(family: Family): Promise<DefaultRoute[]> {
     return Promise.resolve([...this.underlay.defaultRoutes(family)]);
+  }
+
+  occupied(owner: Owner): Promise<Occupied[]> {
+    const ours = (name: string) => {
+      const link = this.#table.get("link", name);
+      const standing = link && linkStanding(link, owner);
+      return standing === "ours" || standing === "adoptable";
+    };
+    const networks = this.underlay.interfaces.flatMap(({ name: device, addresses }) =>
+      addresses.map(({ address, length }): Occupied => ({
+        prefix: prefix(address, length),
+        by: "network",
+        device,
+        bridge: false,
+      }))
+    );
+    const routes = this.objects().filter(({ kind, fields }) =>
+      kind === "route" && fields.protocol !== ROUTE_PROTOCOL
+    )
+      .flatMap(({ fields }): Occupied[] => {
+        const to = parsePrefix(String(fields.destination));
+        const device = typeof fields.device === "string" ? fields.device : null;
+        return to === null || to.length === 0 ? [] : [{ prefix: to, by: "route", device, bridge: false }];
+      });
+    return Promise.resolve([...networks, ...routes].filter(({ device }) => device === null || !ours(device)));
   }
 
   tunnels(): readonly TunnelReport[] {

@@ -8,6 +8,7 @@ import type { UdpStatistics } from "../../ffi/udp_tunnel.ts";
 import type { Family, Ip } from "../model/ip.ts";
 import type { Kind } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import type { Occupied } from "../model/occupied.ts";
 import type { Prefix } from "../model/prefix.ts";
 
 /** By what our own objects are recognised. */
@@ -101,6 +102,8 @@ export interface Kernel extends Disposable {
   routes(to: readonly Ip[]): Promise<(RouteAnswer | null)[]>;
   /** The default routes of the main table, the one that counts first; none over several paths. */
   defaultRoutes(family: Family): Promise<DefaultRoute[]>;
+  /** What this host has without the daemon of `owner`: the networks of other devices, and routes that are not its own. */
+  occupied(owner: Owner): Promise<Occupied[]>;
   /** The userspace tunnels that run, as of now. */
   tunnels(): readonly TunnelReport[];
 }

@@ -43,7 +43,8 @@ export function linkDriver(netlink: Netlink): Driver {
   };
 }
 
-function readLinks(table: LinkTable, owner: Owner): Observed[] {
+/** Devices that are ours, could be, or have our names. */
+export function readLinks(table: LinkTable, owner: Owner): Observed[] {
   return table.records.flatMap((record) => {
     const link = linkObject(record, table);
     const standing = linkStanding(link, owner);

@@ -20,6 +20,7 @@ import { nexthopDriver } from "./nexthops.ts";
 import { failed } from "./outcomes.ts";
 import { routeDriver } from "./routes.ts";
 import type { TunnelDriver } from "./tunnels.ts";
+import { readOccupied } from "./occupied.ts";
 import { procSys, type SysctlAccess, sysctlDriver } from "./sysctls.ts";
 import { readDefaultRoutes, readInterfaces, readRoutes } from "./underlay_facts.ts";
 
@@ -63,6 +64,7 @@ export function openKernel({ netlink, firewall, tunnels, sysctls = procSys }: Li
     interfaces: () => readInterfaces(netlink),
     routes: (to) => readRoutes(netlink, to),
     defaultRoutes: (family) => readDefaultRoutes(netlink, family),
+    occupied: (owner) => readOccupied(netlink, owner),
     tunnels: () => tunnels?.reports() ?? [],
     [Symbol.dispose]: () => {
       tunnels?.[Symbol.dispose]();

@@ -7,7 +7,8 @@
  * | peer      | in a tunnel of ours            |                                |                  |                    |
  * | link      | our alias                      | our name and VNI (or a TUN     |                  | our name otherwise |
  * |           |                                | device), no alias              |                  |                    |
- * | address   | on our device, in our networks |                                |                  |                    |
+ * | address   | on our device, in our networks | on a device with our alias, of |                  |                    |
+ * |           |                                | the form of a tunnel's address |                  |                    |
  * | neighbour | on our device, our protocol    | no protocol, in our networks   |                  | permanent          |
  * | fdb       | to a VTEP, on our device       | to a VTEP, on an adoptable one |                  | the rest there     |
  * | sysctl    | wanted, not on a foreign device |                                |                  |                    |
@@ -19,7 +20,7 @@
  * "Our device" is one that is ours or adoptable. What is in no cell is nobody's business here: null. The objects of a
  * second daemon carry another alias, stand on other devices and lead into other networks, so they are foreign or null.
  */
-import { type Family, parseIp } from "../model/ip.ts";
+import { bits, type Family, parseIp } from "../model/ip.ts";
 import { isUsableMac } from "../model/mac.ts";
 import { inNexthopRange, nexthopIds } from "../model/nexthop_id.ts";
 import { linkAlias, type Obj, ROUTE_PROTOCOL } from "../model/objects.ts";
@@ -46,7 +47,24 @@ export function linkStanding(link: Obj, owner: Owner): Standing | null {
 }
 
 export function addressStanding(address: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
-  return onOurs(address, devices) && inNetworks(address.fields.address, owner) ? "ours" : null;
+  if (!onOurs(address, devices)) return null;
+  if (inNetworks(address.fields.address, owner)) return "ours";
+  return devices.get(address.on!) === "ours" && isTunnelAddress(address.fields, owner) ? "adoptable" : null;
+}
+
+/** Subnets that are this wide or wider can be told by their address: nobody gives a device a single address with as many zeros. */
+const COMMON_LENGTH = { 4: 24, 6: 64 } as const;
+
+/**
+ * A subnet's network address, alone: what a flannel gives to its device, and what is left there of a network that no subnet
+ * file tells of any more.
+ */
+function isTunnelAddress({ address, length }: Obj["fields"], { subnets }: Owner): boolean {
+  const ip = parseIp(String(address));
+  if (ip === null || length !== bits(ip.family)) return false;
+  const ours = subnets.filter((subnet) => subnet.ip.family === ip.family).map((subnet) => subnet.length);
+  const zeros = BigInt(bits(ip.family) - Math.max(COMMON_LENGTH[ip.family], ...ours));
+  return (ip.value >> zeros) << zeros === ip.value;
 }
 
 /** Entries that the kernel learned are as good as absent: writing over one takes nothing from anybody. */

@@ -9,6 +9,7 @@ import type { Random } from "./clock.ts";
 import { bits, families, type Family, type Ip, ip } from "./ip.ts";
 import { subnetOf, type Subnets } from "./lease.ts";
 import { type FamilyNetwork, type NetworkConfig, networkOf } from "./network_config.ts";
+import { givesWay, inTheWay, type Occupied } from "./occupied.ts";
 import { overlaps, type Prefix, prefix, prefixSize } from "./prefix.ts";
 
 /** How many free subnets one is drawn from. */
@@ -80,39 +81,72 @@ function sortedBlocks(family: Family, taken: readonly Prefix[]): Block[] {
     .sort((a, b) => a.start < b.start ? -1 : a.start > b.start ? 1 : 0);
 }
 
-/** No subnet of this family is left. */
+/** No subnet of this family is left; where there are free ones, this host has all of their addresses for something else. */
 export interface Exhausted {
   readonly exhausted: FamilyNetwork;
+  readonly inTheWay: readonly Occupied[];
+}
+
+export interface Wishes {
+  readonly preferred?: Subnets | undefined;
+  /** What this host has otherwise. */
+  readonly occupied?: readonly Occupied[] | undefined;
+  /** The preferred ones whatever they are in the way of. */
+  readonly anyway?: boolean | undefined;
 }
 
 /**
  * Subnets for one more host, each family by itself: the preferred one where it fits and is free, else one of the first
- * free ones.
+ * free ones. None that is in the way of what this host has otherwise; of what gives way, only where nothing else is left.
  */
 export function chooseSubnets(
   config: NetworkConfig,
   taken: readonly Subnets[],
   random: Random,
-  preferred: Subnets = { v4: null, v6: null },
+  { preferred = { v4: null, v6: null }, occupied = [], anyway = false }: Wishes = {},
 ): Subnets | Exhausted {
+  const firm = occupied.filter((each) => !givesWay(each));
   const chosen: { v4: Prefix | null; v6: Prefix | null } = { v4: null, v6: null };
   for (const family of families) {
     const network = networkOf(config, family);
     if (network === null) continue;
     const others = taken.flatMap((subnets) => subnetOf(subnets, family) ?? []);
-    const subnet = usable(subnetOf(preferred, family), network, others) ?? draw(network, others, random);
-    if (subnet === null) return { exhausted: network };
+    const subnet = usable(subnetOf(preferred, family), network, others, anyway ? [] : firm) ??
+      draw(network, others, occupied, random) ?? draw(network, others, firm, random);
+    if (subnet === null) return { exhausted: network, inTheWay: blocking(network, others, firm) };
     chosen[family === 4 ? "v4" : "v6"] = subnet;
   }
   return chosen;
 }
 
-function usable(wanted: Prefix | null, network: FamilyNetwork, others: readonly Prefix[]): Prefix | null {
-  const fits = wanted !== null && inRange(wanted, network);
+function usable(
+  wanted: Prefix | null,
+  network: FamilyNetwork,
+  others: readonly Prefix[],
+  occupied: readonly Occupied[],
+): Prefix | null {
+  const fits = wanted !== null && inRange(wanted, network) && inTheWay(wanted, occupied) === null;
   return fits && !others.some((other) => overlaps(wanted, other)) ? wanted : null;
 }
 
-function draw(network: FamilyNetwork, others: readonly Prefix[], random: Random): Prefix | null {
-  const free = freeSubnets(network, others);
+/** What keeps the subnets that nobody else has from being taken; the first few of it. */
+function blocking(
+  network: FamilyNetwork,
+  others: readonly Prefix[],
+  occupied: readonly Occupied[],
+): Occupied[] {
+  return [...new Set(freeSubnets(network, others).flatMap((subnet) => inTheWay(subnet, occupied) ?? []))];
+}
+
+function draw(
+  network: FamilyNetwork,
+  others: readonly Prefix[],
+  occupied: readonly Occupied[],
+  random: Random,
+): Prefix | null {
+  const forbidden = occupied.filter(({ by, prefix }) =>
+    by === "network" || prefix.length >= network.subnetLen
+  );
+  const free = freeSubnets(network, [...others, ...forbidden.map(({ prefix }) => prefix)]);
   return free[random.int(Math.max(1, free.length))] ?? null;
 }

@@ -13,25 +13,19 @@
  *   table is read again, and of two records that overlap the later gives way. Every host decides alike, by `created`.
  * - A write whose reply was lost is found again as our own record by the next look.
  */
-import { chooseSubnets, compatible, conflicting } from "../model/allocate.ts";
+import { compatible, type Exhausted } from "../model/allocate.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
-import { families, type Family, formatIp, sameIp } from "../model/ip.ts";
-import { isJsonObject, type Json, member } from "../model/json.ts";
-import {
-  describeSubnets,
-  type Lease,
-  type LeaseRecord,
-  sameSubnets,
-  subnetOf,
-  type Subnets,
-} from "../model/lease.ts";
+import { families, type Family, formatIp } from "../model/ip.ts";
+import { describeSubnets, type Lease, type LeaseRecord, subnetOf, type Subnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
-import { type FamilyNetwork, type NetworkConfig, networkOf } from "../model/network_config.ts";
+import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
+import { describeOccupied, inTheWay, type Occupied } from "../model/occupied.ts";
 import { subnetCount } from "../model/parse_config.ts";
 import { formatPrefix, overlaps, type Prefix, samePrefix } from "../model/prefix.ts";
 import { shownJson } from "../model/shown.ts";
 import type { Log, LogFields } from "../observe/log.ts";
+import { beaten, chooseNew, held, isOurs, isStray, ownRecords, preference } from "./choice.ts";
 import { hostOf } from "./host_name.ts";
 import type { LeaseTable } from "./lease_table.ts";
 import { untilAvailable } from "./outage.ts";
@@ -47,6 +41,8 @@ export interface AcquireDeps {
 const ATTEMPTS = 30;
 /** Milliseconds of back-off that are drawn from after the first lost race; grows with each. */
 const BACKOFF_MS = 20;
+/** Networks and routes that a message names. */
+const MOST_NAMED = 5;
 
 /**
  * Takes a subnet for the host in `claim.record`.
@@ -74,36 +70,24 @@ export async function acquire(
 /** Null where the table changed under us: look again. */
 async function tryOnce(table: LeaseTable, claim: Claim, deps: AcquireDeps): Promise<Lease | null> {
   const listing = await table.list();
-  const own = listing.leases.filter((lease) => isOurs(lease, claim)).sort(byAge);
-  for (const [i, lease] of own.entries()) {
-    if (compatible(lease.subnets, claim.config) && !beaten(lease, listing.leases)) {
-      for (const other of own.slice(i + 1)) reportDuplicate(lease, other, deps.log);
-      return await adopt(table, lease, claim, deps.log);
-    }
+  const { kept, unfit, duplicates } = ownRecords(listing, claim);
+  for (const lease of unfit) {
     reportRemoval(lease, claim, deps.log);
     await table.remove(lease);
+  }
+  if (kept !== null) {
+    for (const other of duplicates) reportDuplicate(kept, other, deps.log);
+    return await adopt(table, kept, claim, deps.log);
   }
   const strays = table.discard ? listing.unreadable.filter((each) => isStray(each, claim)) : [];
   for (const stray of strays) {
     reportStray(stray, deps.log);
     await table.discard?.(stray);
   }
-  const had = [...own, ...strays.flatMap(({ misplaced }) => misplaced ?? [])];
+  const had = [...unfit, ...strays.flatMap(({ misplaced }) => misplaced ?? [])];
   const view = had.length === 0 ? listing : await table.list();
   if (view.leases.some((lease) => isOurs(lease, claim))) return null;
   return await take(table, claim, preference(claim, had), view, deps);
-}
-
-function byAge(a: Lease, b: Lease): number {
-  return a.created - b.created;
-}
-
-/** True where another host's older record overlaps this one: the older wins. */
-function beaten(lease: Lease, all: readonly Lease[]): boolean {
-  return all.some((other) =>
-    other.created < lease.created && !sameHost(other.record, lease.record) &&
-    conflicting(other.subnets, lease.subnets)
-  );
 }
 
 async function adopt(table: LeaseTable, lease: Lease, claim: Claim, log?: Log): Promise<Lease | null> {
@@ -142,24 +126,11 @@ async function take(
 }
 
 /** @throws Failure where no subnet is free */
-function choose({ config }: Claim, preferred: Subnets, view: Listing, { random, log }: AcquireDeps): Subnets {
-  // A record that can't be read still holds its key: its owner may only be newer than we are.
-  const taken = [...view.leases, ...view.unreadable].flatMap((each) => held(each) ?? []);
-  const chosen = chooseSubnets(config, taken, random, preferred);
-  if ("exhausted" in chosen) throw new Failure(exhausted(chosen.exhausted));
-  for (const family of families) reportChoice(family, config, preferred, chosen, view, log);
+function choose(claim: Claim, preferred: Subnets, view: Listing, { random, log }: AcquireDeps): Subnets {
+  const chosen = chooseNew(claim, preferred, view, random);
+  if ("exhausted" in chosen) throw new Failure(describeExhausted(chosen));
+  for (const family of families) reportChoice(family, claim, preferred, chosen, view, log);
   return chosen;
-}
-
-/** What a record holds, whether it can be read or not. */
-export function held(each: Lease | Unreadable): Subnets | null {
-  return each.subnets ?? ("misplaced" in each ? each.misplaced?.subnets ?? null : null);
-}
-
-/** What we would like to keep: the subnets of subnet.env, or else of the record that we had to remove. */
-function preference(claim: Claim, removed: readonly Lease[]): Subnets {
-  const old = removed[0]?.subnets;
-  return { v4: claim.previous.v4 ?? old?.v4 ?? null, v6: claim.previous.v6 ?? old?.v6 ?? null };
 }
 
 /**
@@ -170,38 +141,6 @@ function inheritExtra(claimed: LeaseRecord, stored: LeaseRecord): LeaseRecord {
   const { Speaks: _ours, Mirror: _mark, ...foreign } = stored.extra ?? {};
   const extra = { ...foreign, ...claimed.extra };
   return Object.keys(extra).length === 0 ? claimed : { ...claimed, extra };
-}
-
-/**
- * A host is known by its public IPv4 address, or by the IPv6 one where one of the records has no other: a host that gives
- * IPv4 up, or takes it up, stays the same.
- */
-export function sameHost(a: LeaseRecord, b: LeaseRecord): boolean {
-  if (a.publicIp !== null && b.publicIp !== null) return sameIp(a.publicIp, b.publicIp);
-  return a.publicIpv6 !== null && sameIp(a.publicIpv6, b.publicIpv6);
-}
-
-function isOurs(lease: Lease, claim: Claim): boolean {
-  return sameHost(lease.record, claim.record) || wasOurs(lease, claim);
-}
-
-/** A record of ours where it is not read. */
-function isStray({ misplaced }: Unreadable, claim: Claim): boolean {
-  return misplaced !== undefined && isOurs(misplaced, claim);
-}
-
-/**
- * Our record from before our address changed while nobody was looking: the subnet that we had, and the tunnel address that
- * our device has. Left alone it would keep that tunnel address from us on every host, until it runs out.
- */
-function wasOurs({ subnets, record }: Lease, { record: ours, previous }: Claim): boolean {
-  const mac = tunnelAddress(ours);
-  return mac !== undefined && mac === tunnelAddress(record) && sameSubnets(subnets, previous);
-}
-
-function tunnelAddress({ backendData, backendV6Data }: LeaseRecord): Json | undefined {
-  const data = backendData ?? backendV6Data;
-  return isJsonObject(data) ? member(data, "VtepMAC") : undefined;
 }
 
 function identityOf(record: LeaseRecord): string {
@@ -245,7 +184,7 @@ function reportStray({ key, misplaced }: Unreadable, log?: Log): void {
 
 function reportChoice(
   family: Family,
-  config: NetworkConfig,
+  { config, occupied = [] }: Claim,
   preferred: Subnets,
   chosen: Subnets,
   view: Listing,
@@ -261,14 +200,31 @@ function reportChoice(
     return;
   }
   if (wanted !== null) {
-    log?.warn(`Previously leased subnet (${formatPrefix(wanted)}) ${whyNot(wanted, view)}; taking another`, {
-      subnet: formatPrefix(wanted),
-    });
+    log?.warn(
+      `Previously leased subnet (${formatPrefix(wanted)}) ${whyNot(wanted, view, occupied)}; taking another`,
+      { subnet: formatPrefix(wanted) },
+    );
+  }
+  const avoided = occupied.filter((each) => mayMeet(each, network)).map(describeOccupied);
+  if (avoided.length > 0) {
+    log?.info(`Leaving out what overlaps ${named(avoided)}`);
   }
   log?.info(`Picking subnet in range ${formatIp(network.subnetMin)} ... ${formatIp(network.subnetMax)}`);
 }
 
-function whyNot(wanted: Prefix, view: Listing): string {
+/** True where a subnet of the network could be in its way. */
+function mayMeet({ prefix, by }: Occupied, { family, network, subnetLen }: FamilyNetwork): boolean {
+  return prefix.ip.family === family && overlaps(prefix, network) &&
+    (by === "network" || prefix.length >= subnetLen);
+}
+
+/** The first few of many. */
+function named(texts: readonly string[]): string {
+  const more = texts.length - MOST_NAMED;
+  return texts.slice(0, MOST_NAMED).join("; ") + (more > 0 ? `; and ${more} more` : "");
+}
+
+function whyNot(wanted: Prefix, view: Listing, occupied: readonly Occupied[]): string {
   const holds = (each: Lease | Unreadable) => {
     const subnets = held(each);
     const subnet = subnets && subnetOf(subnets, wanted.ip.family);
@@ -276,13 +232,21 @@ function whyNot(wanted: Prefix, view: Listing): string {
   };
   const holder = view.leases.find(holds);
   if (holder !== undefined) return `now belongs to ${hostOf(holder.record)}`;
-  const unreadable = view.unreadable.some(holds);
-  return unreadable ? "has a record that can't be read" : "is not compatible with current config";
+  if (view.unreadable.some(holds)) return "has a record that can't be read";
+  const other = inTheWay(wanted, occupied);
+  return other ? `overlaps ${describeOccupied(other)}` : "is not compatible with current config";
 }
 
-function exhausted(network: FamilyNetwork): string {
+/** Why there is nothing to take, and what to do. */
+export function describeExhausted({ exhausted: network, inTheWay }: Exhausted): string {
   const { family, subnetLen, subnetMin, subnetMax } = network;
   const six = family === 6 ? "IPv6" : "";
+  if (inTheWay.length > 0) {
+    const range = `from ${formatIp(subnetMin)} to ${formatIp(subnetMax)}`;
+    return `out of subnets: every free /${subnetLen} subnet ${range} overlaps what this host has: ` +
+      `${named(inTheWay.map(describeOccupied))}; give a ${six}Network, ` +
+      `${six}SubnetMin and ${six}SubnetMax that leave it out`;
+  }
   return `out of subnets: all ${subnetCount(network)} /${subnetLen} subnets from ${formatIp(subnetMin)} ` +
     `to ${formatIp(subnetMax)} are taken; enlarge ${six}Network, give a longer ${six}SubnetLen, ` +
     `or remove the records of hosts that are gone`;

@@ -9,7 +9,7 @@
  */
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import { formatLeaseKey } from "../model/lease_codec.ts";
-import { sameHost } from "./acquire.ts";
+import { sameHost } from "./choice.ts";
 import { type Halves, halvesOf, joined } from "./both_lease.ts";
 import type { CopyTable, LeaseTable } from "./lease_table.ts";
 import { mirrorOf } from "./mirror.ts";

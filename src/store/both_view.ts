@@ -10,7 +10,7 @@ import type { Instant } from "../model/clock.ts";
 import { describeSubnets, type Lease } from "../model/lease.ts";
 import { encodeRecord, formatLeaseKey } from "../model/lease_codec.ts";
 import type { Log } from "../observe/log.ts";
-import { sameHost } from "./acquire.ts";
+import { sameHost } from "./choice.ts";
 import { joined } from "./both_lease.ts";
 import type { SideName } from "./etcd_side.ts";
 import { hostOf } from "./host_name.ts";

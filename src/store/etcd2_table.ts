@@ -10,7 +10,7 @@
 import type { Clock, Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
-import { sameHost } from "./acquire.ts";
+import { sameHost } from "./choice.ts";
 import {
   type EtcdKeys,
   leaseKey,

@@ -13,7 +13,7 @@
 import type { Clock, Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets, Version } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
-import { sameHost } from "./acquire.ts";
+import { sameHost } from "./choice.ts";
 import { within } from "./deadline.ts";
 import {
   type EtcdKeys,

@@ -13,7 +13,7 @@ import { Failure, messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, sameSubnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
 import { parseNetworkConfig } from "../model/parse_config.ts";
-import { held, sameHost } from "./acquire.ts";
+import { held, sameHost } from "./choice.ts";
 import type { StoredConfig } from "./config_place.ts";
 import { NO_IPV6_ALONE } from "./etcd_keys.ts";
 import type { EtcdSide, SideName } from "./etcd_side.ts";

@@ -12,6 +12,7 @@
  *   sent by then may still be done.
  */
 import type { NetworkConfig } from "../model/network_config.ts";
+import type { Occupied } from "../model/occupied.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 
 export interface Store extends AsyncDisposable {
@@ -55,6 +56,10 @@ export interface Claim {
   readonly record: LeaseRecord;
   /** From the previous subnet.env; `{ v4: null, v6: null }` where there was none. */
   readonly previous: Subnets;
+  /** What this host has without us; no subnet in its way is taken, unless it was ours until now. */
+  readonly occupied?: readonly Occupied[];
+  /** `previous` was ours until just now: containers use it. */
+  readonly wasHeld?: boolean;
 }
 
 /** Our lease is no longer ours. */

@@ -81,7 +81,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "our own record is not known again",
-    file: "src/store/acquire.ts",
+    file: "src/store/choice.ts",
     find: "return sameHost(lease.record, claim.record) || wasOurs(lease, claim);",
     replace: "return lease.record === claim.record;",
     test: "tests/scenarios/fault_kill_test.ts",

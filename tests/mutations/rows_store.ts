@@ -100,7 +100,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 7,
     name: "a host is known by its IPv4 address alone",
-    file: "src/store/acquire.ts",
+    file: "src/store/choice.ts",
     find: "return a.publicIpv6 !== null && sameIp(a.publicIpv6, b.publicIpv6);",
     replace: "return a.publicIp === b.publicIp;",
     runs: model,

@@ -87,8 +87,8 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: "every address on our device is ours",
     file: "src/kernel/ownership.ts",
-    find: 'return onOurs(address, devices) && inNetworks(address.fields.address, owner) ? "ours" : null;',
-    replace: 'return onOurs(address, devices) ? "ours" : null;',
+    find: 'if (inNetworks(address.fields.address, owner)) return "ours";',
+    replace: 'if (onOurs(address, devices)) return "ours";',
     says: "counts as ours, and is null",
   },
   {

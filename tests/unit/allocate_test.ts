@@ -89,11 +89,11 @@ Deno.test("one of the first hundred is drawn, each as likely", () => {
 Deno.test("the preferred subnet is taken where it fits and is free, each family by itself", () => {
   const random = seededRandom(1);
   const wanted = subnets("10.3.77.0/24", "fd00:0:0:77::/64");
-  assertEquals(chooseSubnets(dual, [], random, wanted), wanted);
-  const half = chooseSubnets(dual, [subnets("10.3.77.0/24")], random, wanted);
+  assertEquals(chooseSubnets(dual, [], random, { preferred: wanted }), wanted);
+  const half = chooseSubnets(dual, [subnets("10.3.77.0/24")], random, { preferred: wanted });
   assert("v4" in half && formatPrefix(half.v4!) !== "10.3.77.0/24");
   assertEquals(half.v6, wanted.v6);
-  const outside = chooseSubnets(config, [], random, subnets("10.9.77.0/24"));
+  const outside = chooseSubnets(config, [], random, { preferred: subnets("10.9.77.0/24") });
   assert("v4" in outside && overlaps(outside.v4!, config.v4!.network));
 });
 

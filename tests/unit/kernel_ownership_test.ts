@@ -64,6 +64,13 @@ table("address", [
   ["ours", "flannel-v6.1", { address: "fd00:5:0:72::" }],
   [null, "flannel.1", { address: "172.16.0.1" }],
   [null, "flannel-v6.1", { address: "fe80::1" }],
+  ["adoptable", "flannel.1", { address: "172.16.5.0", length: 32 }],
+  ["adoptable", "flannel.1", { address: "fd07::", length: 128 }],
+  [null, "flannel-v6.1", { address: "fd07::", length: 128 }],
+  [null, "flannel.1", { address: "172.16.5.0", length: 24 }],
+  [null, "flannel.1", { address: "172.16.5.8", length: 32 }],
+  [null, "flannel-v6.1", { address: "fd07::1:0:0:0", length: 64 }],
+  [null, "flannel-v6.1", { address: "fd07::1:0", length: 128 }],
   [null, "flannel.7", { address: "10.5.72.0" }],
   [null, "docker0", { address: "10.5.72.1" }],
 ], (address) => addressStanding(address, owner, devices));

@@ -37,6 +37,10 @@ const remedies: readonly { readonly when: RegExp; readonly then: string }[] = [
     when: /initialize nft|protocol not supported/i,
     then: "load the kernel's nf_tables, or use another variant (-iptables-variant=legacy)",
   },
+  {
+    when: /n(ot|able to|'t) initialize (ip6?tables )?table/i,
+    then: "run as root with CAP_NET_ADMIN and CAP_NET_RAW, and load the kernel's ip_tables",
+  },
   { when: /table does not exist|couldn't load/i, then: "load the kernel's netfilter modules" },
 ];
 

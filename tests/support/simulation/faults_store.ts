@@ -140,7 +140,7 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     return `cluster ${world.model.cluster}`;
   },
   "the configuration has another network": (world) => {
-    // Addresses carry no mark: what no daemon had the time to write down, nobody knows in another network.
+    // Plain routes do not say of which daemon: what no daemon had the time to write down, nobody knows in another network.
     if (world.network.v4 !== "10.1.0.0/16" || world.hosts.some(({ file }) => file === null)) return null;
     if (!world.gives("other network", "no file")) return null;
     world.untouched.all = true;

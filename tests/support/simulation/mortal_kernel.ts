@@ -87,6 +87,10 @@ export class MortalKernel implements Kernel {
     return this.#ask((kernel) => kernel.defaultRoutes(family));
   }
 
+  occupied(owner: Owner): ReturnType<Kernel["occupied"]> {
+    return this.#ask((kernel) => kernel.occupied(owner));
+  }
+
   tunnels(): ReturnType<Kernel["tunnels"]> {
     return this.#host.kernel.tunnels();
   }

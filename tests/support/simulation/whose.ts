@@ -54,7 +54,8 @@ export function whose(object: Obj, territory: Territory, device: (name: string) 
   const onOurs = holder === "ours" || holder === "adoptable";
   switch (kind) {
     case "address":
-      return onOurs && territory.networks.some((n) => inside(String(fields.address), n)) ? "ours" : null;
+      if (onOurs && territory.networks.some((n) => inside(String(fields.address), n))) return "ours";
+      return holder === "ours" && isTunnelAddress(fields) ? "adoptable" : null;
     case "neighbour":
       if (!onOurs || fields.state !== "permanent") return null;
       if (fields.protocol === 85) return "ours";
@@ -97,6 +98,11 @@ function ofRoute({ fields }: Obj, onOurs: boolean, { networks }: Territory): Who
   if (!bare) return "foreign";
   if (!onOurs) return "lookalike";
   return fields.onlink === true && destination.split("/")[0] === fields.gateway ? "adoptable" : "foreign";
+}
+
+/** The network address of a /24 or /64 or of something wider, alone. */
+function isTunnelAddress({ address, length }: Obj["fields"]): boolean {
+  return /^\d+\.\d+\.\d+\.0 32$|^([0-9a-f]+:){1,4}: 128$/.test(`${address} ${length}`);
 }
 
 /** Not all zeros, and not of a group. */
