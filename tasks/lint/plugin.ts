@@ -7,9 +7,10 @@
  * - denim/watch: nothing watches directories;
  * - denim/race: promises are raced by src/model/race.ts alone.
  */
+import { dirname } from "node:path";
 import { layerProblem, resolved } from "./layers.ts";
 
-const top = new URL("../../", import.meta.url).pathname;
+const top = `${dirname(dirname(import.meta.dirname!))}/`;
 
 /** Relative to the top of the project. */
 function pathOf(context: Deno.lint.RuleContext): string {
