@@ -1,5 +1,6 @@
 /** The backends by name. A configuration that names another one, or gives one a wrong member, is refused here. */
 import type { NetworkConfig } from "../model/network_config.ts";
+import { escaped } from "../model/shown.ts";
 import { alloc } from "./alloc.ts";
 import type { Backend } from "./backend.ts";
 import { hostGw } from "./host_gw.ts";
@@ -38,6 +39,8 @@ export function backendFor(config: NetworkConfig): Backend | { readonly problem:
 
 function unknownBackend(type: string): string {
   const known = [...backends.keys()].join(", ");
-  if (!notBuilt.has(type)) return `unknown backend type: ${type}; set Backend.Type to one of ${known}`;
+  if (!notBuilt.has(type)) {
+    return `unknown backend type: ${escaped(type)}; set Backend.Type to one of ${known}`;
+  }
   return `backend type ${type}: not built into this flanneld; set Backend.Type to one of ${known}`;
 }

@@ -7,6 +7,7 @@
  */
 import { Failure, messageOf } from "./errors.ts";
 import type { Json, JsonObject } from "./json.ts";
+import { invisibleCode } from "./shown.ts";
 
 export interface JsonBounds {
   /** Characters of text. */
@@ -103,10 +104,12 @@ const BACKSLASH = "\\".charCodeAt(0);
 const BRACE = "{".charCodeAt(0);
 const BRACKET = "[".charCodeAt(0);
 
-/** V8 quotes the text around the error; its position is enough. */
+/** V8 quotes the text around the error; its position is enough. A character that nobody sees is named. */
 function withoutQuote(message: string): string {
-  return message.replace(/, (\.\.\.)?".*is not valid JSON$/s, "").replace(
-    /^".*" is not valid JSON$/s,
-    "not a value",
-  );
+  return message.replace(/, (\.\.\.)?".*is not valid JSON$/s, "")
+    .replace(/^".*" is not valid JSON$/s, "not a value")
+    .replace(/^Unexpected token '(.)'$/su, (whole, char) => {
+      const code = invisibleCode(char);
+      return code === null ? whole : `there is an invisible character (${code}) in it`;
+    });
 }

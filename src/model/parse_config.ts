@@ -74,7 +74,7 @@ export function parseNetworkConfig(text: string): NetworkConfig {
   const backend = readBackend(root.object);
   const enableNftables = readBoolean(root, "EnableNFTables", false);
   const raw = familyMembers.map((names) => readFamily(root, names));
-  const [v4, v6] = raw.map((family) => family.enabled ? checkFamily(family) : null);
+  const [v4, v6] = raw.map((family) => family.enabled ? checkFamily(family, strangers(root)) : null);
   if (!v4 && !v6) {
     throw new Failure(
       `none defined stack: both EnableIPv4 and EnableIPv6 are off; set "EnableIPv4": true or "EnableIPv6": true`,
@@ -99,8 +99,12 @@ export function defaultedMembers(text: string): readonly string[] {
 
 /** Members that `text` has and nobody reads, as written: typing errors, mostly. */
 export function unknownMembers(text: string): readonly string[] {
+  return strangers(readRoot(text));
+}
+
+function strangers({ object }: Root): string[] {
   const known = new Set(knownMembers.map((name) => name.toLowerCase()));
-  return Object.keys(readRoot(text).object).filter((name) => !known.has(name.toLowerCase()));
+  return Object.keys(object).filter((name) => !known.has(name.toLowerCase()));
 }
 
 /** How many subnets the network has to give away. */
@@ -124,10 +128,15 @@ interface Root {
   readonly written: ReadJson["written"];
 }
 
+/** Without the byte order mark that some editors put in front. */
+export function withoutMark(text: string): string {
+  return text.startsWith("\ufeff") ? text.slice(1) : text;
+}
+
 function readRoot(text: string): Root {
   let read: ReadJson;
   try {
-    read = readJson(text, CONFIG_BOUNDS);
+    read = readJson(withoutMark(text), CONFIG_BOUNDS);
   } catch (error) {
     throw new Failure(
       `parse the network configuration: it ${messageOf(error)}; it must look like {"Network": "10.1.0.0/16"}`,
@@ -247,11 +256,13 @@ function kindOf(value: Json): string {
 
 // Checking: upstream's arithmetic.
 
-function checkFamily(raw: RawFamily): FamilyNetwork {
+function checkFamily(raw: RawFamily, unread: readonly string[]): FamilyNetwork {
   const { names, network } = raw;
   if (network === null) {
     throw new Failure(
-      `please define a correct ${names.network} parameter in the flannel config: it is not set; ` +
+      `please define a correct ${names.network} parameter in the flannel config: it is not set${
+        others(unread)
+      }; ` +
         `add "${names.network}": "${names.example}", or turn the family off with "${names.enable}": false`,
     );
   }
@@ -272,6 +283,11 @@ function checkFamily(raw: RawFamily): FamilyNetwork {
     );
   }
   return { family: names.family, network, subnetLen, subnetMin, subnetMax };
+}
+
+/** What may have been meant. */
+function others(unread: readonly string[]): string {
+  return unread.length === 0 ? "" : `, and nobody reads ${unread.slice(0, 3).map(shownJson).join(", ")}`;
 }
 
 function usualLength(names: FamilyMembers, network: Prefix): number {

@@ -1,10 +1,11 @@
 /** The network configuration: upstream's tables, its reading of JSON, its messages, and hostile input. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { Failure } from "../../src/model/errors.ts";
+import { backendFor } from "../../src/backend/registry.ts";
+import { Failure, messageOf } from "../../src/model/errors.ts";
 import { formatIp } from "../../src/model/ip.ts";
 import type { FamilyNetwork } from "../../src/model/network_config.ts";
-import { parseNetworkConfig, subnetCount, subnetSize } from "../../src/model/parse_config.ts";
+import { parseNetworkConfig, subnetCount, subnetSize, unknownMembers } from "../../src/model/parse_config.ts";
 import { formatPrefix } from "../../src/model/prefix.ts";
 
 function summary(network: FamilyNetwork | null): string {
@@ -240,4 +241,33 @@ Deno.test("no input does anything but fail with a message", () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+Deno.test("config: a byte order mark in front is passed over", () => {
+  assertEquals(parseNetworkConfig('\ufeff{"Network":"10.1.0.0/16"}').v4?.subnetLen, 24);
+  assertEquals(unknownMembers('\ufeff{"Network":"10.1.0.0/16","X":1}'), ["X"]);
+});
+
+Deno.test("config: no message has an invisible character in it; it is named", () => {
+  const cases: [string, RegExp][] = [
+    ['{"Network":\u200b"10.1.0.0/16"}', /an invisible character \(U\+200B\) in it/],
+    ['\u00a0{"Network":"10.1.0.0/16"}', /U\+00A0/],
+    ["\u0000{", /U\+0000/],
+    ['{"Network":"10.1.0.0/16\u200b"}', /parse Network "10\.1\.0\.0\/16\\u200b": not an IPv4 network/],
+    ['{"Network":"10.1.0.0/16","SubnetLen":"24\u2060"}', /parse SubnetLen "24\\u2060"/],
+    ['{"Net\u200bwork":"10.1.0.0/16"}', /it is not set, and nobody reads "Net\\u200bwork"/],
+    ['{"Network":"10.1.0.0/16","Backend":{"Type":"vxlan\u{e0001}"}}', /vxlan\\udb40\\udc01/],
+  ];
+  for (const [text, says] of cases) {
+    const message = (() => {
+      try {
+        const backend = backendFor(parseNetworkConfig(text));
+        return "problem" in backend ? backend.problem : "nothing is wrong";
+      } catch (error) {
+        return messageOf(error);
+      }
+    })();
+    assertMatch(message, says);
+    assertEquals(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(message), false, JSON.stringify(message));
+  }
 });

@@ -17,6 +17,7 @@ import {
   subnetCount,
   subnetSize,
   unknownMembers,
+  withoutMark,
 } from "../../model/parse_config.ts";
 import { formatPrefix, parseInterfaceAddress, prefix } from "../../model/prefix.ts";
 
@@ -160,7 +161,7 @@ function notes(text: string, config: NetworkConfig, backend: Backend | null): st
 
 /** A network that was written with a host's address. */
 function masked(text: string, config: NetworkConfig): string[] {
-  const root: Json = JSON.parse(text);
+  const root: Json = JSON.parse(withoutMark(text));
   return families.flatMap((family) => {
     const name = family === 4 ? "Network" : "IPv6Network";
     const network = networkOf(config, family)?.network ?? null;
