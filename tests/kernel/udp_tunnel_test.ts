@@ -15,45 +15,17 @@ import type {
   UdpTunnelOptions,
   UdpTunnelSettings,
 } from "../../ffi/udp_tunnel.ts";
-import { createNamespace, type Namespace } from "../support/netns.ts";
+import type { Namespace } from "../support/netns.ts";
 import { poll, type Process } from "../support/process.ts";
 import type { UdpChanges } from "../support/udp_host.ts";
+import { type Hosts, hostsTest } from "../support/udp_hosts.ts";
 
 const PORT = 8285;
 const ALL: readonly UdpFeature[] = ["tso", "uso", "csum", "segment", "gro"];
 const PROGRAM = new URL("../support/udp_host.ts", import.meta.url).pathname;
 
-interface Hosts {
-  readonly a: Namespace;
-  readonly b: Namespace;
-}
-
 function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-}
-
-/** The underlay. */
-function hostsTest(name: string, body: (hosts: Hosts) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: Deno.uid() !== 0,
-    async fn() {
-      const unique = `dnu${Deno.pid}`;
-      await using a = await createNamespace(`${unique}a`);
-      await using b = await createNamespace(`${unique}b`);
-      await a.sh(`
-        ip link add eth0 type veth peer name eth0 netns ${b.pid}
-        ip link set eth0 up
-        ip address add 10.99.0.1/24 dev eth0
-        ip address add fd99::1/64 dev eth0 nodad`);
-      await b.sh(`
-        ip link set eth0 up
-        ip address add 10.99.0.2/24 dev eth0
-        ip address add 10.99.0.3/24 dev eth0
-        ip address add fd99::2/64 dev eth0 nodad`);
-      await body({ a, b });
-    },
-  });
 }
 
 interface Differs {

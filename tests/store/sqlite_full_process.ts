@@ -12,13 +12,14 @@ const lease = await store.acquire(claim("192.168.0.1"), soon());
 const filler = await Deno.open(`${path}-filler`, { create: true, write: true });
 const block = new Uint8Array(4096);
 while (await filler.write(block).then((n) => n === block.length, () => false));
-for (let last = lease, n = 0;; n++) {
+let last = lease;
+for (let n = 0;; n++) {
   try {
     const published = await store.publish(last, record("192.168.0.1", `02:00:00:00:00:${n % 90 + 10}`));
     if ("lost" in published) throw new Error("lost");
     last = published;
   } catch (error) {
-    console.log(String(error));
+    await Deno.stdout.write(new TextEncoder().encode(`${error}\n`));
     break;
   }
 }
