@@ -5,8 +5,9 @@
  *                  ── host 192.168.64.12 …
  */
 import { Overlay } from "../../src/control/overlay.ts";
+import { type Preview, preview } from "../../src/control/preview.ts";
 import type { Readiness } from "../../src/control/readiness.ts";
-import type { OverlayOptions, SubnetFile } from "../../src/control/start.ts";
+import type { OverlayOptions, OverlayPorts, SubnetFile } from "../../src/control/start.ts";
 import { StartStatus } from "../../src/control/start_status.ts";
 import { noSubnetFile } from "../../src/control/subnet_files.ts";
 import type { UnderlayOptions } from "../../src/control/underlay.ts";
@@ -118,8 +119,23 @@ export class TestHost {
   async start(): Promise<void> {
     this.#stop = new AbortController();
     this.#status = new StartStatus();
+    const starting = Overlay.start(this.options, this.#ports(), this.#stop.signal);
+    this.#running = starting.then((overlay) => (this.overlay = overlay).run(this.#stop.signal)).catch(
+      (error) => {
+        if (!this.#stop.signal.aborted) this.failure = messageOf(error);
+      },
+    );
+    await settle();
+  }
+
+  /** What a start would do, and nothing of it done. */
+  preview(): Promise<Preview> {
+    return preview(this.options, this.#ports(), new AbortController().signal);
+  }
+
+  #ports(): OverlayPorts {
     const { clock, random } = this.cluster;
-    const ports = {
+    return {
       store: this.store,
       kernel: this.kernel,
       clock,
@@ -129,13 +145,6 @@ export class TestHost {
       subnetFile: this.subnetFile,
       chooseUnderlay: underlayChooser(this.kernel, this.flags, this.#log()),
     };
-    const starting = Overlay.start(this.options, ports, this.#stop.signal);
-    this.#running = starting.then((overlay) => (this.overlay = overlay).run(this.#stop.signal)).catch(
-      (error) => {
-        if (!this.#stop.signal.aborted) this.failure = messageOf(error);
-      },
-    );
-    await settle();
   }
 
   /** Ends the daemon; everything stays, and the next start finds the subnet that the file tells. */
