@@ -191,7 +191,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "docker restarts together with flanneld",
-    file: "docs/tutorial.md",
+    file: "dist/docker.service.d/flannel.conf",
     find: "Wants=flanneld.service",
     replace: "Requires=flanneld.service",
     test: "tests/scenarios/tutorial_page_test.ts",

@@ -10,8 +10,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "a peer that goes stays in the tunnel",
     file: driver,
-    find: 'if (verb === "delete") tunnel.peers.delete(object.key);\n    else tunnel.peers',
-    replace: 'if (verb !== "delete") tunnel.peers',
+    find: 'if (verb === "delete") peers.delete(object.key);\n    else peers',
+    replace: 'if (verb !== "delete") peers',
     test: scenarios,
     filter: "coming and going",
     says: "wait for the peer is gone",
@@ -74,7 +74,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "nothing is given to the service manager",
     file: driver,
-    find: "this.#keep(name, running);",
+    find: "if (running) this.#care.keep(keptName(name), flat(running.descriptors()));",
     replace: "",
     test: restarts,
     filter: "SIGKILL with a descriptor store",
