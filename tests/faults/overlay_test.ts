@@ -208,6 +208,24 @@ Deno.test("a host that moves knows its bare firewall rules by the subnets of bef
   assertEquals(known.at(-1), `legacy ${subnet(a)},${subnet(a)}`);
 });
 
+Deno.test("our key another's and no other to be had: not ready, with the reason, until there is one", async () => {
+  const only = { SubnetMin: "10.1.5.0", SubnetMax: "10.1.5.0" };
+  await using cluster = new Cluster(1, { ...config, ...only });
+  const a = await cluster.started(11);
+  assert(a.overlay!.readiness().ready);
+  const own = key(a);
+  cluster.store.put(own, '{"PublicIP":"192.168.64.99","PublicIPv6":null}');
+  await cluster.advance(5_000);
+  assertEquals(a.failure, null);
+  const { ready, reasons } = a.overlay!.readiness();
+  assertFalse(ready);
+  assertMatch(reasons.join(), /our lease was lost/);
+  cluster.store.delete(own);
+  await cluster.advance(120_000);
+  assertEquals(a.overlay!.readiness().reasons, []);
+  assertEquals(key(a), own);
+});
+
 Deno.test("our key another's, with onLost exit: the run ends with a failure that says why", async () => {
   await using cluster = new Cluster();
   const a = await cluster.started(11, { onLost: "exit" });
@@ -244,6 +262,7 @@ Deno.test("a store that suddenly lists few peers is asked a second time before t
   for (const [k] of values) cluster.store.delete(k);
   await cluster.advance(4_000);
   assertEquals(a.keys("route").length, 6, "held for five seconds");
+  assertMatch(a.overlay!.readiness().notes.join(), /\d+ deletions wait for a second look at the store/);
   await cluster.advance(4_000);
   assertEquals(a.keys("route"), []);
 });
