@@ -11,7 +11,7 @@ import { isFirewall, type Kind, type Obj } from "../../../src/model/objects.ts";
 import type { Observed } from "../../../src/model/plan.ts";
 import type { SimHost } from "./host.ts";
 import { desiredOf, deviceOf, overheadOf } from "./oracle.ts";
-import { parse, peersOf, type Subnet, subnetsIn } from "./oracle_peers.ts";
+import { parse, type Peer, peersOf, type Subnet, subnetsIn } from "./oracle_peers.ts";
 import { territoryOf, whose } from "./whose.ts";
 import { recordType, SUBNETS, type World } from "./world.ts";
 
@@ -22,7 +22,7 @@ export function always(world: World): void {
 
 /** What is not as it must be in the end, one sentence each. */
 export function complaints(world: World): string[] {
-  world.model.sweep();
+  for (const model of world.models) model.sweep();
   const hosts = world.hosts.filter((host) => host.running || host.pausing);
   const all = hosts.flatMap((host) => hostComplaints(world, host).map((text) => `${host.name}: ${text}`));
   const keys = hosts.flatMap((host) => host.overlay ? keyOf(host.overlay.lease) : []);
@@ -96,10 +96,17 @@ function hostComplaints(world: World, host: SimHost): string[] {
   ];
 }
 
+/** In every API: its own record, or the mirror of it. */
 function recordComplaints(world: World, host: SimHost, key: string): string[] {
-  const kv = world.model.keys.get(SUBNETS + key);
-  if (kv === undefined) return [`its key ${key} is not in the store`];
-  const record = parse(kv);
+  return world.models.flatMap((model) => {
+    const kv = model.keys.get(SUBNETS + key);
+    return kv === undefined
+      ? [`its key ${key} is not in the store`]
+      : contentComplaints(world, host, parse(kv));
+  });
+}
+
+function contentComplaints(world: World, host: SimHost, record: Peer | null): string[] {
   const ip = formatIp(host.underlay.v4);
   const macs = ([[4, record?.mac], [6, record?.macV6]] as const).flatMap(([family, told]) => {
     const device = host.kernel.get("link", deviceOf(world, family));

@@ -5,13 +5,17 @@
 import { kernelFaults } from "./faults_kernel.ts";
 import { lifeFaults } from "./faults_life.ts";
 import { tunnelFaults } from "./faults_tunnel.ts";
-import { storeFaults } from "./faults_store.ts";
+import { faultsOfBoth, storeFaults } from "./faults_store.ts";
 import type { World } from "./world.ts";
 
 /** Does it, and says what was done; null where it can't be now. */
 export type Fault = (world: World) => string | null;
 
 const faults: Readonly<Record<string, Fault>> = { ...kernelFaults, ...storeFaults, ...lifeFaults };
+
+function happensIn(world: World, name: string): boolean {
+  return world.api !== "both" || !(name in storeFaults) || faultsOfBoth.has(name);
+}
 
 /**
  * Some of them, one in `share`; of those that concern a tunnel, half, where there is one from the start; and where there are many
@@ -20,7 +24,7 @@ const faults: Readonly<Record<string, Fault>> = { ...kernelFaults, ...storeFault
 export function drawFaults(world: World, share: number): [name: string, fault: Fault][] {
   const thin = world.crowded && (world.network.type === "udp" || world.udpRandom.int(2) === 0);
   const drawn = Object.entries(faults).filter(([name]) =>
-    world.chance(share) || (thin && name === "lists lack records")
+    (world.chance(share) || (thin && name === "lists lack records")) && happensIn(world, name)
   );
   if (world.network.type !== "udp") return drawn;
   return [...drawn, ...Object.entries(tunnelFaults).filter(() => world.udpRandom.int(2) === 0)];

@@ -95,10 +95,12 @@ function leap(world: World, ms: number, awake: (host: SimHost) => boolean): void
     { addresses },
   ) => [...addresses]);
   world.clock.skip(ms);
-  for (const { key, value, lease } of world.model.keys.values()) {
-    const state = world.model.leases.get(lease);
-    const keeps = key.startsWith(SUBNETS) && kept.some((ip) => value.includes(`"${ip}"`));
-    if (state && keeps) state.ends = world.clock.boot() + state.ttl * 1000;
+  for (const model of world.models) {
+    for (const { key, value, lease } of model.keys.values()) {
+      const state = model.leases.get(lease);
+      const keeps = key.startsWith(SUBNETS) && kept.some((ip) => value.includes(`"${ip}"`));
+      if (state && keeps) state.ends = world.clock.boot() + state.ttl * 1000;
+    }
+    model.wake();
   }
-  world.model.wake();
 }

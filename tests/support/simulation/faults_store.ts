@@ -3,15 +3,32 @@ import { SUBNETS, type World } from "./world.ts";
 import type { Fault } from "./faults.ts";
 import type { SimHost } from "./host.ts";
 
+/** What can go wrong where both of etcd's APIs are spoken: the rest have their hands in the content of one. */
+export const faultsOfBoth: ReadonlySet<string> = new Set([
+  "etcd is out of reach",
+  "etcd answers again",
+  "a host is cut off",
+  "etcd is slow",
+  "calls fail",
+  "replies get lost",
+  "calls are done twice",
+  "etcd refuses a host",
+  "watches break",
+  "watches fall silent",
+  "history is compacted",
+  "history is compacted while watches are down",
+  "a lease is deleted",
+]);
+
 export const storeFaults: Readonly<Record<string, Fault>> = {
-  "etcd is out of reach": ({ model }) => {
+  "etcd is out of reach": ({ model, models }) => {
     if (model.outage !== null) return null;
-    model.startOutage("no quorum");
+    for (const each of models) each.startOutage("no quorum");
     return "all hosts";
   },
-  "etcd answers again": ({ model }) => {
+  "etcd answers again": ({ model, models }) => {
     if (model.outage === null) return null;
-    model.endOutage();
+    for (const each of models) each.endOutage();
     return "all hosts";
   },
   "a host is cut off": (world) => {
@@ -32,24 +49,28 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     faults.refusedCalls = 1 + world.random.int(5);
     return `${faults.refusedCalls} calls of ${name}`;
   },
-  "watches break": ({ model }) => {
-    model.breakWatches();
+  "watches break": ({ models }) => {
+    for (const model of models) model.breakWatches();
     return "all of them";
   },
-  "watches fall silent": ({ model }) => {
-    model.muteWatches = !model.muteWatches;
-    model.wake();
-    return String(model.muteWatches);
+  "watches fall silent": ({ models }) => {
+    for (const model of models) {
+      model.muteWatches = !model.muteWatches;
+      model.wake();
+    }
+    return String(models[0]!.muteWatches);
   },
-  "history is compacted": ({ model }) => {
-    model.compact();
-    return `revision ${model.revision}`;
+  "history is compacted": ({ models }) => {
+    for (const model of models) model.compact();
+    return `revision ${models[0]!.revision}`;
   },
-  "history is compacted while watches are down": ({ model }) => {
-    model.breakWatches();
-    model.put("/elsewhere", "x");
-    model.compact();
-    return `revision ${model.revision}`;
+  "history is compacted while watches are down": ({ models }) => {
+    for (const model of models) {
+      model.breakWatches();
+      model.put("/elsewhere", "x");
+      model.compact();
+    }
+    return `revision ${models[0]!.revision}`;
   },
   "a backup is taken": (world) => {
     world.backup = world.model.snapshot();
@@ -121,7 +142,8 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
   },
   "a lease is stolen": (world) =>
     onLease(world, (key) => world.model.put(key, world.record(140 + world.random.int(3)))),
-  "a lease is deleted": (world) => onLease(world, (key) => world.model.delete(key)),
+  "a lease is deleted": (world) =>
+    onLease(world, (key) => world.models.forEach((model) => model.delete(key))),
   "a lease runs out": (world) =>
     onLease(world, (key) => world.model.revoke(world.model.keys.get(key)!.lease)),
   "the configuration can't be read": (world) => {

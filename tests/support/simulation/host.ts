@@ -14,8 +14,13 @@ import { formatIp, type Ip } from "../../../src/model/ip.ts";
 import type { Obj } from "../../../src/model/objects.ts";
 import type { Operation, Outcome } from "../../../src/model/plan.ts";
 import type { Level, Log } from "../../../src/observe/log.ts";
-import { Etcd2Store } from "../../../src/store/etcd2.ts";
-import { EtcdStore } from "../../../src/store/etcd3.ts";
+import { BothStore } from "../../../src/store/both.ts";
+import { Election } from "../../../src/store/election.ts";
+import { etcd2ConfigPlace, Etcd2Store } from "../../../src/store/etcd2.ts";
+import { etcd3ConfigPlace, EtcdStore } from "../../../src/store/etcd3.ts";
+import { electionKey } from "../../../src/store/etcd_keys.ts";
+import type { EtcdStoreOptions } from "../../../src/store/etcd_store.ts";
+import type { Store } from "../../../src/store/store.ts";
 import { checkStandings } from "./checks.ts";
 import { HostFaults } from "./host_faults.ts";
 import { Life } from "./life.ts";
@@ -36,6 +41,28 @@ const options: OverlayOptions = {
   // Seldom: virtual time is cheap, but not for nothing.
   firewallPeriodMs: 60_000,
 };
+
+/** At least one. */
+interface Remotes {
+  readonly v2: Wire2 | null;
+  readonly v3: Wire3 | null;
+}
+
+function openStore({ v2, v3 }: Remotes, told: EtcdStoreOptions): Store {
+  if (v2 === null) return new EtcdStore(v3!, told);
+  const store2 = new Etcd2Store(v2, told);
+  if (v3 === null) return store2;
+  const store3 = new EtcdStore(v3, told);
+  const { clock, random, log } = told;
+  return new BothStore({
+    v2: { store: store2, table: store2.table, config: etcd2ConfigPlace(v2, PREFIX) },
+    v3: { store: store3, table: store3.table, config: etcd3ConfigPlace(v3, PREFIX) },
+    election: new Election({ remote: v3, key: electionKey(PREFIX), clock, random, log }),
+    clock,
+    random,
+    ...(log && { log }),
+  });
+}
 
 interface Process {
   readonly life: Life;
@@ -103,12 +130,12 @@ export class SimHost {
     this.#ending?.kill();
     this.pausing = false;
     const stop = new AbortController();
-    const life = new Life(() => this.#died(process, remote));
+    const life = new Life(() => this.#died(process, remotes));
     const kernel = new MortalKernel(this, life);
-    const remote = this.world.api === "v2" ? new Wire2(this, life, kernel) : new Wire3(this, life, kernel);
+    const remotes = this.#remotes(life, kernel);
     const process: Process = { life, stop, overlay: null, ended: false };
     this.#process = process;
-    Overlay.start(options, this.#ports(life, kernel, remote), stop.signal)
+    Overlay.start(options, this.#ports(life, kernel, remotes), stop.signal)
       .then((overlay) => (process.overlay = overlay).run(stop.signal))
       .then(() => this.#dropTunnels(process))
       .catch((error) => this.#failed(process, error));
@@ -152,7 +179,15 @@ export class SimHost {
     this.kernel.put({ ...link, fields: { ...link.fields, mac } });
   }
 
-  #ports(life: Life, kernel: MortalKernel, remote: Wire2 | Wire3): OverlayPorts {
+  #remotes(life: Life, kernel: MortalKernel): Remotes {
+    const api = this.world.apiOf(this.number);
+    return {
+      v2: api === "v3" ? null : new Wire2(this, life, kernel),
+      v3: api === "v2" ? null : new Wire3(this, life, kernel),
+    };
+  }
+
+  #ports(life: Life, kernel: MortalKernel, remotes: Remotes): OverlayPorts {
     const { random } = this.world;
     const log = this.#log(life);
     const clock = this.#clock(life);
@@ -160,7 +195,7 @@ export class SimHost {
     const subnetFile = this.#subnetFile(life);
     const { subnets } = subnetFile.previous;
     const told = { prefix: PREFIX, previous: subnets, clock, random, log };
-    const store = remote instanceof Wire2 ? new Etcd2Store(remote, told) : new EtcdStore(remote, told);
+    const store = openStore(remotes, told);
     return {
       store,
       kernel,
@@ -205,9 +240,10 @@ export class SimHost {
     return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), verbose: false };
   }
 
-  #died(process: Process, remote: Wire2 | Wire3): void {
+  #died(process: Process, remotes: Remotes): void {
     if (this.#process === process) this.#process = null;
-    remote.close();
+    remotes.v2?.close();
+    remotes.v3?.close();
     process.stop.abort();
     this.#dropTunnels(process);
     // Not every daemon has a supervisor that minds.

@@ -17,6 +17,7 @@ import type {
 import type { Family, Ip } from "../../../src/model/ip.ts";
 import type { Obj } from "../../../src/model/objects.ts";
 import type { Observed, Operation, Outcome } from "../../../src/model/plan.ts";
+import type { EtcdModel } from "../etcd_model.ts";
 import type { SimHost } from "./host.ts";
 import type { Life } from "./life.ts";
 
@@ -25,8 +26,8 @@ const FEWEST = 4;
 
 export class MortalKernel implements Kernel {
   readonly rules: Kernel["rules"];
-  /** The process has seen a whole snapshot. */
-  inSync = false;
+  /** What the process has seen no whole snapshot of. */
+  readonly unseen = new Set<EtcdModel>();
   /** What was foreign at each of the last readings: which of them an operation was planned on, only its planner knows. */
   #seenForeign: readonly ReadonlySet<Obj>[] = [];
   readonly #host: SimHost;
@@ -127,7 +128,7 @@ export class MortalKernel implements Kernel {
     }
     if (this.#losesTunnel(operation)) world.violation(`${what}: a tunnel's device goes for no reason`);
     if (verb !== "delete") return;
-    if (!this.inSync) world.violation(`${what}: before a whole snapshot was seen`);
+    if (this.unseen.size > 0) world.violation(`${what}: before a whole snapshot was seen`);
     const peer = world.untouched.misled.has(this.#host) ? null : world.untouched.peerOf(this.#host, object);
     if (peer !== null) world.violation(`${what}: it is of ${peer}, whose record nobody has touched`);
   }

@@ -52,9 +52,13 @@ export function records(world: World): Peer[] {
   return keyValues(world).flatMap((kv) => parse(kv) ?? []);
 }
 
-function keyValues({ model }: World): KeyValue[] {
-  return [...model.keys.values()].filter(({ key }) => key.startsWith(SUBNETS))
-    .sort((a, b) => a.createRevision - b.createRevision);
+/** Every record, in whichever API its host has written it; mirrors say nothing of their own. */
+function keyValues({ api, models }: World): KeyValue[] {
+  const all = models.flatMap((model) => [...model.keys.values()]).filter(({ key, value }) =>
+    key.startsWith(SUBNETS) && !(api === "both" && value.includes('"Mirror"'))
+  );
+  const byKey = new Map(all.reverse().map((kv) => [kv.key, kv]));
+  return [...byKey.values()].sort((a, b) => a.createRevision - b.createRevision);
 }
 
 function nameOf({ key }: KeyValue): string {

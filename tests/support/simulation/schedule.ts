@@ -80,10 +80,12 @@ async function heal(world: World): Promise<number> {
 }
 
 function endFaults(world: World): void {
-  const { model, hosts } = world;
-  model.endOutage();
-  model.muteWatches = false;
-  model.dropEvents = 0;
+  const { model, models, hosts } = world;
+  for (const each of models) {
+    each.endOutage();
+    each.muteWatches = false;
+    each.dropEvents = 0;
+  }
   world.setConfig(world.network);
   for (const key of [...model.keys.keys()]) {
     if (key.startsWith(SUBNETS) && !/-24(&fd00:10:0:[0-9a-f]+::-64)?$/.test(key)) model.delete(key);
@@ -94,7 +96,9 @@ function endFaults(world: World): void {
     forget(host, world.chance(2) ? "all" : "namesakes");
     if (host.life !== null) host.life.deathIn = null;
     host.life?.thaw();
-    if (!host.running && !world.chance(4)) host.start();
+    // Somebody has to mirror.
+    const needed = world.api === "both" && host.number === 1;
+    if (!host.running && (!world.chance(4) || needed)) host.start();
   }
 }
 

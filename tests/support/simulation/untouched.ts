@@ -7,7 +7,7 @@
  * until it is found out, but never most of them at once: that is what the second look is for.
  */
 import type { Obj } from "../../../src/model/objects.ts";
-import type { ModelKey } from "../etcd_model.ts";
+import type { EtcdModel, ModelKey } from "../etcd_model.ts";
 import type { SimHost } from "./host.ts";
 import { type Subnet, subnetsIn } from "./oracle_peers.ts";
 import { overlapping } from "./texts.ts";
@@ -18,7 +18,7 @@ export class Untouched {
   all = false;
   /** Hosts that were shown a list without some of the records. */
   readonly misled = new Set<SimHost>();
-  readonly #changes = new Map<string, number>();
+  readonly #changes = new Map<EtcdModel, Map<string, number>>();
   /** The keys that a MAC has stood under: an FDB entry is of whichever record has its MAC now. */
   readonly #macs = new Map<string, Set<string>>();
   /** What others than its owner have laid claim to: subnets, addresses, MACs. */
@@ -28,8 +28,10 @@ export class Untouched {
   constructor(readonly world: World) {}
 
   /** Counts for each subnet that the key names: it may come back in another company. */
-  changed(key: string, value: string): void {
-    for (const part of key.split("&")) this.#changes.set(part, (this.#changes.get(part) ?? 0) + 1);
+  changed(model: EtcdModel, key: string, value: string): void {
+    const changes = this.#changes.get(model) ?? new Map<string, number>();
+    this.#changes.set(model, changes);
+    for (const part of key.split("&")) changes.set(part, (changes.get(part) ?? 0) + 1);
     const mac = macIn(value);
     if (mac !== undefined) this.#macs.set(mac, (this.#macs.get(mac) ?? new Set()).add(key));
   }
@@ -49,7 +51,7 @@ export class Untouched {
       for (const kv of [is, was]) {
         if (kv !== undefined && key.startsWith(SUBNETS)) this.claimed(key, kv.value);
       }
-      this.changed(key, was?.value ?? "");
+      this.changed(this.world.model, key, was?.value ?? "");
     }
   }
 
@@ -57,9 +59,7 @@ export class Untouched {
   peerOf(host: SimHost, { kind, key }: Obj): string | null {
     if (this.all || host.addresses.size > 1 || host.underlay.distant.size > 0) return null;
     for (const { key: path, value } of this.world.model.keys.values()) {
-      if (!path.startsWith(SUBNETS) || path.split("&").some((part) => this.#changes.get(part) !== 1)) {
-        continue;
-      }
+      if (!path.startsWith(SUBNETS) || !this.#writtenOnce(path)) continue;
       const name = path.slice(SUBNETS.length);
       if (host.addresses.has(ipIn(value) ?? "") || !belongs(kind, key, name, value)) continue;
       if (kind === "fdb" && this.#macs.get(macIn(value) ?? "")?.size !== 1) continue;
@@ -67,6 +67,13 @@ export class Untouched {
       return name;
     }
     return null;
+  }
+
+  /** In every API, and there it is. */
+  #writtenOnce(path: string): boolean {
+    return this.world.models.every((model) =>
+      model.keys.has(path) && path.split("&").every((part) => this.#changes.get(model)?.get(part) === 1)
+    );
   }
 
   #isClaimed(name: string, value: string): boolean {

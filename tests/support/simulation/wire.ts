@@ -23,6 +23,7 @@ import type {
 } from "../../../src/store/etcd_remote.ts";
 import { StoreUnavailable } from "../../../src/store/store.ts";
 import { Etcd2ModelRemote } from "../etcd2_model.ts";
+import type { EtcdModel } from "../etcd_model.ts";
 import type { Life } from "./life.ts";
 import type { SimHost } from "./host.ts";
 import type { MortalKernel } from "./mortal_kernel.ts";
@@ -35,14 +36,17 @@ abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
   readonly endpoints = '"simulated"';
   protected readonly remote: R;
   protected readonly host: SimHost;
+  protected readonly model: EtcdModel;
   readonly #life: Life;
   readonly #kernel: MortalKernel;
 
-  constructor(host: SimHost, life: Life, kernel: MortalKernel, remote: R) {
+  constructor(host: SimHost, life: Life, kernel: MortalKernel, model: EtcdModel, remote: R) {
     this.host = host;
     this.#life = life;
     this.#kernel = kernel;
+    this.model = model;
     this.remote = remote;
+    kernel.unseen.add(model);
   }
 
   async range(request: RangeRequest, signal?: AbortSignal): Promise<RangeResponse<K>> {
@@ -52,7 +56,7 @@ abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
     if (snapshot && this.host.faults.failingLists > 0 && this.host.faults.failingLists-- > 0) {
       throw new StoreUnavailable("the list failed half way");
     }
-    if (snapshot) this.#kernel.inSync = true;
+    if (snapshot) this.#kernel.unseen.delete(this.model);
     if (!snapshot || this.host.faults.thinLists === 0) return answer;
     this.host.faults.thinLists--;
     const kvs = answer.kvs.filter(() => this.host.world.random.int(3) === 0);
@@ -95,7 +99,9 @@ abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
     });
   }
 
+  /** A mirror is whoever mirrors' to change. */
   protected own(value: string, did: string): void {
+    if (value.includes('"Mirror"')) return;
     const ip = /"PublicIP":"([^"]*)"/.exec(value)?.[1];
     if (ip !== undefined && !this.host.addresses.has(ip)) {
       this.host.world.violation(`${this.host.name} ${did} the record of ${ip}: ${value}`);
@@ -107,7 +113,7 @@ abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
     { key, expect }: { readonly key: string; readonly expect: number },
     write: () => Promise<T>,
   ): Promise<T> {
-    const before = this.host.world.model.keys.get(key);
+    const before = this.model.keys.get(key);
     const answer = await write();
     if (answer.succeeded && before?.modRevision === expect) this.own(before.value, "wrote over");
     return answer;
@@ -116,7 +122,7 @@ abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
 
 export class Wire3 extends Wire<KeyValue, EtcdRemote> implements EtcdRemote {
   constructor(host: SimHost, life: Life, kernel: MortalKernel) {
-    super(host, life, kernel, host.world.model.connect());
+    super(host, life, kernel, host.world.model, host.world.model.connect());
   }
 
   write(request: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
@@ -137,7 +143,7 @@ export class Wire3 extends Wire<KeyValue, EtcdRemote> implements EtcdRemote {
 
   revokeLease(id: LeaseId, signal?: AbortSignal): Promise<void> {
     return this.call(signal, () => {
-      for (const kv of this.host.world.model.keys.values()) if (kv.lease === id) this.own(kv.value, "let go");
+      for (const kv of this.model.keys.values()) if (kv.lease === id) this.own(kv.value, "let go");
       return this.remote.revokeLease(id, signal);
     });
   }
@@ -145,7 +151,7 @@ export class Wire3 extends Wire<KeyValue, EtcdRemote> implements EtcdRemote {
 
 export class Wire2 extends Wire<Etcd2Node, Etcd2Remote> implements Etcd2Remote {
   constructor(host: SimHost, life: Life, kernel: MortalKernel) {
-    super(host, life, kernel, new Etcd2ModelRemote(host.world.model));
+    super(host, life, kernel, host.world.model2, new Etcd2ModelRemote(host.world.model2));
   }
 
   write(request: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {

@@ -42,14 +42,19 @@ export function recordType({ type }: Network): string {
   return type === "udp" ? "" : type;
 }
 
+export type Api = "v2" | "v3" | "both";
+
 export class World {
   readonly clock = new FakeClock();
   readonly random: Random;
   /** Chance of its own for whatever concerns udp: a schedule without it is the same as before there was any. */
   readonly udpRandom: Random;
-  /** Which of etcd's APIs the hosts speak. */
-  readonly api: "v2" | "v3";
+  /** Which of etcd's APIs the hosts speak; with `both` every second host speaks one of them. */
+  readonly api: Api;
+  /** What stands in the API that hosts speak, of two in v3. */
   readonly model: EtcdModel;
+  /** What stands in v2; the same but where both are spoken. */
+  readonly model2: EtcdModel;
   readonly hosts: SimHost[] = [];
   readonly untouched: Untouched;
   /** More peers from the start, so many that they can become far fewer. */
@@ -59,6 +64,7 @@ export class World {
   backup: Backup | null = null;
   /** Some list lacked records: what stands may be right by chance until that is found out. */
   thin = false;
+  readonly #single: Api;
   readonly #given = new Set<string>();
   /** All that were ever configured. */
   readonly #networks = new Set<string>();
@@ -73,20 +79,40 @@ export class World {
   constructor(seed: number, readonly trace: ((line: string) => void) | null) {
     this.random = seededRandom(seed);
     this.udpRandom = seededRandom(seed + 0x5eed_0000);
-    this.api = seededRandom(seed + 0x7eed_0000).int(5) === 0 ? "v2" : "v3";
+    const api = seededRandom(seed + 0x7eed_0000).int(15);
+    this.api = api < 3 ? "v2" : api === 3 ? "both" : "v3";
+    this.#single = this.udpRandom.int(2) === 0 ? "v2" : "v3";
     this.model = new EtcdModel(this.clock);
+    this.model2 = this.api === "both" ? new EtcdModel(this.clock) : this.model;
     this.untouched = new Untouched(this);
-    this.network = this.#drawNetwork();
-    this.model.changedKey = ({ kv }) => this.untouched.changed(kv.key, kv.value);
+    // What v2 tells of IPv6 is little: a network of both families is for one API.
+    const drawn = this.#drawNetwork();
+    this.network = this.api === "both" ? { ...drawn, dual: false } : drawn;
+    for (const model of this.models) {
+      model.changedKey = ({ kv }) => this.untouched.changed(model, kv.key, kv.value);
+    }
     this.setConfig(this.network);
     for (let n = 2 + this.random.int(3); n > 0; n--) {
       this.hosts.push(new SimHost(this, this.hosts.length + 1));
     }
     const chance = seededRandom(seed + 0x8eed_0000);
-    this.crowded = chance.int(4) === 0;
+    this.crowded = chance.int(4) === 0 && this.api !== "both";
     for (let n = this.crowded ? 4 + chance.int(4) : 0; n > 0; n--) {
       this.model.put(this.key(160 + n), this.record(160 + n));
     }
+  }
+
+  /** All that there are. */
+  get models(): readonly EtcdModel[] {
+    return this.api === "both" ? [this.model, this.model2] : [this.model];
+  }
+
+  /**
+   * The API of the host with this number. Where both are spoken, the others speak one and the same: hosts of different APIs
+   * that draw one subnet before anybody has mirrored it find out too late, which no third can help.
+   */
+  apiOf(number: number): Api {
+    return this.api === "both" && number % 2 === 0 ? this.#single : this.api;
   }
 
   /** Something that a process counts among what it has, and that no configuration ever gave it; or null. */
@@ -101,7 +127,7 @@ export class World {
     for (const family of ["flannel", "flannel-v6"]) this.#devices.add(`${family}.${network.vni}`);
     if (configText(network) !== configText(this.network)) this.sameNetwork = false;
     this.network = network;
-    this.model.put(`${PREFIX}/config`, configText(network));
+    for (const model of this.models) model.put(`${PREFIX}/config`, configText(network));
   }
 
   /**
