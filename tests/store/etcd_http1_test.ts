@@ -1,6 +1,13 @@
 /** etcd behind what speaks HTTP/1.1 alone: its own v2 proxy, load balancers with and without TLS. Only the v2 API is there. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Failure } from "../../src/model/errors.ts";
@@ -35,9 +42,11 @@ class Balancer implements AsyncDisposable {
   }
 
   static async start(tls?: Identity): Promise<Balancer> {
+    // Connections that are kept have timers that outlive the test.
+    const agent = new Agent({ keepAlive: false });
     const pass = (from: IncomingMessage, answer: ServerResponse) => {
       const { method, url, headers } = from;
-      const onward = request(etcd.endpoints + url, { method: method!, headers }, (reply) => {
+      const onward = request(etcd.endpoints + url, { method: method!, headers, agent }, (reply) => {
         answer.writeHead(reply.statusCode!, reply.headers);
         answer.flushHeaders();
         reply.pipe(answer);
