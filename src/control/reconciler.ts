@@ -118,7 +118,7 @@ export class Reconciler {
 
   async #settle(part: Part, signal: AbortSignal): Promise<void> {
     const round = await this.#tryRound(part);
-    if (round === null || hindrances(round).length > 0) this.#retryLater(part, signal);
+    if (round === null || round.failed.length > 0) this.#retryLater(part, signal);
     else this.#backoffs[part].reset();
     const due = this.#guard.dueIn(this.#ports.clock.boot());
     if (due !== null && part === "network") this.#lookAgain(due, signal);
@@ -206,13 +206,8 @@ function pauseAfter(ms: number): number {
   return Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, ms));
 }
 
-/** Failures of what packets need. The rest is tried again with the next full look. */
-function hindrances({ failed }: Round): readonly Outcome[] {
-  return failed.filter(({ operation }) => packetsNeed(operation));
-}
-
 function touchedDevices(round: Round): boolean {
-  return hindrances(round).length === 0 &&
+  return !round.failed.some(({ operation }) => packetsNeed(operation)) &&
     round.plan.operations.some((o) => makesDevices(o.object) && o.verb !== "delete");
 }
 

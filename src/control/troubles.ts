@@ -67,7 +67,7 @@ export class Troubles {
     };
     for (const { operation, error } of failed) {
       if (packetsNeed(operation)) add(operation.object, `${error}; trying again`, error!);
-      else add(operation.object, `${error}; packets flow without it`, error!, true);
+      else add(operation.object, `${error}; packets flow without it; trying again`, error!, true);
     }
     for (const blocked of plan.blocked.filter(isDirect)) {
       add(blocked.object, describeBlocked(blocked), "one that is not ours is in the way");
