@@ -32,7 +32,12 @@ export interface HttpRequest {
 /** Milliseconds without a word after which a member is asked for a sign of life; and that it may take to give it. */
 const PING_MS = 4_000;
 const PONG_MS = 2_000;
-/** The same for whether it has a leader. */
+/**
+ * Milliseconds between two looks whether our password still counts. etcd computes a bcrypt hash each time, some 60 ms of a
+ * processor, so that this is rarer than `ACCESS_MS`.
+ */
+const PASSWORD_MS = 60_000;
+/** Milliseconds between two looks whether the member has a leader. */
 const LEADER_MS = 8_000;
 
 export const VERSION: HttpRequest = { method: "GET", path: "/version" };
@@ -48,6 +53,8 @@ export class HttpLink implements Connection {
   readonly #agent: Agent;
   /** When the member last answered; null before it ever did. */
   #heard: Instant | null = null;
+  /** When it was last asked whether we may read. */
+  #accessed: Instant;
   /** When it was last asked for its leader. */
   #led: Instant = 0;
 
@@ -55,6 +62,7 @@ export class HttpLink implements Connection {
     this.endpoint = endpoint;
     this.#options = options;
     this.closed = this.#close.signal;
+    this.#accessed = options.clock.boot();
     this.#sockets = new Sockets(endpoint.tls ? options.tls.context() : null, endpoint.host);
     this.#agent = new LinkAgent(endpoint, this.#sockets);
   }
@@ -107,16 +115,12 @@ export class HttpLink implements Connection {
     work.catch(() => {});
     const { clock } = this.#options;
     return await this.#explained(signal, async () => {
-      for (let asked = clock.boot();;) {
+      while (true) {
         try {
           return await within(clock, PING_MS, signal, () => work);
         } catch (thrown) {
           if (!(thrown instanceof DeadlineExceeded)) throw thrown;
-          const due = clock.boot() - asked >= ACCESS_MS;
-          if (due) {
-            asked = clock.boot();
-            await access();
-          }
+          if (this.#accessDue()) await access();
           await this.#ping(signal);
         }
       }
@@ -139,6 +143,15 @@ export class HttpLink implements Connection {
     this.#close.abort(new Error("Connection dropped"));
     this.#agent.destroy();
     await this.#sockets.close();
+  }
+
+  /** Once for all who wait on this link. */
+  #accessDue(): boolean {
+    const now = this.#options.clock.boot();
+    const every = this.#options.username === "" ? ACCESS_MS : PASSWORD_MS;
+    if (now - this.#accessed < every) return false;
+    this.#accessed = now;
+    return true;
   }
 
   async #ping(signal: AbortSignal): Promise<void> {

@@ -3,9 +3,11 @@
  * token runs out. Nobody restarts them; each is told within seconds, with what to do, and again when it is over.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Clock } from "../../src/model/clock.ts";
 import { type EtcdApi, openEtcd } from "../../src/store/etcd_open.ts";
 import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import { isLost, type StoreEvent } from "../../src/store/store.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import type { EtcdCluster } from "../support/etcd.ts";
 import { pause, poll } from "../support/process.ts";
 import { raw2, startEtcd2 } from "./etcd2_harness.ts";
@@ -106,6 +108,16 @@ async function works(etcd: EtcdCluster, users: Users, store: Awaited<ReturnType<
 
 type Step = (etcd: EtcdCluster) => Promise<void>;
 
+/** A clock that can be set forward: what is looked at every minute is looked at soon. */
+class LeapingClock implements Clock {
+  readonly #real = systemClock();
+  #ahead = 0;
+  wall = () => this.#real.wall();
+  boot = () => this.#real.boot() + this.#ahead;
+  sleep = (ms: number, signal?: AbortSignal) => this.#real.sleep(ms, signal);
+  leap = (ms: number) => this.#ahead += ms;
+}
+
 /** One thing happens to a store that runs: it is told as `says`, and once it is undone told as over. */
 async function change(
   api: EtcdApi,
@@ -115,13 +127,15 @@ async function change(
 ): Promise<void> {
   await using etcd = await users.start();
   await before?.(etcd);
-  await using store = await openEtcd(api, flags(etcd.endpoints, given), soon());
+  const clock = new LeapingClock();
+  await using store = await openEtcd(api, flags(etcd.endpoints, { ...given, clock }), soon());
   await using events = watch(store);
   await using readings = new Reader((signal) => store.watchConfig(signal));
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));
   await readings.until("the configuration", ({ type }) => type === "config");
   await fault(etcd);
+  clock.leap(60_000);
   const outage = await events.until("the refusal", ({ type }) => type === "outage");
   assert(outage.type === "outage" && outage.refused === true, Deno.inspect(outage));
   assertMatch(outage.error, says);
