@@ -41,6 +41,10 @@ const verbs: VerbTable = {
 const io: VerbIo = {
   args: Deno.args.slice(1),
   environment: Deno.env.toObject(),
+  occupied: async (config, subnetFile) => {
+    const { occupiedHere } = await import("./src/cli/config/here.ts");
+    return await occupiedHere(config, subnetFile);
+  },
   out: writeStdout,
   err: writeStderr,
 };

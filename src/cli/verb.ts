@@ -4,6 +4,8 @@
  */
 import { UsageError } from "../model/errors.ts";
 import { didYouMean } from "../model/nearest.ts";
+import type { NetworkConfig } from "../model/network_config.ts";
+import type { Occupied } from "../model/occupied.ts";
 import { quotedWord } from "./hide.ts";
 
 /** What a verb gets from outside. */
@@ -11,6 +13,8 @@ export interface VerbIo {
   /** The words after the verb. */
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** What this machine has for something else where subnets of a network would be; absent where that is nobody's business. */
+  occupied?(config: NetworkConfig, subnetFile: string): Promise<readonly Occupied[]>;
   /** Writes to stdout as is: end lines yourself. */
   out(text: string): void;
   /** Writes to stderr as is. */

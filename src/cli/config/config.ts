@@ -3,11 +3,13 @@
  * written but by `set`, and that only where nobody else has written meanwhile.
  */
 import { Failure } from "../../model/errors.ts";
+import { parseNetworkConfig } from "../../model/parse_config.ts";
 import { osErrorText } from "../../system/os_error.ts";
 import { readFile } from "../config_file.ts";
 import { openConfigPlace } from "../open_store.ts";
 import type { VerbIo } from "../verb.ts";
 import { explain } from "./explain.ts";
+import { notDrawn } from "./not_drawn.ts";
 import { printExplanation, printJson, printSummary } from "./print.ts";
 import { explained, type Found, objectionOf, setConfig, storeDeps } from "./set.ts";
 import { type ConfigWords, readWords } from "./words.ts";
@@ -21,7 +23,7 @@ export async function run(io: VerbIo): Promise<number> {
   switch (words.action) {
     case "explain":
     case "check":
-      return tell(words, await read(words, io), io);
+      return await tell(words, await read(words, io), io);
     case "get":
       return get(await read(words, io), io);
     case "set":
@@ -29,10 +31,15 @@ export async function run(io: VerbIo): Promise<number> {
   }
 }
 
-function tell({ action, json, mtu }: ConfigWords, { name, text, objection }: Found, io: VerbIo): number {
+async function tell(
+  { action, json, mtu, options }: ConfigWords,
+  { name, text, objection }: Found,
+  io: VerbIo,
+): Promise<number> {
   const of = explain(text, mtu);
-  const explanation = objection ? { ...of, problems: [...of.problems, objection] } : of;
-  const { problems, notes } = explanation;
+  const notes = [...of.notes, ...of.problems.length === 0 ? await here(text, options.subnetFile, io) : []];
+  const explanation = { ...of, notes, problems: [...of.problems, ...objection ? [objection] : []] };
+  const { problems } = explanation;
   if (json) io.out(printJson(explanation, name));
   else if (action === "explain") io.out(printExplanation(explanation));
   else if (problems.length === 0) io.out(printSummary(explanation));
@@ -41,6 +48,11 @@ function tell({ action, json, mtu }: ConfigWords, { name, text, objection }: Fou
     for (const problem of problems) io.err(`check the network configuration "${name}": ${problem}\n`);
   }
   return problems.length === 0 ? 0 : 1;
+}
+
+async function here(text: string, subnetFile: string, io: VerbIo): Promise<string[]> {
+  const config = parseNetworkConfig(text);
+  return notDrawn(config, await io.occupied?.(config, subnetFile) ?? []);
 }
 
 function get({ text }: Found, io: VerbIo): number {

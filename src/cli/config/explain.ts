@@ -94,7 +94,7 @@ function explainConfig(config: NetworkConfig, text: string, mtu: number): Omit<E
 }
 
 /** A host as any other on this underlay: what a backend's arithmetic needs. */
-function exampleHost(network: NetworkConfig, mtu: number): Host {
+export function exampleHost(network: NetworkConfig, mtu: number): Host {
   const underlay = { device: "the external interface", mtu, v4: null, v6: null, route: () => null };
   const addresses = { subnets: null, publicIp: null, publicIpv6: null, macs: new Map() };
   return { instance: "default", network, underlay, tun: "flannel0", acceptMoved: false, ...addresses };
