@@ -32,10 +32,10 @@ const rows: Readonly<Record<Purpose, readonly Row[]>> = {
     ["util-linux", "nsenter", "unshare", "setpriv"],
     ["libc6-dev", "/usr/include/stdio.h"],
     ["linux-libc-dev", "/usr/include/linux/if_link.h"],
+    ["iproute2", "ip", "bridge", "ss", "tc", "nstat"],
   ],
   demo: [
     ["mount", "mount", "umount"],
-    ["iproute2", "ip", "bridge", "ss", "tc", "nstat"],
     ["iptables", "iptables", "iptables-save", "ip6tables", "iptables-nft-save"],
     ["iputils-ping", "ping"],
     ["iperf3", "iperf3"],

@@ -30,7 +30,7 @@ export const ofHosts: readonly RowDamage[] = [
     row: 13,
     name: "what failed is not tried again",
     file: "src/control/reconciler.ts",
-    find: "if (round === null || hindrances(round).length > 0) this.#retryLater(part, signal);",
+    find: "if (round === null || round.failed.length > 0) this.#retryLater(part, signal);",
     replace: "if (round === null) this.#retryLater(part, signal);",
     says: "1 !== 2",
   },
