@@ -141,7 +141,10 @@ export class BothView {
       return [before.subnets ? { type: "delete", subnets: before.subnets } : { type: "gone", key }];
     }
     this.#told.set(key, entry);
-    if ("reason" in entry) return [{ type: "unreadable", unreadable: entry }];
+    if ("reason" in entry) {
+      const told = before !== undefined && "reason" in before && before.reason === entry.reason;
+      return told ? [] : [{ type: "unreadable", unreadable: entry }];
+    }
     return before !== undefined && alike(before, entry) ? [] : [{ type: "put", lease: entry }];
   }
 
