@@ -68,7 +68,7 @@ export const ofStores: readonly RowDamage[] = [
     file: "src/control/lease_keeper.ts",
     find: 'if (!own) return event.type === "snapshot" ? "missing from the list" : null;',
     replace: 'if (event.type === "snapshot") this.#losing({ lost: "absent" });\n    if (!own) return null;',
-    says: "our lease was lost",
+    says: "our lease 10.1.64.0/24 is gone from the store",
   },
   {
     row: 5,
