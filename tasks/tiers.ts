@@ -22,7 +22,7 @@ export const tiers: readonly Tier[] = [
   { ...plain, name: "golden" },
   { ...plain, name: "fuzz" },
   { ...plain, name: "faults" },
-  { ...plain, name: "mutants" },
+  { ...plain, name: "mutants", minutes: 30 },
   { ...plain, name: "simulation" },
   { ...plain, name: "store" },
   { ...rooted, name: "kernel", namespace: true },

@@ -94,7 +94,9 @@ export class Election {
     const { remote, clock } = this.#options;
     let ends: Instant = clock.boot() + TTL_S * 1000;
     while (!elected.aborted) {
-      await clock.sleep(BEAT_MS, elected).catch(() => {});
+      // Not past the time at which we stop, however fast etcd has refused the last one.
+      const rest = Math.max(0, ends - MARGIN_MS - clock.boot());
+      await clock.sleep(Math.min(BEAT_MS, rest), elected).catch(() => {});
       if (elected.aborted) return;
       const now = clock.boot();
       const left = ends - MARGIN_MS - now;

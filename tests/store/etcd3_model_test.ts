@@ -121,6 +121,8 @@ for (const fault of faults) {
       assertEquals(subnetKeys(model), [`${PREFIX}/subnets/${keyOf(lease)}`], `call ${at}`);
       assert(!isLost(await store.renew(lease)));
       const used = new Set([...model.keys.values()].map((kv) => kv.lease));
+      const held = model.keys.get(subnetKeys(model)[0]!)!;
+      assertEquals(lease.expires, model.leases.get(held.lease)!.ends, `call ${at}: as long as its own lease`);
       // A lost reply to a grant leaves a lease that nobody knows.
       assert(model.leases.size - used.size <= (fault === "fail" ? 0 : 1), `call ${at}: ${model.leases.size}`);
       await store[Symbol.asyncDispose]();

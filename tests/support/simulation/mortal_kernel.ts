@@ -135,8 +135,8 @@ export class MortalKernel implements Kernel {
 
   /** However a store lies, most peers of a family never go at once: a second look comes first. */
   #checkShrinking(operations: readonly Operation[]): void {
-    for (const leads of [/^(\S+ )?10\.\d+\.\d+\.0\/24$/, /^(\S+ )?fd00:10:.*::\/64$/]) {
-      const toPeer = ({ kind, key }: Obj) => (kind === "route" || kind === "peer") && leads.test(key);
+    for (const six of [false, true]) {
+      const toPeer = (object: Obj) => leads(object) && object.key.includes(":") === six;
       const going = operations.filter(({ verb, object }) => verb === "delete" && toPeer(object));
       const standing = this.#host.kernel.objects().filter(toPeer).length;
       if (standing >= FEWEST && standing - going.length < standing / 2) this.#checkGoing(going, standing);
@@ -164,4 +164,9 @@ export class MortalKernel implements Kernel {
     const reopens = object.kind === "tunnel" && ["port", "underlay", "queues"].some(moves);
     return verb === "delete" || verb === "recreate" || reopens;
   }
+}
+
+/** What leads to a peer, however long its subnet is. */
+function leads({ kind, fields }: Obj): boolean {
+  return kind === "peer" || (kind === "route" && typeof fields.gateway === "string");
 }
