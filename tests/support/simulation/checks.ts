@@ -12,8 +12,9 @@ import type { Observed } from "../../../src/model/plan.ts";
 import type { SimHost } from "./host.ts";
 import { desiredOf, deviceOf, overheadOf } from "./oracle.ts";
 import { parse, type Peer, peersOf, type Subnet, subnetsIn } from "./oracle_peers.ts";
+import { placeOf } from "./records.ts";
 import { territoryOf, whose } from "./whose.ts";
-import { recordType, SUBNETS, type World } from "./world.ts";
+import { recordType, type World } from "./world.ts";
 
 export function always(world: World): void {
   noSharedSubnet(world);
@@ -99,7 +100,7 @@ function hostComplaints(world: World, host: SimHost): string[] {
 /** In every API: its own record, or the mirror of it. */
 function recordComplaints(world: World, host: SimHost, key: string): string[] {
   return world.models.flatMap((model) => {
-    const kv = model.keys.get(SUBNETS + key);
+    const kv = model.keys.get(placeOf(key));
     return kv === undefined
       ? [`its key ${key} is not in the store`]
       : contentComplaints(world, host, parse(kv));
@@ -107,7 +108,11 @@ function recordComplaints(world: World, host: SimHost, key: string): string[] {
 }
 
 function contentComplaints(world: World, host: SimHost, record: Peer | null): string[] {
-  const ip = formatIp(host.underlay.v4);
+  const wrong = world.network.families.flatMap((family) => {
+    const ip = formatIp(family === 4 ? host.underlay.v4 : host.underlay.v6);
+    const told = family === 4 ? record?.publicIp : record?.publicIpv6;
+    return told === ip ? [] : [`its record says ${told}, its address is ${ip}`];
+  });
   const macs = ([[4, record?.mac], [6, record?.macV6]] as const).flatMap(([family, told]) => {
     const device = host.kernel.get("link", deviceOf(world, family));
     return !device || world.network.type === "udp" || device.fields.mac === told
@@ -116,7 +121,7 @@ function contentComplaints(world: World, host: SimHost, record: Peer | null): st
   });
   return [
     ...(record?.type === recordType(world.network) ? [] : [`its record is of ${record?.type}`]),
-    ...(record?.publicIp === ip ? [] : [`its record says ${record?.publicIp}, its address is ${ip}`]),
+    ...wrong,
     ...macs,
   ];
 }
@@ -167,10 +172,14 @@ function find({ kernel }: SimHost, id: string): Obj | undefined {
 }
 
 function fileComplaints(world: World, { file, overlay, underlay }: SimHost): string[] {
-  const subnet = subnetOf(overlay!.lease.subnets, 4)!;
-  const first = formatIp({ ...subnet.ip, value: subnet.ip.value + 1n });
-  const overhead = overheadOf(world, world.network.dual ? 6 : 4);
-  const wanted = [`FLANNEL_SUBNET=${first}/24`, `FLANNEL_MTU=${underlay.mtu - overhead}`];
+  const { families } = world.network;
+  const subnets = families.map((family) => {
+    const subnet = subnetOf(overlay!.lease.subnets, family);
+    const first = subnet && formatIp({ ...subnet.ip, value: subnet.ip.value + 1n });
+    return family === 4 ? `FLANNEL_SUBNET=${first}/24` : `FLANNEL_IPV6_SUBNET=${first}/64`;
+  });
+  const overhead = overheadOf(world, families.includes(6) ? 6 : 4);
+  const wanted = [...subnets, `FLANNEL_MTU=${underlay.mtu - overhead}`];
   const lines = (file ?? "").split("\n");
   return wanted.filter((line) => !lines.includes(line)).map((line) =>
     `its subnet file lacks ${line}: ${file}`

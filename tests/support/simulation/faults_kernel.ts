@@ -211,7 +211,7 @@ function remove(world: World, count: number): string | null {
 
 function onDevice(world: World, action: (host: SimHost, device: Obj) => void): string | null {
   const host = world.pick(world.hosts);
-  const device = host.kernel.get("link", deviceOf(world, world.network.dual && world.chance(2) ? 6 : 4));
+  const device = host.kernel.get("link", deviceOf(world, world.pick(world.network.families)));
   if (!device || host.foreign.has(`link ${device.key}`)) return null;
   action(host, device);
   return `${device.key} on ${host.name}`;

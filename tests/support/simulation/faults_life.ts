@@ -1,7 +1,8 @@
 /** What happens to daemons, machines and clocks. */
 import type { Fault } from "./faults.ts";
 import type { SimHost } from "./host.ts";
-import { SUBNETS, type World } from "./world.ts";
+import { isRecord } from "./records.ts";
+import type { World } from "./world.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -98,7 +99,7 @@ function leap(world: World, ms: number, awake: (host: SimHost) => boolean): void
   for (const model of world.models) {
     for (const { key, value, lease } of model.keys.values()) {
       const state = model.leases.get(lease);
-      const keeps = key.startsWith(SUBNETS) && kept.some((ip) => value.includes(`"${ip}"`));
+      const keeps = isRecord(key) && kept.some((ip) => value.includes(`"${ip}"`));
       if (state && keeps) state.ends = world.clock.boot() + state.ttl * 1000;
     }
     model.wake();

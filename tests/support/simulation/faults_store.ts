@@ -1,5 +1,7 @@
 /** What goes wrong with etcd, on the way to it, and with what stands in it. */
-import { SUBNETS, type World } from "./world.ts";
+import { formatIp } from "../../../src/model/ip.ts";
+import { isRecord, nameOf, ownerIn, SUBNET6, SUBNETS } from "./records.ts";
+import { configText, type World } from "./world.ts";
 import type { Fault } from "./faults.ts";
 import type { SimHost } from "./host.ts";
 
@@ -111,7 +113,7 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     return world.key(n);
   },
   "a record can't be read": (world) => {
-    const keys = [...world.model.keys.keys()].filter((key) => key.startsWith(SUBNETS));
+    const keys = [...world.model.keys.keys()].filter(isRecord);
     const key = keys.length > 0 && world.chance(2) ? world.pick(keys) : world.key(111 + world.random.int(5));
     tamper(world, key);
     world.untouched.claimed(key, world.model.keys.get(key)?.value ?? "");
@@ -130,7 +132,11 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     return world.key(120);
   },
   "a key names nothing": (world) => {
-    const key = SUBNETS + world.pick(["nonsense", "10.1.7.1-24", "../../x", "10.1.7.0-24/x", "10.1.7.0-0"]);
+    const four = ["nonsense", "10.1.7.1-24", "../../x", "10.1.7.0-24/x", "10.1.7.0-0", "fd00:10:0:7::-64"];
+    const six = ["nonsense", "10.1.7.0-24", "fd00:10:0:7::-64/x", "fd00:10:0:7::-0", "FD00:10:0:7::-64"];
+    const key = !world.network.families.includes(4) && world.chance(2)
+      ? SUBNET6 + world.pick(six)
+      : SUBNETS + world.pick(four);
     world.model.put(key, world.record(130));
     return key;
   },
@@ -169,6 +175,16 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     world.setConfig({ ...world.network, v4: "10.2.0.0/16" });
     return world.network.v4;
   },
+  "the configuration gives IPv4 up, or takes it back": (world) => {
+    const { families } = world.network;
+    if (world.api === "v2" || !families.includes(6) || world.hosts.some(({ file }) => file === null)) {
+      return null;
+    }
+    if (!world.gives("other network", "no file") || !world.gives("other names", "no marks")) return null;
+    world.untouched.all = true;
+    world.setConfig({ ...world.network, families: families.includes(4) ? [6] : [4, 6] });
+    return configText(world.network);
+  },
   "the configuration has another backend": (world) => {
     if (!world.gives("other names", "no marks")) return null;
     world.untouched.all = true;
@@ -194,13 +210,13 @@ function calls(world: World, fault: "fail" | "lose reply" | "twice"): string {
 }
 
 function tamper(world: World, key: string): void {
-  if (key.startsWith(SUBNETS)) world.tampered.add(key.slice(SUBNETS.length));
+  if (isRecord(key)) world.tampered.add(nameOf(key));
 }
 
 /** Something that somebody does to the record of one of our hosts. */
 function onLease(world: World, action: (key: string) => void): string | null {
   const keys = [...world.model.keys.values()].filter(({ key, value }) =>
-    key.startsWith(SUBNETS) && world.hosts.some((host) => isOf(host, value))
+    isRecord(key) && world.hosts.some((host) => isOf(host, value))
   );
   if (keys.length === 0) return null;
   const { key } = world.pick(keys);
@@ -211,7 +227,7 @@ function onLease(world: World, action: (key: string) => void): string | null {
 }
 
 function isOf({ addresses }: SimHost, value: string): boolean {
-  return addresses.has(/"PublicIP":"([^"]*)"/.exec(value)?.[1] ?? "");
+  return addresses.has(ownerIn(value) ?? "");
 }
 
 /** Records that claim what is not theirs. */
@@ -219,14 +235,29 @@ function hostile(world: World): [key: string, value: string] {
   const victim = world.pick(world.hosts);
   const n = 150 + world.random.int(5);
   const mac = "02:00:00:00:00:01";
+  if (!world.network.families.includes(4)) return hostile6(world, victim, n);
   const outside = `${SUBNETS}${world.pick(["10.77.1.0-24", "192.168.64.0-24", "0.0.0.0-1", "10.1.0.0-16"])}`;
   return world.pick<[string, string]>([
     [outside, world.record(n)],
-    [world.key(n), world.record(n, { PublicIP: [...victim.addresses].at(-1) })],
+    [world.key(n), world.record(n, { PublicIP: formatIp(victim.underlay.v4) })],
     [world.key(n), world.record(n, { PublicIP: world.pick(["127.0.0.1", "224.0.0.9", "10.1.3.4"]) })],
     [world.key(n), world.record(n, { BackendData: { VNI: 1, VtepMAC: mac } })],
     [world.key(n), world.record(n, { BackendData: { VNI: 1, VtepMAC: "ff:ff:ff:ff:ff:ff" } })],
     [world.key(n), world.record(n, { BackendType: "carrier-pigeon" })],
     [`${SUBNETS}10.1.${n & ~1}.0-23`, world.record(n)],
+  ]);
+}
+
+/** The same of IPv6 alone. */
+function hostile6(world: World, victim: SimHost, n: number): [key: string, value: string] {
+  const data = (mac: string) => ({ BackendV6Data: { VNI: 1, VtepMAC: mac } });
+  const outside = world.pick(["fd00:77::-64", "fd00:64::-64", "8000::-1", "fd00:10::-48"]);
+  return world.pick<[string, string]>([
+    [SUBNET6 + outside, world.record(n)],
+    [world.key(n), world.record(n, { PublicIPv6: formatIp(victim.underlay.v6) })],
+    [world.key(n), world.record(n, { PublicIPv6: world.pick(["::1", "ff02::9", "fd00:10:0:3::4"]) })],
+    [world.key(n), world.record(n, data("02:00:00:00:00:01"))],
+    [world.key(n), world.record(n, data("ff:ff:ff:ff:ff:ff"))],
+    [world.key(n), world.record(n, { BackendType: "carrier-pigeon" })],
   ]);
 }

@@ -27,7 +27,8 @@ import { Life } from "./life.ts";
 import { MortalKernel } from "./mortal_kernel.ts";
 import { SimUnderlay } from "./underlay.ts";
 import { Wire2, Wire3 } from "./wire.ts";
-import { PREFIX, type World } from "./world.ts";
+import { PREFIX } from "./records.ts";
+import type { World } from "./world.ts";
 
 const options: OverlayOptions = {
   instance: "default",
@@ -76,7 +77,7 @@ export class SimHost {
   readonly underlay: SimUnderlay;
   readonly kernel: FakeKernel;
   readonly faults = new HostFaults();
-  /** Every public IPv4 address that this host ever had. */
+  /** Every public address that this host ever had. */
   readonly addresses = new Set<string>();
   /** What somebody else has put up here, by kind and key. */
   readonly foreign = new Map<string, Obj>();
@@ -102,7 +103,7 @@ export class SimHost {
     this.kernel.unreadable = () =>
       this.faults.unreadable > 0 && this.faults.unreadable-- > 0 ? "no buffer space" : null;
     this.kernel.inspect = (owner, scope, observed) => checkStandings(this, owner, scope, observed);
-    this.addresses.add(formatIp(this.underlay.v4));
+    this.#known();
   }
 
   get overlay(): Overlay | null {
@@ -120,8 +121,12 @@ export class SimHost {
   /** The device gets other addresses; the daemon hears of it, unless events get lost. */
   renumber(v4: Ip, v6: Ip): void {
     this.underlay.renumber(v4, v6);
-    this.addresses.add(formatIp(v4));
+    this.#known();
     this.kernel.emit(new Set(["address"]));
+  }
+
+  #known(): void {
+    for (const address of [this.underlay.v4, this.underlay.v6]) this.addresses.add(formatIp(address));
   }
 
   start(): void {

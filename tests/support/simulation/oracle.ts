@@ -43,16 +43,16 @@ function base(world: World, host: SimHost, subnet: Subnet, objects: Expected): v
 }
 
 function udp(world: World, { underlay }: SimHost, { family, address }: Subnet, objects: Expected): void {
-  const { network: { dual, port, queues, v4 } } = world;
+  const { network: { families, port, queues, v4 } } = world;
   const device = deviceOf(world, family);
   const tunnel = objects.get(`tunnel ${device}`);
   objects.set(`tunnel ${device}`, {
     port,
     queues,
-    underlay: [underlay.v4, ...(dual ? [underlay.v6] : [])].map(formatIp),
+    underlay: families.map((each) => formatIp(each === 4 ? underlay.v4 : underlay.v6)),
     icmpSources: [...(tunnel?.icmpSources as string[] | undefined ?? []), address],
   });
-  const mtu = underlay.mtu - overheadOf(world, dual ? 6 : 4);
+  const mtu = underlay.mtu - overheadOf(world, families.includes(6) ? 6 : 4);
   objects.set(`link ${device}`, { type: "tun", up: true, alias: "denim:default", mtu });
   objects.set(`sysctl net/ipv6/conf/${device}/accept_ra`, { value: "0" });
   objects.set(`address ${device} ${address}`, { device });

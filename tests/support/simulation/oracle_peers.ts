@@ -4,7 +4,8 @@
  */
 import type { KeyValue } from "../../../src/store/etcd3_remote.ts";
 import type { SimHost } from "./host.ts";
-import { recordType, SUBNETS, type World } from "./world.ts";
+import { isRecord, nameOf, SUBNET6 } from "./records.ts";
+import { recordType, type World } from "./world.ts";
 
 export interface Subnet {
   readonly family: 4 | 6;
@@ -31,7 +32,7 @@ export function peersOf(world: World, host: SimHost, own: readonly Subnet[]): Pe
     .filter(({ subnets }) => subnets.map(({ text }) => text).join() !== own.map(({ text }) => text).join())
     .map((peer) => ({
       ...peer,
-      subnets: peer.subnets.filter(({ family }) => family === 4 || world.network.dual),
+      subnets: peer.subnets.filter(({ family }) => world.network.families.includes(family)),
     }))
     .filter((peer) => acceptable(world, host, own, peer));
   const accepted: Peer[] = [];
@@ -44,7 +45,7 @@ export function peersOf(world: World, host: SimHost, own: readonly Subnet[]): Pe
 
 /** Subnets of records that can't be read. */
 export function outsiders(world: World): Subnet[] {
-  return keyValues(world).flatMap((kv) => parse(kv) === null ? subnetsIn(nameOf(kv)) : []);
+  return keyValues(world).flatMap((kv) => parse(kv) === null ? subnetsAt(kv) : []);
 }
 
 /** Every readable record, oldest first. */
@@ -55,19 +56,15 @@ export function records(world: World): Peer[] {
 /** Every record, in whichever API its host has written it; mirrors say nothing of their own. */
 function keyValues({ api, models }: World): KeyValue[] {
   const all = models.flatMap((model) => [...model.keys.values()]).filter(({ key, value }) =>
-    key.startsWith(SUBNETS) && !(api === "both" && value.includes('"Mirror"'))
+    isRecord(key) && !(api === "both" && value.includes('"Mirror"'))
   );
   const byKey = new Map(all.reverse().map((kv) => [kv.key, kv]));
   return [...byKey.values()].sort((a, b) => a.createRevision - b.createRevision);
 }
 
-function nameOf({ key }: KeyValue): string {
-  return key.slice(SUBNETS.length);
-}
-
 /** Null for what can't be read. Schedules write no other odd values than those that are told apart here. */
 export function parse(kv: KeyValue): Peer | null {
-  const subnets = subnetsIn(nameOf(kv));
+  const subnets = subnetsAt(kv);
   if (subnets.length === 0 || kv.value.length > 65_536 || !kv.value.startsWith("{")) return null;
   try {
     const value = JSON.parse(kv.value);
@@ -86,8 +83,15 @@ export function parse(kv: KeyValue): Peer | null {
   }
 }
 
+/** None where the key is not what it should be in its place: of IPv6 alone, or with an IPv4 subnet first. */
+function subnetsAt({ key }: KeyValue): Subnet[] {
+  const subnets = subnetsIn(nameOf(key));
+  const alone = subnets.every(({ family }) => family === 6);
+  return alone === key.startsWith(SUBNET6) ? subnets : [];
+}
+
 export function subnetsIn(name: string): Subnet[] {
-  const subnets = name.split("&").flatMap((part) => {
+  return name.split("&").flatMap((part) => {
     const match = /^(\d+\.\d+\.\d+\.0|[0-9a-f:]+::)-(\d+)$/.exec(part);
     if (match === null) return [];
     const [address, length] = [match[1]!, Number(match[2])];
@@ -98,7 +102,6 @@ export function subnetsIn(name: string): Subnet[] {
       text: `${address}/${length}`,
     }];
   });
-  return subnets[0]?.family === 4 ? subnets : [];
 }
 
 function acceptable(world: World, host: SimHost, own: readonly Subnet[], peer: Peer): boolean {
@@ -110,10 +113,15 @@ function acceptable(world: World, host: SimHost, own: readonly Subnet[], peer: P
       : subnet.address.startsWith("fd00:10:0:") && subnet.length > 48;
     if (!inside || own.some((ours) => overlap(ours, subnet))) return false;
   }
-  const { publicIp } = peer;
-  return publicIp !== addressOf(host, 4) && !(world.network.dual && peer.publicIpv6 === addressOf(host, 6)) &&
-    !(publicIp ?? "").startsWith(network) && !/^(127|224)\./.test(publicIp ?? "");
+  return peer.subnets.every(({ family }) => {
+    const address = (family === 4 ? peer.publicIp : peer.publicIpv6) ?? "";
+    return address !== addressOf(host, family) && !ODD.test(address) &&
+      !address.startsWith(family === 4 ? network : "fd00:10:0:");
+  });
 }
+
+/** Addresses that no host can have. */
+const ODD = /^(127\.|224\.|ff02:|::1$)/;
 
 /** The younger gives way where both claim one subnet. */
 function clash(older: Peer, younger: Peer): boolean {

@@ -6,7 +6,8 @@ import { settle } from "../clock.ts";
 import { always, complaints } from "./checks.ts";
 import { drawFaults } from "./faults.ts";
 import { forget } from "./faults_kernel.ts";
-import { SUBNETS, World } from "./world.ts";
+import { isRecord } from "./records.ts";
+import { World } from "./world.ts";
 
 export interface Outcome {
   readonly seed: number;
@@ -88,7 +89,11 @@ function endFaults(world: World): void {
   }
   world.setConfig(world.network);
   for (const key of [...model.keys.keys()]) {
-    if (key.startsWith(SUBNETS) && !/-24(&fd00:10:0:[0-9a-f]+::-64)?$/.test(key)) model.delete(key);
+    if (
+      isRecord(key) && !/(s\/[\d.]+-24(&fd00:10:0:[0-9a-f]+::-64)?|6\/fd00:10:0:[0-9a-f]+::-64)$/.test(key)
+    ) {
+      model.delete(key);
+    }
   }
   for (const host of hosts) {
     host.faults.end();

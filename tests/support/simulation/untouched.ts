@@ -10,8 +10,9 @@ import type { Obj } from "../../../src/model/objects.ts";
 import type { EtcdModel, ModelKey } from "../etcd_model.ts";
 import type { SimHost } from "./host.ts";
 import { type Subnet, subnetsIn } from "./oracle_peers.ts";
+import { isRecord, nameOf, ownerIn } from "./records.ts";
 import { overlapping } from "./texts.ts";
-import { SUBNETS, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 export class Untouched {
   /** Something happened that concerns every peer: another configuration. */
@@ -38,9 +39,9 @@ export class Untouched {
 
   /** A record that claims what may be another's, or whose claims count less from now on. */
   claimed(key: string, value: string): void {
-    const name = key.slice(SUBNETS.length);
+    const name = nameOf(key);
     this.#claimedSubnets.push(...name.split("&").flatMap((part) => anySubnet(part)));
-    for (const text of [macIn(value), ipIn(value)]) if (text !== undefined) this.#claimed.add(text);
+    for (const text of [macIn(value), ownerIn(value)]) if (text !== undefined) this.#claimed.add(text);
   }
 
   /** Everything is as it was then: what differs has changed. */
@@ -49,7 +50,7 @@ export class Untouched {
       const [is, was] = [now.get(key), then.get(key)];
       if (is?.value === was?.value && is?.createRevision === was?.createRevision) continue;
       for (const kv of [is, was]) {
-        if (kv !== undefined && key.startsWith(SUBNETS)) this.claimed(key, kv.value);
+        if (kv !== undefined && isRecord(key)) this.claimed(key, kv.value);
       }
       this.changed(this.world.model, key, was?.value ?? "");
     }
@@ -57,11 +58,11 @@ export class Untouched {
 
   /** The key of the untouched peer that an object of `host` belongs to; null where there is none. */
   peerOf(host: SimHost, { kind, key }: Obj): string | null {
-    if (this.all || host.addresses.size > 1 || host.underlay.distant.size > 0) return null;
+    if (this.all || host.addresses.size > 2 || host.underlay.distant.size > 0) return null;
     for (const { key: path, value } of this.world.model.keys.values()) {
-      if (!path.startsWith(SUBNETS) || !this.#writtenOnce(path)) continue;
-      const name = path.slice(SUBNETS.length);
-      if (host.addresses.has(ipIn(value) ?? "") || !belongs(kind, key, name, value)) continue;
+      if (!isRecord(path) || !this.#writtenOnce(path)) continue;
+      const name = nameOf(path);
+      if (host.addresses.has(ownerIn(value) ?? "") || !belongs(kind, key, name, value)) continue;
       if (kind === "fdb" && this.#macs.get(macIn(value) ?? "")?.size !== 1) continue;
       if (this.#isClaimed(name, value)) continue;
       return name;
@@ -77,7 +78,7 @@ export class Untouched {
   }
 
   #isClaimed(name: string, value: string): boolean {
-    return [ipIn(value), macIn(value)].some((text) => text !== undefined && this.#claimed.has(text)) ||
+    return [ownerIn(value), macIn(value)].some((text) => text !== undefined && this.#claimed.has(text)) ||
       subnetsIn(name).some((own) =>
         own.length < 24 || this.#claimedSubnets.some(({ text }) => overlapping(text, own.text))
       );
@@ -86,10 +87,6 @@ export class Untouched {
 
 function macIn(value: string): string | undefined {
   return /"VtepMAC":"([^"]*)"/.exec(value)?.[1];
-}
-
-function ipIn(value: string): string | undefined {
-  return /"PublicIP":"([^"]*)"/.exec(value)?.[1];
 }
 
 /** A subnet in a key, whatever network it is in; none where it is nonsense. */

@@ -10,15 +10,13 @@ import { FakeClock, seededRandom } from "../clock.ts";
 import { type Backup, EtcdModel } from "../etcd_model.ts";
 import type { Random } from "../../../src/model/clock.ts";
 import { SimHost } from "./host.ts";
+import { placeOf, PREFIX } from "./records.ts";
 import { Untouched } from "./untouched.ts";
-
-export const PREFIX = "/coreos.com/network";
-export const SUBNETS = `${PREFIX}/subnets/`;
 
 /** The network configuration, as far as schedules change it. */
 export interface Network {
   readonly v4: string;
-  readonly dual: boolean;
+  readonly families: readonly (4 | 6)[];
   readonly type: "vxlan" | "host-gw" | "udp";
   readonly vni: number;
   readonly direct: boolean;
@@ -27,14 +25,17 @@ export interface Network {
   readonly queues: number;
 }
 
-export function configText({ v4, dual, type, vni, direct, port, queues }: Network): string {
-  const v6 = dual ? { EnableIPv6: true, IPv6Network: "fd00:10::/48", IPv6SubnetLen: 64 } : {};
+export function configText({ v4, families, type, vni, direct, port, queues }: Network): string {
+  const four = families.includes(4) ? { Network: v4, SubnetLen: 24 } : { EnableIPv4: false };
+  const six = families.includes(6)
+    ? { EnableIPv6: true, IPv6Network: "fd00:10::/48", IPv6SubnetLen: 64 }
+    : {};
   const members = {
     "vxlan": { VNI: vni, DirectRouting: direct },
     "host-gw": {},
     "udp": { Port: port, Queues: queues },
   };
-  return JSON.stringify({ Network: v4, SubnetLen: 24, ...v6, Backend: { Type: type, ...members[type] } });
+  return JSON.stringify({ ...four, ...six, Backend: { Type: type, ...members[type] } });
 }
 
 /** What a record says of its backend; upstream's udp says nothing. */
@@ -86,8 +87,8 @@ export class World {
     this.model2 = this.api === "both" ? new EtcdModel(this.clock) : this.model;
     this.untouched = new Untouched(this);
     // What v2 tells of IPv6 is little: a network of both families is for one API.
-    const drawn = this.#drawNetwork();
-    this.network = this.api === "both" ? { ...drawn, dual: false } : drawn;
+    const drawn = this.#drawNetwork(seededRandom(seed + 0x6eed_0000));
+    this.network = this.api === "both" ? { ...drawn, families: [4] } : drawn;
     for (const model of this.models) {
       model.changedKey = ({ kv }) => this.untouched.changed(model, kv.key, kv.value);
     }
@@ -161,35 +162,42 @@ export class World {
 
   /** A record as a host of another make writes it; `n` below 256 gives its addresses and MAC. */
   record(n: number, more: Record<string, unknown> = {}): string {
-    const { type, dual, vni } = this.network;
+    const { type, families, vni } = this.network;
+    const [four, six] = [families.includes(4), families.includes(6)];
     const ip = parseIp(`192.168.65.${n}`)!;
     const data = { VNI: vni, VtepMAC: deriveMac(ip, vni) };
     return JSON.stringify({
-      PublicIP: `192.168.65.${n}`,
-      PublicIPv6: dual ? `fd00:65::${n}` : null,
+      PublicIP: four ? `192.168.65.${n}` : "0.0.0.0",
+      PublicIPv6: six ? `fd00:65::${n}` : null,
       BackendType: recordType(this.network),
-      ...(type === "vxlan" && { BackendData: data }),
-      ...(type === "vxlan" && dual && { BackendV6Data: data }),
+      ...(type === "vxlan" && four && { BackendData: data }),
+      ...(type === "vxlan" && six && { BackendV6Data: data }),
       ...more,
     });
   }
 
   /** The key of subnet number `n` of the network. */
   key(n: number): string {
-    const v4 = this.network.v4.replace(/\.0\.0\/16$/, `.${n}.0-24`);
-    return `${SUBNETS}${v4}${this.network.dual ? `&fd00:10:0:${n.toString(16)}::-64` : ""}`;
+    const { v4, families } = this.network;
+    const subnets = { 4: v4.replace(/\.0\.0\/16$/, `.${n}.0-24`), 6: `fd00:10:0:${n.toString(16)}::-64` };
+    return placeOf(families.map((family) => subnets[family]).join("&"));
   }
 
-  #drawNetwork(): Network {
+  /** @param random for IPv6 alone; which v2 has no place for */
+  #drawNetwork(random: Random): Network {
     const kind = this.random.int(10);
     return {
       v4: "10.1.0.0/16",
-      dual: this.chance(4),
+      families: this.#drawFamilies(this.chance(4), random),
       type: this.udpRandom.int(5) === 0 ? "udp" : kind === 0 ? "host-gw" : "vxlan",
       vni: 1,
       direct: kind === 1,
       port: 8285,
       queues: 1,
     };
+  }
+
+  #drawFamilies(dual: boolean, random: Random): readonly (4 | 6)[] {
+    return random.int(8) === 0 && this.api === "v3" ? [6] : dual ? [4, 6] : [4];
   }
 }
