@@ -24,6 +24,7 @@ const dual = { EnableIPv6: true, IPv6Network: "fd00:10::/48", IPv6SubnetLen: 64 
 const networks: Readonly<Record<string, unknown>> = {
   "vxlan": { Network: "10.1.0.0/16", Backend: { Type: "vxlan" } },
   "vxlan, dual stack": { Network: "10.1.0.0/16", ...dual, Backend: { Type: "vxlan" } },
+  "vxlan, IPv6 alone": { EnableIPv4: false, ...dual, Backend: { Type: "vxlan" } },
   "vxlan, DirectRouting": { Network: "10.1.0.0/16", Backend: { Type: "vxlan", DirectRouting: true } },
   "udp": { Network: "10.1.0.0/16", Backend: { Type: "udp" } },
   "udp, dual stack": { Network: "10.1.0.0/16", ...dual, Backend: { Type: "udp" } },
@@ -32,18 +33,22 @@ const networks: Readonly<Record<string, unknown>> = {
 
 /** Keys and values of four peers, as they stand in a store. */
 function peers(network: unknown): [key: string, value: string][] {
-  const { Backend: { Type }, EnableIPv6 } = network as { Backend: { Type: string }; EnableIPv6?: boolean };
+  const { Backend: { Type }, EnableIPv4 = true, EnableIPv6 } = network as {
+    Backend: { Type: string };
+    EnableIPv4?: boolean;
+    EnableIPv6?: boolean;
+  };
   return [1, 2, 3, 4].map((n) => {
     const data = { VNI: 1, VtepMAC: `02:00:00:00:00:0${n}` };
-    const v6 = EnableIPv6 ? `&fd00:10:0:${n}::-64` : "";
+    const subnets = [...EnableIPv4 ? [`10.1.${n}.0-24`] : [], ...EnableIPv6 ? [`fd00:10:0:${n}::-64`] : []];
     const value = {
-      PublicIP: `192.168.64.10${n}`,
+      PublicIP: EnableIPv4 ? `192.168.64.10${n}` : "0.0.0.0",
       PublicIPv6: EnableIPv6 ? `fd00:64::10${n}` : null,
       BackendType: Type === "udp" ? "" : Type,
-      ...(Type === "vxlan" && { BackendData: data }),
+      ...(Type === "vxlan" && EnableIPv4 && { BackendData: data }),
       ...(Type === "vxlan" && EnableIPv6 && { BackendV6Data: data }),
     };
-    return [`10.1.${n}.0-24${v6}`, JSON.stringify(value)];
+    return [subnets.join("&"), JSON.stringify(value)];
   });
 }
 
@@ -63,7 +68,9 @@ function prepareEtcd(network: unknown): SetUp & { model: EtcdModel } {
   const { clock, random } = cluster;
   const model = new EtcdModel(clock);
   model.put("/n/config", JSON.stringify(network));
-  for (const [key, value] of peers(network)) model.put(`/n/subnets/${key}`, value);
+  for (const [key, value] of peers(network)) {
+    model.put(`/n/${key.includes(".") ? "subnets" : "subnet6"}/${key}`, value);
+  }
   host.store = new EtcdStore(model.connect(), {
     prefix: "/n",
     previous: { v4: null, v6: null },
@@ -184,9 +191,16 @@ for (const fault of ["fail", "lose reply"] as const) {
   });
 }
 
-for (const fault of ["fail", "lose reply", "twice"] satisfies EtcdFault[]) {
-  Deno.test(`etcd: each call in turn, once and five times: ${fault}`, async () => {
-    const network = networks["vxlan, dual stack"];
+for (
+  const [fault, kind] of [
+    ["fail", "vxlan, dual stack"],
+    ["lose reply", "vxlan, dual stack"],
+    ["twice", "vxlan, dual stack"],
+    ["lose reply", "vxlan, IPv6 alone"],
+  ] satisfies [EtcdFault, string][]
+) {
+  Deno.test(`etcd: each call in turn, once and five times: ${fault}; ${kind}`, async () => {
+    const network = networks[kind];
     const plain = prepareEtcd(network);
     await run(plain, 10_000);
     const wanted = outcome(plain);

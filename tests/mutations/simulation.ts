@@ -57,6 +57,13 @@ export const mutations: readonly SimulatedMutation[] = [
     says: "wanted",
   },
   {
+    name: "the record of IPv6 alone is written where it is not read",
+    file: "src/store/etcd_keys.ts",
+    find: "if (subnets.v4 !== null) return key + formatLeaseKey(subnets);",
+    replace: "return key + formatLeaseKey(subnets);",
+    says: "is not in the store",
+  },
+  {
     name: "the second look counts routes alone",
     file: "src/control/peer_objects.ts",
     find: 'if (kind === "peer") return String(fields.subnet);',
