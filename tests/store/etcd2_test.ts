@@ -176,6 +176,7 @@ etcdTest("etcd2 users: the right password works; a wrong one and none are told a
   await using readings = new Reader((signal) => store.watchConfig(signal));
   await readings.until("the configuration", ({ type }) => type === "config");
   await using events = watch(store);
+  await events.until("a snapshot", ({ type }) => type === "snapshot");
   const lease = await store.acquire(claim(A), soon());
   await events.until("our lease", isPut(keyOf(lease)));
   assert(!isLost(await store.renew(lease)));

@@ -131,6 +131,7 @@ async function change(
   await using store = await openEtcd(api, flags(etcd.endpoints, { ...given, clock }), soon());
   await using events = watch(store);
   await using readings = new Reader((signal) => store.watchConfig(signal));
+  await events.until("a snapshot", ({ type }) => type === "snapshot");
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));
   await readings.until("the configuration", ({ type }) => type === "config");
@@ -186,6 +187,7 @@ for (const [api, users] of Object.entries({ v3, v2 }) as ["v3" | "v2", Users][])
       await using etcd = await users.start();
       await using store = await openEtcd(api, flags(etcd.endpoints, known), soon());
       await using events = watch(store);
+      await events.until("a snapshot", ({ type }) => type === "snapshot");
       const lease = await store.acquire(claim("192.168.0.1"), soon());
       await events.until("our lease", isPut(keyOf(lease)));
       await users.enable(etcd);
