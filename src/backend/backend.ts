@@ -25,6 +25,8 @@ export interface Underlay {
 export interface Host {
   /** Our name among the daemons of this machine; part of what marks objects as ours. */
   readonly instance: string;
+  /** Names of daemons that run no more, whose objects are ours now (`control/take_over.ts`). */
+  readonly formerInstances?: readonly string[];
   readonly network: NetworkConfig;
   /** Null before the first lease: then only what is needed to publish one is wanted (the device). */
   readonly subnets: Subnets | null;

@@ -5,9 +5,10 @@
  * A first SIGINT or SIGTERM stops it and leaves the network in place; a second one ends the process at once.
  */
 import type { Library } from "../../ffi/library.ts";
-import { ignoreInspectorSignal, lock, notify } from "../../ffi/process.ts";
+import { ignoreInspectorSignal, notify } from "../../ffi/process.ts";
 import { type FirewallWishes, type Machine, openMachine } from "../control/machine.ts";
 import type { Clock } from "../model/clock.ts";
+import { lockName } from "../control/name_lock.ts";
 import { Overlay } from "../control/overlay.ts";
 import { describePreview, preview } from "../control/preview.ts";
 import type { Readiness } from "../control/readiness.ts";
@@ -26,7 +27,6 @@ import { writeStdout } from "../system/output.ts";
 import { processStarted } from "../system/processes.ts";
 import { systemRandom } from "../system/random.ts";
 import { Downtime } from "./downtime.ts";
-import { LOCK_PREFIX } from "./instance.ts";
 import { openStore } from "./open_store.ts";
 import { refuseRival } from "./rival.ts";
 import { type DaemonOptions, describeOptions } from "./options.ts";
@@ -116,7 +116,8 @@ async function openPorts(
   const store = await orAborted(opening, stop);
   log.info(`Created subnet manager: ${store.name}`, { store: options.store.type });
   const chooseUnderlay = underlayChooser(kernel, options, log);
-  return { store, kernel, clock, random: systemRandom, log, subnetFile, chooseUnderlay };
+  const reserve = (instance: string) => lockName(machine.library, instance);
+  return { store, kernel, clock, random: systemRandom, log, subnetFile, chooseUnderlay, reserve };
 }
 
 function overlayOptions(options: DaemonOptions, machine: Machine): OverlayOptions {
@@ -142,7 +143,7 @@ function firewallWishes(options: DaemonOptions): FirewallWishes {
 
 /** One daemon of a name per network namespace; the name is free again however the process ends. */
 function takeName(library: Library, instance: string): Disposable {
-  const taken = lock(library, `${LOCK_PREFIX}${instance}`);
+  const taken = lockName(library, instance);
   if (taken !== null) return taken;
   throw new Failure(
     `start daemon "${instance}": one of this name runs in this network namespace already; stop it, ` +

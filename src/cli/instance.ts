@@ -4,8 +4,6 @@
  */
 
 export const defaultSubnetFile = "/run/flannel/subnet.env";
-/** What the names of the locks begin with, by which daemons of one name exclude each other. */
-export const LOCK_PREFIX = "denim/";
 const longest = 8;
 
 export function isInstanceName(text: string): boolean {

@@ -5,7 +5,8 @@
 import { Failure } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
 import { abstractSockets, type OtherProcess, processesHere } from "../system/processes.ts";
-import { defaultSubnetFile, LOCK_PREFIX } from "./instance.ts";
+import { LOCK_PREFIX } from "../control/name_lock.ts";
+import { defaultSubnetFile } from "./instance.ts";
 import { parseArgs } from "./parse_args.ts";
 
 /** @throws Failure that names it, unless `force`: then it is warned of. */

@@ -1,7 +1,9 @@
 /** Operations and obstacles in words, for the log, the preview and the health endpoint. Pure. */
 import { families, formatIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, publicIpOf } from "../model/lease.ts";
-import type { Blocked, KindRules, Operation, Verb } from "../model/plan.ts";
+import { daemonOf } from "../model/objects.ts";
+import type { Blocked, KindRules, Observed, Operation, Verb } from "../model/plan.ts";
+import { ownerOfDevice } from "../kernel/device_owner.ts";
 import type { LogFields } from "../observe/log.ts";
 import { differences } from "./diff.ts";
 
@@ -79,6 +81,51 @@ export function isDirect({ object, by }: Blocked): boolean {
 
 /** What is in the way of what, and what to do. */
 export function describeBlocked({ object, by }: Blocked): string {
-  const what = object.kind === by.kind ? "" : ` (behind ${by.kind} "${by.key}")`;
-  return `${object.kind} "${object.key}"${what}: one that is not ours is in the way; remove it, and it is put up at once`;
+  const behind = object.kind === by.kind ? "" : ` (behind ${by.kind} "${by.key}")`;
+  const what = describeStranger(by);
+  return `${object.kind} "${object.key}"${behind}: one that is not ours is in the way` +
+    `${what === "" ? "" : ` (${what})`}; ${wayOut(by)}`;
 }
+
+/** What can be said of something that is not ours. */
+function describeStranger({ kind, key, fields }: Observed): string {
+  if (kind === "link") {
+    const device = fields.type === "vxlan"
+      ? `VXLAN device, VNI ${fields.vni}`
+      : `device of type "${fields.type}"`;
+    return [device, ownerOfDevice({ name: key, alias: String(fields.alias ?? "") })].filter(Boolean).join(
+      ", ",
+    );
+  }
+  if (kind !== "route") return "";
+  const protocol = protocols[Number(fields.protocol)] ?? fields.protocol;
+  const words = [["via", fields.gateway], ["dev", fields.device], ["proto", protocol]] as const;
+  return words.flatMap(([word, value]) => value === null || value === undefined ? [] : `${word} ${value}`)
+    .join(" ");
+}
+
+function wayOut({ kind, fields }: Observed): string {
+  if (kind === "route" && fields.protocol === KERNEL) {
+    return `"${fields.device}" has an address there: take that away, or choose another Network`;
+  }
+  if (kind !== "link") return "remove it, and it is put up at once";
+  const daemon = daemonOf(fields.alias);
+  const other = "choose another VNI in the network's Backend";
+  return daemon === null
+    ? `${other}, or remove it if nobody needs it`
+    : `${other}; or, to go on in its place, stop it for good and start this one with -instance=${daemon}`;
+}
+
+/** RTPROT_KERNEL: the connected route of an address. */
+const KERNEL = 2;
+/** RTPROT_* by number (linux/rtnetlink.h), as `ip route` shows them. */
+const protocols: Readonly<Record<number, string>> = {
+  2: "kernel",
+  3: "boot",
+  4: "static",
+  11: "zebra",
+  12: "bird",
+  16: "dhcp",
+  85: "85",
+  186: "bgp",
+};

@@ -82,6 +82,7 @@ export function ownerOf(
   const networks = enabled(self).flatMap((family) => networkOf(self.network, family)?.network ?? []);
   return {
     instance: self.instance,
+    ...(self.formerInstances ? { formerInstances: self.formerInstances } : {}),
     devices: devices.map((device) => device.name),
     vnis: new Map(devices.flatMap(({ name, vni }) => vni === null ? [] : [[name, vni]])),
     networks: [...networks, ...former.networks],

@@ -10,7 +10,6 @@ import type { Json } from "../model/json.ts";
 import type { LeaseRecord, Subnets } from "../model/lease.ts";
 import type { Mac } from "../model/mac.ts";
 import { type NetworkConfig, networkOf } from "../model/network_config.ts";
-import { linkAlias } from "../model/objects.ts";
 import type { Observed } from "../model/plan.ts";
 import { prefix } from "../model/prefix.ts";
 import { baseObjects, enabled, ownerOf } from "./desired.ts";
@@ -52,7 +51,7 @@ export async function settleDevices(self: Host, backend: Backend, kernel: Kernel
   for (const { key, fields } of links) {
     if (typeof fields.mac === "string") standing.set(key, fields.mac);
   }
-  const own = links.find(({ fields }) => fields.type === "tun" && fields.alias === linkAlias(self.instance));
+  const own = links.find(({ fields, standing }) => fields.type === "tun" && standing === "ours");
   // Carried or kept through a restart, whatever its device says.
   const tunnel = observed.find(({ kind, standing }) => kind === "tunnel" && standing === "ours");
   const tun = own?.key ?? tunnel?.key ??

@@ -15,6 +15,7 @@ import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import { systemRandom } from "../system/random.ts";
 import { type FirewallWishes, type Machine, openMachine } from "./machine.ts";
+import { lockName } from "./name_lock.ts";
 import { Overlay } from "./overlay.ts";
 import type { Readiness } from "./readiness.ts";
 import { noSubnetFile, openSubnetFile } from "./subnet_files.ts";
@@ -117,6 +118,7 @@ export async function join(options: JoinOptions): Promise<Membership> {
   await using resources = new AsyncDisposableStack();
   const machine = resources.use(await openMachine(options.library, firewallWishes(options), log));
   ignoreInspectorSignal(machine.library);
+  resources.use(takeName(machine, options.instance));
   const stop = new AbortController();
   resources.defer(() => stop.abort());
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -131,6 +133,16 @@ export async function join(options: JoinOptions): Promise<Membership> {
   if (!signal.aborted) return membership;
   await membership[Symbol.asyncDispose]();
   throw signal.reason;
+}
+
+/** @throws Failure where somebody else has it */
+function takeName({ library }: Machine, instance = "default"): Disposable {
+  const taken = lockName(library, instance);
+  if (taken !== null) return taken;
+  throw new Failure(
+    `join as "${instance}": a daemon or program of this name is in this network namespace already; ` +
+      'stop it, or give another "instance"',
+  );
 }
 
 async function openDatabase(options: JoinOptions, { clock }: Machine, log: Log): Promise<Store> {
@@ -182,6 +194,7 @@ async function ports(
       ? noSubnetFile()
       : await openSubnetFile(options.subnetFile, machine.clock),
     chooseUnderlay: underlayChooser(machine.kernel, underlay, log),
+    reserve: (instance) => lockName(machine.library, instance),
   };
 }
 

@@ -5,15 +5,17 @@
 import { type Library, loadLibrary } from "../../ffi/library.ts";
 import { openNetlink } from "../../ffi/netlink.ts";
 import { bootTime } from "../../ffi/process.ts";
-import { openUdpTunnel } from "../../ffi/udp_tunnel.ts";
+import { openUdpTunnel, type UdpTunnel, type UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
 import { checkBridgeNetfilter } from "../kernel/firewall/bridge_netfilter.ts";
 import { iptablesDriver } from "../kernel/firewall/iptables.ts";
 import { type FirewallProbe, probeFirewall, resyncPeriod } from "../kernel/firewall/tools.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { keptDescriptors, type ManagerVariables, noKeptDescriptors } from "../kernel/kept_descriptors.ts";
 import { openKernel } from "../kernel/linux.ts";
+import { ownerOfPort } from "../kernel/port_owner.ts";
 import { tunnelDriver } from "../kernel/tunnels.ts";
 import type { Clock } from "../model/clock.ts";
+import { Failure, messageOf } from "../model/errors.ts";
 import type { FirewallLayout, Variant } from "../model/firewall.ts";
 import type { Log } from "../observe/log.ts";
 import { systemClock } from "../system/clock.ts";
@@ -69,7 +71,7 @@ export async function openMachine(
     netlink: openNetlink(library),
     firewall: [iptablesDriver(options)],
     tunnels: tunnelDriver({
-      open: (options) => openUdpTunnel(library, options),
+      open: (options) => openTunnel(library, options),
       kept: manager ? keptDescriptors(library, manager, Deno.pid) : noKeptDescriptors(library),
       say: (text) => log.info(text),
     }),
@@ -127,5 +129,15 @@ async function laterMeans(
     if (!probe.available) continue;
     log.info(`iptables ${probe.version} is there now; putting up the rules`);
     return firewallMeans(wishes, probe, log);
+  }
+}
+
+/** Where the port is taken, it is said by whom. */
+function openTunnel(library: Library, options: UdpTunnelOptions): UdpTunnel {
+  try {
+    return openUdpTunnel(library, options);
+  } catch (error) {
+    const owner = messageOf(error).includes("(EADDRINUSE)") ? ownerOfPort(options.port) : "";
+    throw owner === "" ? error : new Failure(`${messageOf(error)}; ${owner}`);
   }
 }

@@ -181,7 +181,7 @@ export class Overlay {
       (s) => this.#every(FULL_READ_MS, () => this.#reconsider({ network: true, firewall: true }), s),
       (s) =>
         this.#every(this.#options.firewallPeriodMs, () => this.#reconciler.request({ firewall: true }), s),
-    ], signal);
+    ], signal).finally(() => this.#started.formerNames[Symbol.dispose]());
   }
 
   /**
@@ -381,6 +381,7 @@ export class Overlay {
     const base = this.#desired.objects.filter((object) => makesDevices(object) || object.kind === "address");
     if (obstacles(network, base).length > 0) return;
     if (firewall === null && this.#unread.firewall === null) return;
+    if (firewall !== null) this.#letGo([network, firewall]);
     if (this.#oldRemains()) return;
     this.#file.want(formatSubnetEnv({
       network: this.#self.network,
@@ -388,6 +389,18 @@ export class Overlay {
       mtu: containerMtu(this.#self, this.#backend),
       ipMasq: this.#options.ipMasq,
     }));
+  }
+
+  /** Nothing is left under the names whose place we have taken: from now on they are anybody's. */
+  #letGo(rounds: readonly Round[]): void {
+    const { formerInstances = [] } = this.#self;
+    const remains = rounds.some(({ plan, failed }) =>
+      plan.withheld.length > 0 || failed.some(({ operation }) => operation.verb === "delete")
+    );
+    if (formerInstances.length === 0 || remains) return;
+    this.#self = { ...this.#self, formerInstances: [] };
+    this.#started.formerNames[Symbol.dispose]();
+    this.#ports.log.info(`taken over from ${formerInstances.map((name) => `"${name}"`).join(", ")}`);
   }
 
   /**

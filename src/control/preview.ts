@@ -26,6 +26,7 @@ import { throughNexthops } from "./nexthops.ts";
 import { tellPrevious } from "./previous_file.ts";
 import { protectedBy } from "./protection.ts";
 import type { OverlayOptions, OverlayPorts } from "./start.ts";
+import { takeOver } from "./take_over.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
 
 export interface Preview {
@@ -49,7 +50,9 @@ export async function preview(
   const before = prefixesOf(ports.subnetFile.previous.subnets);
   const chosen = await ports.chooseUnderlay({ network: config, subnets: before });
   const host = makeHost(chosen, config, options, routes);
-  const settled = await settleDevices(host, backend, ports.kernel);
+  const { instances: formerInstances, held } = await takeOver(host, backend, ports);
+  using _names = held;
+  const settled = await settleDevices({ ...host, formerInstances }, backend, ports.kernel);
   requireSuited(settled, backend);
   const listing = await ports.store.list(signal);
   const former = formerly(ports.subnetFile.previous);

@@ -26,6 +26,7 @@ import { diff } from "./diff.ts";
 import { type ChosenUnderlay, makeHost, previousSubnets, requireSuited, settleDevices } from "./host.ts";
 import { tellPrevious } from "./previous_file.ts";
 import type { OverlayParts } from "./underlay.ts";
+import { type Reserve, takeOver } from "./take_over.ts";
 import { UnderlayRoutes } from "./underlay_routes.ts";
 
 export interface OverlayOptions {
@@ -72,6 +73,8 @@ export interface OverlayPorts {
   readonly subnetFile: SubnetFile;
   /** Chooses the external interface; @throws Failure where none fits. */
   chooseUnderlay(overlay: OverlayParts & { readonly network: NetworkConfig }): Promise<ChosenUnderlay>;
+  /** Takes the name of another daemon of this host, where none of that name runs; without it nothing is taken over. */
+  readonly reserve?: Reserve;
   /** Is told what a start is about to do, or to wait for. */
   stage?(what: string): void;
 }
@@ -83,6 +86,8 @@ export interface Started {
   readonly lease: Lease;
   readonly routes: UnderlayRoutes;
   readonly notes: ConfigNotes;
+  /** The names that our place had before, to be let go of when nothing of theirs is left. */
+  readonly formerNames: Disposable;
   /** The configuration readings that follow the one we started with. */
   readonly readings: AsyncIterator<ConfigReading>;
 }
@@ -113,9 +118,15 @@ export async function start(
     ports.chooseUnderlay({ network: config, subnets: before }),
   );
   const routes = new UnderlayRoutes();
+  const host = makeHost(chosen, config, options, routes);
+  const { instances: formerInstances, held } = await orFailure(
+    "read the kernel's state",
+    takeOver(host, backend, ports),
+  );
+  using names = held;
   const self = await orFailure(
     "read the kernel's state",
-    settleDevices(makeHost(chosen, config, options, routes), backend, ports.kernel),
+    settleDevices({ ...host, formerInstances }, backend, ports.kernel),
   );
   requireSuited(self, backend);
   const observed = await makeDevices(self, backend, ports);
@@ -129,7 +140,8 @@ export async function start(
   ports.stage?.("taking a lease");
   const lease = await ports.store.acquire(claim, signal);
   ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`, peerFields(lease));
-  return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, notes, readings };
+  const formerNames = names.move();
+  return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, notes, formerNames, readings };
 }
 
 /** Upstream's default; its documentation says vxlan. */

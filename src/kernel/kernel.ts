@@ -14,6 +14,8 @@ import type { Prefix } from "../model/prefix.ts";
 /** By what our own objects are recognised. */
 export interface Owner {
   readonly instance: string;
+  /** Other names by which objects are ours as well: those of daemons that run no more. */
+  readonly formerInstances?: readonly string[];
   /** Our devices, whether they exist or not. */
   readonly devices: readonly string[];
   /** Networks that are or were ours (now, and in the previous subnet.env): routes to subnets of these can be ours. */

@@ -9,12 +9,14 @@
 import type { Change, LinkRecord, Netlink, VxlanRecord } from "../../ffi/records.ts";
 import type { Fields, FieldValue, Obj } from "../model/objects.ts";
 import { remembered } from "../model/memo.ts";
-import type { KindRules, Observed, Operation } from "../model/plan.ts";
+import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import { ownerOfDevice } from "./device_owner.ts";
 import type { Driver } from "./driver.ts";
 import type { Owner } from "./kernel.ts";
 import type { LinkTable } from "./link_table.ts";
-import { applyChanges, type Translation } from "./outcomes.ts";
+import { applyChanges, failed, type Translation } from "./outcomes.ts";
 import { type DeviceStandings, linkStanding } from "./ownership.ts";
+import { ownerOfPort } from "./port_owner.ts";
 
 /** What the kernel decides when a device is made and never again. */
 const fixed = ["type", "vni", "port", "gbp", "proxy", "rsc", "l2miss", "l3miss", "udpCsum"] as const;
@@ -38,9 +40,37 @@ export function linkDriver(netlink: Netlink): Driver {
     apply: async (operations, links) => {
       const table = await links();
       const translate = (operation: Operation) => translateLink(operation, table);
-      return await applyChanges(linkRules, operations, translate, (changes) => netlink.applyLinks(changes));
+      const outcomes = await applyChanges(
+        linkRules,
+        operations,
+        translate,
+        (changes) => netlink.applyLinks(changes),
+      );
+      return outcomes.map((outcome) => explained(outcome, table));
     },
   };
+}
+
+/** Of a VXLAN device that can't be made because of another's number or port: whose that is. */
+function explained({ operation, error }: Outcome, table: LinkTable): Outcome {
+  const { key, fields } = operation.object;
+  const sameVni = error?.includes("(EEXIST)") === true;
+  const taken = sameVni || error?.includes("(EADDRINUSE)");
+  if (!taken || fields.type !== "vxlan") return { operation, error };
+  const rival = table.records.find(({ name, vxlan }) =>
+    name !== key && vxlan?.port === fields.port &&
+    // One socket serves all devices of a port that read packets alike; one with VNI 0 reads them for others.
+    (sameVni ? vxlan?.vni === fields.vni : vxlan?.gbp !== fields.gbp || vxlan?.vni === 0)
+  );
+  const who = rival ? describeRival(rival) : ownerOfPort(number(fields.port, 8472));
+  const what = sameVni ? `VNI ${fields.vni} at port ${fields.port}` : `port ${fields.port}`;
+  const wayOut = `choose another ${sameVni ? "VNI or Port" : "Port"} in the network's Backend`;
+  return failed(linkRules, operation, `${what} is taken${who === "" ? "" : `: ${who}`}; ${wayOut}`);
+}
+
+function describeRival(record: LinkRecord): string {
+  const owner = ownerOfDevice(record);
+  return `the VXLAN device "${record.name}"${owner === "" ? "" : `, ${owner},`} has it`;
 }
 
 /** Devices that are ours, could be, or have our names. */

@@ -17,6 +17,8 @@
  * | route     | our protocol, and our device   | what upstream writes through   | what it writes   | the rest inside    |
  * |           | or inside our networks         | our device, to the letter      | through others   | our networks       |
  *
+ * Our alias, our choice of an id, our chains: those of our name, and of a daemon whose place we have taken.
+ *
  * "Our device" is one that is ours or adoptable. What is in no cell is nobody's business here: null. The objects of a
  * second daemon carry another alias, stand on other devices and lead into other networks, so they are foreign or null.
  */
@@ -34,9 +36,14 @@ const BOOT = 3;
 /** Whose the device of a name is; a device that nobody asked about is not in it. */
 export type DeviceStandings = ReadonlyMap<string, Standing>;
 
+/** All names by which things are ours. */
+export function instancesOf({ instance, formerInstances = [] }: Owner): string[] {
+  return [instance, ...formerInstances];
+}
+
 export function linkStanding(link: Obj, owner: Owner): Standing | null {
   const named = owner.devices.includes(link.key);
-  if (link.fields.alias === linkAlias(owner.instance)) return "ours";
+  if (instancesOf(owner).some((instance) => link.fields.alias === linkAlias(instance))) return "ours";
   if (!named) return null;
   if (link.fields.alias !== "") return "foreign";
   const vni = owner.vnis.get(link.key);
@@ -86,7 +93,9 @@ export function nexthopStanding(object: Obj, owner: Owner, devices: DeviceStandi
   const { id, gateway, device, type, protocol } = object.fields;
   const ours = protocol === ROUTE_PROTOCOL && type === "unicast" &&
     (onOurs(object, devices) || inNetworks(gateway, owner) ||
-      nexthopIds(owner.instance, String(device), String(gateway)).includes(Number(id)));
+      instancesOf(owner).some((instance) =>
+        nexthopIds(instance, String(device), String(gateway)).includes(Number(id))
+      ));
   return ours ? "ours" : inNexthopRange(Number(id)) ? "foreign" : null;
 }
 

@@ -90,6 +90,11 @@ export function linkAlias(instance: string): string {
   return `denim:${instance}`;
 }
 
+/** The instance whose alias this is; null where it is none of ours. */
+export function daemonOf(alias: unknown): string | null {
+  return typeof alias === "string" ? /^denim:([a-z0-9-]{1,8})$/.exec(alias)?.[1] ?? null : null;
+}
+
 /** Settings of a VXLAN device; names as in `ip -d link`. Source: IFLA_VXLAN_* in linux/if_link.h. */
 export interface VxlanSpec {
   readonly name: string;

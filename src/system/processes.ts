@@ -31,6 +31,14 @@ export function abstractSockets(prefix: string, root = "/proc"): Set<string> {
   );
 }
 
+/** Inodes of this namespace's UDP sockets that are bound to a port; 0 is one of the kernel's own. */
+export function udpSockets(port: number, root = "/proc"): Set<number> {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = ["udp", "udp6"].flatMap((name) => words(`${root}/net/${name}`, "\n"));
+  const fields = lines.map((line) => line.trim().split(/\s+/));
+  return new Set(fields.flatMap((field) => field[1]?.endsWith(suffix) ? Number(field[9]) : []));
+}
+
 /** When this process was started, in milliseconds since boot (suspend included), exact to 10; null where /proc does not tell. */
 export function processStarted(root = "/proc"): number | null {
   // Field 22, in hundredths of a second; the program's name in front may hold blanks and brackets.

@@ -1,7 +1,7 @@
 /**
  * Whose the firewall objects in a listing are.
  *
- * Ours: our instance's chains (by name) and the jumps to them from where we put them; a second jump is ours too, with a key of
+ * Ours: the chains of our instance, or of one whose place we have taken (by name) and the jumps to them from where we put them; a second jump is ours too, with a key of
  * its own, so that it goes away. Bare rules in POSTROUTING and FORWARD, known by their text (`bare_rules.ts`): ours with the
  * layout that has them, else adoptable. All else, chains of other instances included, is not returned: it can't be in our way.
  */
@@ -22,10 +22,14 @@ export function firewallObjects(saved: SavedRules, family: Family, owner: Owner)
     [masqueradeChain(owner.instance), masqueradeSets(networks, subnets)],
     [forwardChain(owner.instance), forwardSets(networks)],
   ];
-  return places.flatMap(([place, sets]) => [
-    ...chainAndJumps(saved.get(place.table), family, place),
-    ...bare(saved.get(place.table), family, place, sets, owner),
-  ]);
+  const former = (owner.formerInstances ?? []).flatMap((name) => [masqueradeChain(name), forwardChain(name)]);
+  return [
+    ...places.flatMap(([place, sets]) => [
+      ...chainAndJumps(saved.get(place.table), family, place),
+      ...bare(saved.get(place.table), family, place, sets, owner),
+    ]),
+    ...former.flatMap((place) => chainAndJumps(saved.get(place.table), family, place)),
+  ];
 }
 
 function chainAndJumps(table: SavedTable | undefined, family: Family, place: TrafficChain): Observed[] {
