@@ -128,7 +128,8 @@ export const kernelFaults: Readonly<Record<string, Fault>> = {
   "somebody's things stand on our device": (world) =>
     onDevice(world, (host, device) => {
       const object = world.pick(onTop)(device.key);
-      if (host.kernel.get(object.kind, object.key)) return;
+      // The kernel takes no route by way of a device that is down.
+      if (host.kernel.get(object.kind, object.key) || device.fields.up !== true) return;
       host.kernel.put(object);
       host.strays.add(`${object.kind} ${object.key}`);
     }),
