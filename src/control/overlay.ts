@@ -306,7 +306,9 @@ export class Overlay {
 
   async #wanted(): Promise<Wanted> {
     await this.#underlay.follow(this.#self, (change) => this.#become(change));
-    const leases = this.#view.leases(this.#ports.clock.boot());
+    // At one moment: a list that comes while the kernel is asked below is nothing that these leases are in.
+    const [leases, unreadable] = [this.#view.leases(this.#ports.clock.boot()), this.#view.unreadable()];
+    const { inSync } = this.#view;
     if (this.#backend.usesUnderlayRoutes(this.#self.network.backend)) {
       const publicIps = leases.flatMap((lease) =>
         enabled(this.#self).map((f) => publicIpOf(lease.record, f))
@@ -322,8 +324,8 @@ export class Overlay {
       objects: this.#desired.objects,
       peers: this.#desired.peers,
       owner: this.#owner(),
-      inSync: this.#view.inSync,
-      protectedSubnets: this.#view.unreadable().flatMap(({ subnets }) => subnets ? prefixesOf(subnets) : []),
+      inSync,
+      protectedSubnets: unreadable.flatMap(({ subnets }) => subnets ? prefixesOf(subnets) : []),
     };
   }
 

@@ -129,6 +129,38 @@ Deno.test("what a peer left that vanished while we were down goes once all was r
   assertEquals(standing(), [0, 0, 0], "a whole list was read");
 });
 
+Deno.test("a list that comes while a round is being worked out is nothing that this round goes by", async () => {
+  await using cluster = new Cluster();
+  const { host, model } = await started(cluster);
+  await host.stop();
+  const { clock, random } = cluster;
+  const told = { prefix: "/n", previous: host.subnetFile.previous.subnets, clock, random };
+  host.store = new EtcdStore(model.connect(), told);
+  const admit = refuseLists(host, model);
+  await host.start();
+  await cluster.advance(2_000);
+  // A round that has looked at what is known of peers, and asks the kernel something else before it goes on.
+  const asked = Promise.withResolvers<void>();
+  const occupied = host.kernel.occupied.bind(host.kernel);
+  let asks = 0;
+  host.kernel.occupied = (owner) => (asks++, asked.promise.then(() => occupied(owner)));
+  const deleted: string[] = [];
+  host.kernel.refuse = ({ verb, object }) => {
+    if (verb === "delete") deleted.push(`${object.kind} ${object.key}`);
+    return null;
+  };
+  host.kernel.emit(new Set(["lost"]));
+  await cluster.advance(1_000);
+  assertEquals(asks, 1, "such a round is under way");
+  admit();
+  await cluster.advance(20_000);
+  asked.resolve();
+  await cluster.advance(20_000);
+  assertEquals(deleted, []);
+  assertEquals(wayToPeer(host)[1], "192.168.64.12");
+  assert(host.overlay!.readiness().ready);
+});
+
 Deno.test("an etcd that does not answer at start is said once, each other reason once more", async () => {
   await using cluster = new Cluster();
   const { host, model } = hostOn(cluster);

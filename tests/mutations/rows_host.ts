@@ -104,6 +104,16 @@ export const ofHosts: readonly RowDamage[] = [
   },
   {
     row: 23,
+    name: "a list that came meanwhile counts for what was known before it",
+    file: "src/control/overlay.ts",
+    find: "      inSync,\n      protectedSubnets: unreadable",
+    replace: "      inSync: this.#view.inSync,\n      protectedSubnets: unreadable",
+    test: "tests/faults/relist_test.ts",
+    filter: "a list that comes while a round is being worked out",
+    says: "+   'route 10.1.7.0/24'",
+  },
+  {
+    row: 23,
     name: "things are deleted before a whole list was read",
     file: "src/control/reconciler.ts",
     find: "mayDelete: (o) => wanted.inSync && !shielded(o)",

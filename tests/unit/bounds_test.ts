@@ -1,6 +1,10 @@
 /** The very edges of what may be given: the last value that is taken, and the first that is not. */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { backendFor } from "../../src/backend/registry.ts";
+import { flagNamed } from "../../src/cli/flags.ts";
+import { shownValue } from "../../src/cli/hide.ts";
+import { instanceOf } from "../../src/cli/instance.ts";
+import { readOptions } from "../../src/cli/read_options.ts";
 import { UsageError } from "../../src/model/errors.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
 import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
@@ -42,4 +46,31 @@ Deno.test("an endpoint's port is from 1 to 65535, 2379 unless told", () => {
   for (const wrong of ["http://a:0", "http://a:65536", "a:-1", "http://a:x"]) {
     assertThrows(() => parseEndpoints(wrong, false), UsageError, "not a host and a port");
   }
+});
+
+Deno.test("an instance's name is at most eight characters of the file's", () => {
+  assertEquals(instanceOf("/run/x/abcdefgh.env"), "abcdefgh");
+  assertMatch(instanceOf("/run/x/abcdefghi.env"), /^abc-[0-9a-z]{4}$/);
+});
+
+Deno.test("switches that resemble each other are told apart, and a port below 0 switches off", () => {
+  const options = (...args: string[]) => {
+    const request = readOptions({
+      args,
+      environment: {},
+      readFile: () => ({ text: "", readableByOthers: false }),
+    });
+    if (request.kind !== "run") throw new Error(request.kind);
+    const { ipMasq, ipMasqFullyRandomDisable, healthzPort } = request.options;
+    return [ipMasq, ipMasqFullyRandomDisable, healthzPort];
+  };
+  assertEquals(options("-ip-masq"), [true, false, 0]);
+  assertEquals(options("-ip-masq-fully-random-disable"), [false, true, 0]);
+  assertEquals(options("-healthz-port=-1"), [false, false, 0]);
+  assertEquals(options("-healthz-port=65535"), [false, false, 65535]);
+});
+
+Deno.test("an address's user and password are hidden, and that they are is seen", () => {
+  const flag = flagNamed("kube-api-url")!;
+  assertEquals(shownValue(flag, "https://user:pass@host:6443"), '"https://(hidden)@host:6443"');
 });
