@@ -78,6 +78,16 @@ Deno.test("view: the last good state of what can't be read any more claims less 
   assertEquals(view.leases(0), [moved, old]);
 });
 
+Deno.test("view: who is missing from a restored store stays no longer than its lease", () => {
+  const minute = 60_000;
+  const ending = { ...a(), expires: 5 * minute };
+  const view = new LeaseView();
+  view.take({ type: "snapshot", leases: [ending], unreadable: [] }, 0);
+  view.take({ type: "snapshot", leases: [], unreadable: [], restored: true }, minute);
+  assertEquals(view.leases(5 * minute - 1), [ending]);
+  assertEquals(view.leases(5 * minute), []);
+});
+
 Deno.test("view: who is missing from a restored store stays, until back, replaced or given up", () => {
   const minute = 60_000;
   const restored = (leases: Lease[]) =>
