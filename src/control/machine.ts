@@ -65,11 +65,13 @@ export async function openMachine(
   const library = loadLibrary(path);
   const probe = await probeFirewall(run, wishes.variant);
   const firewall = firewallMeans(wishes, probe, log);
+  const wanted = wishes.ipMasq || wishes.forwardRules;
   const other: Variant = probe.variant === "nft" ? "legacy" : "nft";
   const options = { run, other, ...(wishes.variant === undefined ? {} : { variant: wishes.variant }) };
   const kernel = openKernel({
     netlink: openNetlink(library),
-    firewall: [iptablesDriver(options)],
+    // Where nothing is wanted of it and it is not there, there is nothing to read back.
+    firewall: probe.available || wanted ? [iptablesDriver(options)] : [],
     tunnels: tunnelDriver({
       open: (options) => openTunnel(library, options),
       kept: manager ? keptDescriptors(library, manager, Deno.pid) : noKeptDescriptors(library),
@@ -82,7 +84,7 @@ export async function openMachine(
     library,
     clock,
     kernel,
-    firewall: probe.available ? firewall : { ...firewall, later },
+    firewall: probe.available || !wanted ? firewall : { ...firewall, later },
     // The library stays loaded: threads of it may still be on their way out.
     [Symbol.dispose]: () => kernel[Symbol.dispose](),
   };

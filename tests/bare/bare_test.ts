@@ -21,7 +21,7 @@ const QUICK = [
   "tests/fuzz/text_test.ts",
   "tests/faults/nexthops_test.ts",
   "tests/store/etcd3_tls_test.ts",
-  "tests/kernel/ffi_monitor_test.ts",
+  "tests/kernel/ffi_link_test.ts",
   "tests/scenarios/systemd_restart_test.ts",
   "tests/scenarios/tutorial_test.ts",
 ];

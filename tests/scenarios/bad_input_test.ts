@@ -41,12 +41,6 @@ const ends: Record<string, Case & { readonly code: number }> = {
     code: 1,
     says: /CAP_NET_ADMIN/,
   },
-  "no iptables in PATH": {
-    args: ["-ip-masq"],
-    wrap: ["env", "PATH=/nonexistent"],
-    code: 1,
-    says: /iptables/,
-  },
   "an underlay too narrow for any tunnel": {
     given: "ip link set eth0 mtu 100",
     code: 1,
