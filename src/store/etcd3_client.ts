@@ -103,8 +103,13 @@ class EtcdClient implements EtcdRemote {
     const action = `watch "${range.key}" in etcd`;
     let link: Link | null = null;
     try {
-      link = await this.#failover.attempt(action, signal, (link) => Promise.resolve(link));
-      yield* this.#batches(link, range, fromRevision, signal);
+      // On a connection that we may read by: an old token is replaced here, and is no outage.
+      const allowed = await this.#failover.attempt(action, signal, async (tried, over) => {
+        link = tried;
+        await this.#requireAccess(tried, range, over);
+        return tried;
+      });
+      yield* this.#batches(allowed, range, fromRevision, signal);
     } catch (thrown) {
       if (signal.aborted) throw signal.reason;
       // A watch's refusal may be a stale token in disguise (etcd 3.4 says "permission denied"): start anew in any case.
@@ -122,7 +127,6 @@ class EtcdClient implements EtcdRemote {
     const stop = new AbortController();
     const messages = link.watch(range, fromRevision, AbortSignal.any([signal, stop.signal]));
     try {
-      await this.#requireAccess(link, range, signal);
       // etcd never says that it can't create a watch for now.
       for (let first = true;; first = false) {
         const pending = messages.next();
