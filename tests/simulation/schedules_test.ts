@@ -9,8 +9,8 @@ import { runSchedule } from "../support/simulation/schedule.ts";
 
 const task = new URL("../../tasks/simulate.ts", import.meta.url).pathname;
 
-Deno.test("2,000 schedules: nothing is lost, and every host ends as it must", async () => {
-  const args = ["run", "-A", "--no-check", task, "--schedules=2000", "--jobs=2"];
+Deno.test("10,000 schedules: nothing is lost, and every host ends as it must", async () => {
+  const args = ["run", "-A", "--no-check", task, "--schedules=10000", "--jobs=2"];
   const child = new Deno.Command(Deno.execPath(), { args, stdin: "null" }).spawn();
   assertEquals((await child.status).code, 0);
 });

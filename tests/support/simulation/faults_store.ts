@@ -1,6 +1,6 @@
 /** What goes wrong with etcd, on the way to it, and with what stands in it. */
 import { formatIp } from "../../../src/model/ip.ts";
-import { isRecord, nameOf, ownerIn, SUBNET6, SUBNETS } from "./records.ts";
+import { familiesIn, isRecord, nameOf, ownerIn, SUBNET6, SUBNETS } from "./records.ts";
 import { configText, type World } from "./world.ts";
 import type { Fault } from "./faults.ts";
 import type { SimHost } from "./host.ts";
@@ -147,7 +147,10 @@ export const storeFaults: Readonly<Record<string, Fault>> = {
     return `${key} = ${value}`;
   },
   "a lease is stolen": (world) =>
-    onLease(world, (key) => world.model.put(key, world.record(140 + world.random.int(3)))),
+    onLease(
+      world,
+      (key) => world.model.put(key, world.record(140 + world.random.int(3), {}, familiesIn(key))),
+    ),
   "a lease is deleted": (world) =>
     onLease(world, (key) => world.models.forEach((model) => model.delete(key))),
   "a lease runs out": (world) =>

@@ -135,21 +135,28 @@ export class MortalKernel implements Kernel {
 
   /** However a store lies, most peers of a family never go at once: a second look comes first. */
   #checkShrinking(operations: readonly Operation[]): void {
-    for (const six of [false, true]) {
-      const toPeer = (object: Obj) => leads(object) && object.key.includes(":") === six;
-      const going = operations.filter(({ verb, object }) => verb === "delete" && toPeer(object));
-      const standing = this.#host.kernel.objects().filter(toPeer).length;
-      if (standing >= FEWEST && standing - going.length < standing / 2) this.#checkGoing(going, standing);
+    for (const family of [4, 6] as const) {
+      const gone = new Set(
+        operations.flatMap(({ verb, object: { kind, key } }) => verb === "delete" ? `${kind} ${key}` : []),
+      );
+      const made = operations.flatMap(({ verb, object }) => verb === "delete" ? [] : object);
+      const standing = this.#host.kernel.objects();
+      const kept = standing.filter(({ kind, key }) => !gone.has(`${kind} ${key}`));
+      const before = peersOf(standing, family);
+      const after = peersOf([...kept, ...made], family);
+      const staying = [...before].filter((peer) => after.has(peer)).length;
+      if (before.size < FEWEST || staying >= before.size / 2) continue;
+      const going = operations.filter(({ verb, object }) => verb === "delete" && leads(object));
+      this.#checkGoing(going, `${before.size - staying} of ${before.size}`);
     }
   }
 
-  #checkGoing(going: readonly Operation[], standing: number): void {
+  #checkGoing(going: readonly Operation[], most: string): void {
     const { world, name } = this.#host;
     for (const { object } of going) {
       const peer = world.untouched.peerOf(this.#host, object);
       if (peer === null) continue;
-      const most = `${going.length} of ${standing} peers go at once`;
-      world.violation(`${name}: ${most}, and with them ${peer}, which nobody has touched`);
+      world.violation(`${name}: ${most} peers go at once, and with them ${peer}, which nobody has touched`);
     }
   }
 
@@ -164,6 +171,19 @@ export class MortalKernel implements Kernel {
     const reopens = object.kind === "tunnel" && ["port", "underlay", "queues"].some(moves);
     return verb === "delete" || verb === "recreate" || reopens;
   }
+}
+
+/** The peers of a family that anything of theirs stands for, by the address of their subnet. */
+function peersOf(objects: readonly Obj[], family: Family): Set<string> {
+  return new Set(objects.flatMap((object) => {
+    const { kind, fields } = object;
+    const address = kind === "neighbour" ? String(fields.address) : leads(object) ? addressOf(object) : null;
+    return address !== null && address.includes(":") === (family === 6) ? address : [];
+  }));
+}
+
+function addressOf({ kind, fields }: Obj): string {
+  return String(kind === "peer" ? fields.subnet : fields.destination).replace(/\/\d+$/, "");
 }
 
 /** What leads to a peer, however long its subnet is. */

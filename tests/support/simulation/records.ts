@@ -1,4 +1,5 @@
 /** Where simulated records stand in etcd and whose they are, read from their text alone. */
+import type { Family } from "../../../src/model/ip.ts";
 
 export const PREFIX = "/coreos.com/network";
 /** Records with an IPv4 subnet. */
@@ -18,6 +19,11 @@ export function nameOf(key: string): string {
 /** The key of a record with this name. */
 export function placeOf(name: string): string {
   return (name.includes(".") ? SUBNETS : SUBNET6) + name;
+}
+
+/** The families that a record's key names. */
+export function familiesIn(key: string): Family[] {
+  return nameOf(key).split("&").map((subnet) => subnet.includes(":") ? 6 : 4);
 }
 
 /** The public address that a host is known by: IPv4, or IPv6 where it has no other; undefined where there is none. */

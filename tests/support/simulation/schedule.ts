@@ -121,6 +121,9 @@ async function staysAsItIs(world: World): Promise<boolean> {
   if (world.thin || !world.chance(4)) return true;
   // What was planned before may still be under way.
   await world.clock.advance(10_000);
+  // Who could not reach the store may have learnt of the last configuration only now.
+  helpThoseWhoAsk(world);
+  await world.clock.advance(10_000);
   const before = world.hosts.map((host) => host.kernel.tried);
   await world.clock.advance(150_000);
   const after = world.hosts.map((host) => host.kernel.tried);

@@ -161,8 +161,8 @@ export class World {
   }
 
   /** A record as a host of another make writes it; `n` below 256 gives its addresses and MAC. */
-  record(n: number, more: Record<string, unknown> = {}): string {
-    const { type, families, vni } = this.network;
+  record(n: number, more: Record<string, unknown> = {}, families = this.network.families): string {
+    const { type, vni } = this.network;
     const [four, six] = [families.includes(4), families.includes(6)];
     const ip = parseIp(`192.168.65.${n}`)!;
     const data = { VNI: vni, VtepMAC: deriveMac(ip, vni) };
