@@ -11,8 +11,9 @@
  *   etcd answers.
  * - A watch can fall silent without an error: after etcd was restored from a backup it waits for a revision that comes back
  *   in days. So 2 s after every reconnect and then every 5 to 10 minutes, a query without values compares cluster, revision,
- *   number of keys and newest change with what was delivered. A watch may only be late: a mismatch counts once the watch has
- *   gone past the revision of the answer, or has told nothing for 2 s; then everything is read again.
+ *   number of keys and newest change with what was delivered. A watch may only be late, and so may we: a mismatch counts once
+ *   the watch has gone past the revision of the answer, or has told nothing for 10 s in which we could have heard it; then
+ *   everything is read again.
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
@@ -60,6 +61,8 @@ interface Look {
 const CHECK_MS = 300_000;
 /** Milliseconds that a change may be on its way. */
 const SETTLE_MS = 2_000;
+/** Milliseconds without a word after which a watch that ought to tell something counts as silent: etcd may be slow. */
+const SILENT_MS = 10_000;
 /** Milliseconds after which a watch counts as good, and the back-off starts from its beginning. */
 const GOOD_MS = 2_000;
 
@@ -114,6 +117,8 @@ class Follower<K extends StoredKey> {
   #open: Look | null = null;
   /** The watch has told something since. */
   #moved = false;
+  /** Since when it could have, and has not. */
+  #silentSince: Instant = 0;
   /** Something else than forgotten history makes us read again: most likely a restore from backup. */
   #restored = false;
 
@@ -245,6 +250,7 @@ class Follower<K extends StoredKey> {
   #wait(look: Look): void {
     this.#open = look;
     this.#moved = false;
+    this.#silentSince = this.#deps.clock.boot();
     this.#scheduleCheck(SETTLE_MS);
   }
 
@@ -258,9 +264,13 @@ class Follower<K extends StoredKey> {
 
   /** After a while: a watch that goes on telling may only be late. */
   #lookAgain(look: Look): void {
+    const now = this.#deps.clock.boot();
+    // A process that comes late to its own look has heard nothing meanwhile.
+    if (now - this.#nextCheck > SETTLE_MS / 2) this.#silentSince = now;
     if (this.#agrees(look)) this.#close();
     else if (this.#moved) this.#wait(look);
-    else this.#readAgain(LEFT_OUT);
+    else if (now - this.#silentSince >= SILENT_MS) this.#readAgain(LEFT_OUT);
+    else this.#scheduleCheck(SETTLE_MS);
   }
 
   /**

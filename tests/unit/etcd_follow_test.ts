@@ -17,7 +17,8 @@ class Busy implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #tasks: Promise<unknown>[];
 
-  constructor(readonly lateMs: number) {
+  /** @param gapMs between two batches, for half a minute after a watch begins: etcd and we are busy then */
+  constructor(readonly lateMs: number, readonly gapMs = 0) {
     const remote = this.model.connect();
     const late: EtcdReader<KeyValue> = {
       endpoints: remote.endpoints,
@@ -35,7 +36,9 @@ class Busy implements AsyncDisposable {
       for await (const batch of batches) told.push({ batch, due: this.clock.boot() + this.lateMs });
     };
     read().catch((thrown) => failure = thrown);
+    const busyUntil = this.clock.boot() + MINUTE / 2;
     for (;;) {
+      if (this.clock.boot() < busyUntil) await this.clock.sleep(this.gapMs, signal);
       const next = told.shift();
       if (next === undefined && failure !== null) throw failure;
       await this.clock.sleep(next === undefined ? 10 : Math.max(0, next.due - this.clock.boot()), signal);
@@ -75,6 +78,15 @@ Deno.test("follow: a watch that is late all the time is believed", async () => {
     }
     assertEquals(busy.snapshots.length, 1, `${late} ms late`);
   }
+});
+
+Deno.test("follow: a watch that takes seconds for each answer for a while, as on a loaded machine, is believed", async () => {
+  await using busy = new Busy(50, 4_000);
+  for (let minutes = 0; minutes < 12; minutes++) {
+    await busy.clock.advance(MINUTE);
+    busy.model.breakWatches();
+  }
+  assertEquals(busy.snapshots.length, 1);
 });
 
 Deno.test("follow: a change that was left out is found out although others go on", async () => {
