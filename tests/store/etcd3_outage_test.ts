@@ -255,5 +255,6 @@ test("disposing during an outage is quick", async ({ gate, store }) => {
   const start = performance.now();
   await store[Symbol.asyncDispose]();
   assert(await renewing instanceof StoreUnavailable);
-  assert(performance.now() - start < 1_000);
+  // A call that nobody ends takes longer; a loaded machine does not.
+  assert(performance.now() - start < 3_000);
 });
