@@ -257,7 +257,7 @@ test("a backup restored, and the same revision given to another key: everything 
   await settle();
   model.restore(backup);
   model.put(`${PREFIX}/subnets/10.3.2.0-24`, value(A));
-  await clock.advance(10_000);
+  await clock.advance(20_000);
   const last = events.seen.at(-1)!;
   assert(last.type === "snapshot", last.type);
   assertEquals(last.leases.map(keyOf), ["10.3.2.0-24"]);
