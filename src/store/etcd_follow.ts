@@ -115,9 +115,7 @@ class Follower<K extends StoredKey> {
   #nextCheck: Instant = 0;
   /** The last look, while what was delivered differs from it. */
   #open: Look | null = null;
-  /** The watch has told something since. */
-  #moved = false;
-  /** Since when it could have, and has not. */
+  /** Since when the watch could have told something, and has not. */
   #silentSince: Instant = 0;
   /** Something else than forgotten history makes us read again: most likely a restore from backup. */
   #restored = false;
@@ -249,7 +247,6 @@ class Follower<K extends StoredKey> {
 
   #wait(look: Look): void {
     this.#open = look;
-    this.#moved = false;
     this.#silentSince = this.#deps.clock.boot();
     this.#scheduleCheck(SETTLE_MS);
   }
@@ -268,7 +265,6 @@ class Follower<K extends StoredKey> {
     // A process that comes late to its own look has heard nothing meanwhile.
     if (now - this.#nextCheck > SETTLE_MS / 2) this.#silentSince = now;
     if (this.#agrees(look)) this.#close();
-    else if (this.#moved) this.#wait(look);
     else if (now - this.#silentSince >= SILENT_MS) this.#readAgain(LEFT_OUT);
     else this.#scheduleCheck(SETTLE_MS);
   }
@@ -278,7 +274,7 @@ class Follower<K extends StoredKey> {
    * left out.
    */
   #goesOn(look: Look, revision: number): boolean {
-    this.#moved = true;
+    this.#silentSince = this.#deps.clock.boot();
     if (revision <= look.revision) return true;
     const whole = this.#agrees(look);
     if (whole) this.#close();

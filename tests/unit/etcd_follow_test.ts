@@ -38,7 +38,7 @@ class Busy implements AsyncDisposable {
     read().catch((thrown) => failure = thrown);
     const busyUntil = this.clock.boot() + MINUTE / 2;
     for (;;) {
-      if (this.clock.boot() < busyUntil) await this.clock.sleep(this.gapMs, signal);
+      if (this.gapMs > 0 && this.clock.boot() < busyUntil) await this.clock.sleep(this.gapMs, signal);
       const next = told.shift();
       if (next === undefined && failure !== null) throw failure;
       await this.clock.sleep(next === undefined ? 10 : Math.max(0, next.due - this.clock.boot()), signal);
@@ -85,6 +85,18 @@ Deno.test("follow: a watch that takes seconds for each answer for a while, as on
   for (let minutes = 0; minutes < 12; minutes++) {
     await busy.clock.advance(MINUTE);
     busy.model.breakWatches();
+  }
+  assertEquals(busy.snapshots.length, 1);
+});
+
+Deno.test("follow: whoever was stopped for a while does not call the watch silent", async () => {
+  // When it is stopped, our next look is due before the watch's next word.
+  await using busy = new Busy(50, 4_000);
+  for (let stops = 0; stops < 12; stops++) {
+    busy.model.breakWatches();
+    await busy.clock.advance(5_000);
+    busy.clock.skip(MINUTE / 2);
+    await busy.clock.advance(MINUTE);
   }
   assertEquals(busy.snapshots.length, 1);
 });

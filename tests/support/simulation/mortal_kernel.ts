@@ -135,19 +135,18 @@ export class MortalKernel implements Kernel {
 
   /** However a store lies, most peers of a family never go at once: a second look comes first. */
   #checkShrinking(operations: readonly Operation[]): void {
+    const going = operations.filter(({ verb }) => verb === "delete");
+    if (going.length === 0) return;
+    const gone = new Set(going.map(({ object: { kind, key } }) => `${kind} ${key}`));
+    const made = operations.flatMap(({ verb, object }) => verb === "delete" ? [] : object);
+    const standing = this.#host.kernel.objects();
+    const left = [...standing.filter(({ kind, key }) => !gone.has(`${kind} ${key}`)), ...made];
     for (const family of [4, 6] as const) {
-      const gone = new Set(
-        operations.flatMap(({ verb, object: { kind, key } }) => verb === "delete" ? `${kind} ${key}` : []),
-      );
-      const made = operations.flatMap(({ verb, object }) => verb === "delete" ? [] : object);
-      const standing = this.#host.kernel.objects();
-      const kept = standing.filter(({ kind, key }) => !gone.has(`${kind} ${key}`));
-      const before = peersOf(standing, family);
-      const after = peersOf([...kept, ...made], family);
-      const staying = [...before].filter((peer) => after.has(peer)).length;
-      if (before.size < FEWEST || staying >= before.size / 2) continue;
-      const going = operations.filter(({ verb, object }) => verb === "delete" && leads(object));
-      this.#checkGoing(going, `${before.size - staying} of ${before.size}`);
+      const [before, after] = [peersOf(standing, family), peersOf(left, family)];
+      const lost = before.difference(after);
+      if (before.size < FEWEST || lost.size <= before.size / 2) continue;
+      const ways = going.filter(({ object }) => leads(object) && lost.has(addressOf(object)));
+      this.#checkGoing(ways, `${lost.size} of ${before.size}`);
     }
   }
 

@@ -13,7 +13,7 @@ import type { Sample } from "./sampler.ts";
 /** KiB. */
 export const MEMORY_ONE = 64 * 1024;
 export const MEMORY_ALL = 24 * 1024;
-/** Connections to etcd, which are none while it is out of reach: in its v2 API four, two polls, a look and a call. */
+/** Connections to etcd, which are none while it is out of reach: in its v2 API as many as four were seen. */
 export const DESCRIPTORS = 4;
 /** Deno's pool for files takes threads as it needs them and gives them back after 10 s. */
 export const THREADS = 3;
