@@ -20,6 +20,7 @@ const rooted = { root: true, process: "file", namespace: false, minutes: 20, alw
 export const tiers: readonly Tier[] = [
   { ...plain, name: "unit" },
   { ...plain, name: "golden" },
+  { ...plain, name: "model" },
   { ...plain, name: "fuzz" },
   { ...plain, name: "faults" },
   { ...plain, name: "mutants", minutes: 30 },
