@@ -9,7 +9,7 @@
 import { createNamespace, type Namespace } from "../tests/support/netns.ts";
 import { EtcdCluster } from "../tests/support/etcd.ts";
 import { type Process, run } from "../tests/support/process.ts";
-import { daemonCommand } from "../tests/support/daemon.ts";
+import { daemonCommand, STATE_DIRECTORY } from "../tests/support/daemon.ts";
 import { type ForeignLease, foreignLeases, networkConfig } from "./leases.ts";
 
 const WIRE = "192.168.64.1";
@@ -135,7 +135,7 @@ export function startDaemon(
   args: readonly string[],
   { command = daemonCommand(), env = {} }: { command?: readonly string[]; env?: Record<string, string> } = {},
 ): Process {
-  return host.start("flanneld", [...command, ...args], { env: { NO_COLOR: "1", ...env } });
+  return host.start("flanneld", [...command, ...args], { env: { NO_COLOR: "1", STATE_DIRECTORY, ...env } });
 }
 
 /** As if no daemon had ever run here: devices (and what stands on them), firewall, files. */
@@ -143,5 +143,5 @@ export async function clean(host: Host): Promise<void> {
   await host.sh(`
     for device in $(ls /sys/class/net | grep '^flannel'); do ip link del "$device"; done
     iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X
-    rm -rf /run/flannel`);
+    rm -rf /run/flannel ${STATE_DIRECTORY}`);
 }

@@ -33,7 +33,12 @@ export async function tryDaemon(
 ): Promise<string | null | undefined> {
   Deno.writeTextFileSync(`${directory}/net.json`, CONFIG);
   const store = [`--store=sqlite:${directory}/leases.db`, `-net-config-path=${directory}/net.json`];
-  const flags = [...store, `-subnet-file=${directory}/subnet.env`, "-iptables-forward-rules=false"];
+  const flags = [
+    ...store,
+    `-subnet-file=${directory}/subnet.env`,
+    `-state-dir=${directory}`,
+    "-iptables-forward-rules=false",
+  ];
   const enter = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", SCRIPT, "sh", directory];
   const { code, output } = await capture([...enter, path, ...flags], { cwd: directory, env, clearEnv: true });
   if (code === 0) return null;

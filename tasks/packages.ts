@@ -29,7 +29,7 @@ const rows: Readonly<Record<Purpose, readonly Row[]>> = {
   build: [
     ["gcc", "cc"],
     ["make", "make"],
-    ["util-linux", "nsenter", "unshare", "setpriv"],
+    ["util-linux", "nsenter", "unshare", "setpriv", "flock"],
     ["libc6-dev", "/usr/include/stdio.h"],
     ["linux-libc-dev", "/usr/include/linux/if_link.h"],
     ["iproute2", "ip", "bridge", "ss", "tc", "nstat"],

@@ -23,6 +23,8 @@ export interface Underlay {
 
 /** This host. */
 export interface Host {
+  /** By what this host is known in the store: 32 hexadecimal digits; MACs of new devices follow from it. */
+  readonly id: string;
   /** Our name among the daemons of this machine; part of what marks objects as ours. */
   readonly instance: string;
   /** Names of daemons that run no more, whose objects are ours now (`control/take_over.ts`). */

@@ -22,7 +22,7 @@ import {
   vxlanLink,
 } from "../model/objects.ts";
 import type { Backend, Host, Refused } from "./backend.ts";
-import { addressOf, directRoute, hostLength, hostPublicIp, tooNarrow } from "./host.ts";
+import { addressOf, directRoute, hostLength, tooNarrow } from "./host.ts";
 import { checkMembers, readMembers, type Values } from "./members.ts";
 
 /** Linux's default VXLAN port, older than IANA's 4789 (drivers/net/vxlan). */
@@ -59,10 +59,9 @@ function mtu(self: Host, family: Family): number {
   return (settings(self.network.backend).MTU || self.underlay.mtu) - overhead(family);
 }
 
-function deviceMac(self: Host, family: Family): Mac | null {
-  const name = deviceName(self, family);
-  const publicIp = hostPublicIp(self, family);
-  return self.macs.get(name) ?? (publicIp && deriveMac(publicIp, settings(self.network.backend).VNI));
+function deviceMac(self: Host, family: Family): Mac {
+  return self.macs.get(deviceName(self, family)) ??
+    deriveMac(self.id, settings(self.network.backend).VNI, family);
 }
 
 function base(self: Host, family: Family): Obj[] {

@@ -15,13 +15,14 @@ import type { Readiness } from "../control/readiness.ts";
 import { ReadinessLog } from "../control/readiness_log.ts";
 import { StartStatus } from "../control/start_status.ts";
 import type { OverlayOptions, OverlayPorts } from "../control/start.ts";
+import { identityFiles, stateDirectory } from "../control/identity_files.ts";
 import { openSubnetFile } from "../control/subnet_files.ts";
 import { underlayChooser } from "../control/underlay_choice.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import { orAborted } from "../model/race.ts";
 import { healthRoutes } from "../observe/health.ts";
 import { serveHttp } from "../observe/http.ts";
-import { metricsAnswer } from "../observe/metrics.ts";
+import { type HostReport, metricsAnswer } from "../observe/metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { writeStdout } from "../system/output.ts";
 import { processStarted } from "../system/processes.ts";
@@ -59,9 +60,10 @@ async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: A
   let overlay: Overlay | null = null;
   const status = new StartStatus();
   const report = () => overlay?.readiness() ?? status.readiness();
-  await using _health = openHealth(options, machine, log, report);
+  await using _health = openHealth(options, machine, log, report, () => overlay?.standing() ?? null);
   const ports = await openPorts(options, machine, status.listen(log), stop);
   await using _store = ports.store;
+  using _identity = ports.identity;
   const stage = (what: string) => status.begin(what);
   overlay = await Overlay.start(overlayOptions(options, machine), { ...ports, stage }, stop);
   const downtime = new Downtime(options.subnetFile, machine.clock, log);
@@ -107,7 +109,7 @@ async function openPorts(
   machine: Machine,
   log: Log,
   stop: AbortSignal,
-): Promise<OverlayPorts> {
+): Promise<OverlayPorts & { readonly identity: Disposable }> {
   const { clock, kernel } = machine;
   const subnetFile = await openSubnetFile(options.subnetFile, clock);
   const previous = subnetFile.previous.subnets;
@@ -117,7 +119,11 @@ async function openPorts(
   log.info(`Created subnet manager: ${store.name}`, { store: options.store.type });
   const chooseUnderlay = underlayChooser(kernel, options, log);
   const reserve = (instance: string) => lockName(machine.library, instance);
-  return { store, kernel, clock, random: systemRandom, log, subnetFile, chooseUnderlay, reserve };
+  const { instance } = options;
+  const directory = options.stateDir || stateDirectory(Deno.env.get("STATE_DIRECTORY"));
+  const files = { directory, instance, subnetFile: options.subnetFile };
+  const identity = identityFiles(files, systemRandom, log);
+  return { store, kernel, clock, random: systemRandom, log, subnetFile, identity, chooseUnderlay, reserve };
 }
 
 function overlayOptions(options: DaemonOptions, machine: Machine): OverlayOptions {
@@ -157,10 +163,14 @@ function openHealth(
   { clock, kernel }: Machine,
   log: Log,
   report: () => Readiness,
+  standing: () => HostReport | null,
 ): AsyncDisposable {
   const { healthzIp: address, healthzPort: port } = options;
   if (port <= 0) return { [Symbol.asyncDispose]: () => Promise.resolve() };
-  const routes = new Map([...healthRoutes(report), ["/metrics", () => metricsAnswer(kernel.tunnels())]]);
+  const routes = new Map([...healthRoutes(report), [
+    "/metrics",
+    () => metricsAnswer(standing(), kernel.tunnels()),
+  ]]);
   return serveHttp({ address, port, routes, clock, log });
 }
 

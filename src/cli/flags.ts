@@ -136,6 +136,13 @@ export const flags: readonly Flag[] = [
       "file that the subnet, MTU and masquerading are written to; socket, keys and state stand beside it",
       { since: "≤0.5" },
     ],
+    [
+      "state-dir",
+      "string",
+      "",
+      "directory that keeps this host's id over reboots; not to be copied to other hosts; default: $STATE_DIRECTORY, " +
+      "or /var/lib/flannel",
+    ],
     ["subnet-lease-renew-margin", "int", 60, "minutes before its end at which the lease is renewed", {
       since: "0.7",
     }],

@@ -39,6 +39,8 @@ export interface DaemonOptions {
   readonly publicIpv6: Ip | null;
 
   readonly subnetFile: string;
+  /** Empty where the flag is: `stateDirectory` knows what that means. */
+  readonly stateDir: string;
   /** Minutes, 1 to 1439. */
   readonly subnetLeaseRenewMargin: number;
   readonly onLeaseLost: "reacquire" | "exit";

@@ -131,6 +131,7 @@ function address(get: Getter, name: string, family?: Family): Ip | null {
 
 type LeaseMember =
   | "subnetFile"
+  | "stateDir"
   | "subnetLeaseRenewMargin"
   | "onLeaseLost"
   | "followConfig"
@@ -146,6 +147,7 @@ function leases(get: Getter): Pick<Typed, LeaseMember> {
   }
   return {
     subnetFile,
+    stateDir: get.text("state-dir"),
     subnetLeaseRenewMargin: margin(get.number("subnet-lease-renew-margin")),
     onLeaseLost: get.text("on-lease-lost") as Typed["onLeaseLost"],
     followConfig: get.flag("follow-config"),

@@ -3,7 +3,7 @@ import type { Backend, Host } from "../backend/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Subnets } from "../model/lease.ts";
 import { type Occupied, withoutOwn } from "../model/occupied.ts";
-import type { Claim } from "../store/store.ts";
+import type { Claim, Claimant } from "../store/store.ts";
 import { type Former, ownerOf } from "./desired.ts";
 import { recordOf } from "./host.ts";
 
@@ -23,8 +23,9 @@ export async function claimOf(
   backend: Backend,
   former: Former,
   previous: Subnets,
+  claimant: Claimant,
   kernel: Kernel,
 ): Promise<Claim> {
   const occupied = await occupiedBesides(self, backend, former, previous, kernel);
-  return { config: self.network, record: recordOf(self, backend), previous, occupied };
+  return { config: self.network, self: claimant, record: recordOf(self, backend), previous, occupied };
 }

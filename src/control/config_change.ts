@@ -31,6 +31,11 @@ export function networksOf(config: NetworkConfig): Prefix[] {
   return [config.v4, config.v6].flatMap((family) => family?.network ?? []);
 }
 
+/** For people. */
+export function describeNetworks(config: NetworkConfig): string {
+  return networksOf(config).map(formatPrefix).join(" ");
+}
+
 function misfit(config: NetworkConfig, subnets: Subnets): string | null {
   if (compatible(subnets, config)) return null;
   const ours = describeSubnets(subnets);

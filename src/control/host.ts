@@ -26,6 +26,7 @@ export interface ChosenUnderlay {
 }
 
 export function makeHost(
+  id: string,
   chosen: ChosenUnderlay,
   network: NetworkConfig,
   { instance, acceptMoved }: { readonly instance: string; readonly acceptMoved: boolean },
@@ -34,22 +35,29 @@ export function makeHost(
   const { publicIp, publicIpv6, ...device } = chosen;
   const underlay: Underlay = { ...device, route: (to) => routes.route(to) };
   const settled = { macs: new Map(), tun: "flannel0" };
-  return { instance, acceptMoved, network, subnets: null, publicIp, publicIpv6, underlay, ...settled };
+  return { id, instance, acceptMoved, network, subnets: null, publicIp, publicIpv6, underlay, ...settled };
 }
 
 /**
  * The host with what its devices already are: an existing device keeps its MAC, a new one gets the derived one; they are
  * published, so from here on they do not change whatever the address does. A TUN device of ours keeps its name, a new one
  * gets the first `flannelN` that is free, as upstream's does.
+ *
+ * @param keepsMacs false where the host has another id from now on: its MACs follow from that
  */
-export async function settleDevices(self: Host, backend: Backend, kernel: Kernel): Promise<Host> {
+export async function settleDevices(
+  self: Host,
+  backend: Backend,
+  kernel: Kernel,
+  keepsMacs = true,
+): Promise<Host> {
   const observed = await kernel.read(ownerOf(self, backend), { network: true, firewall: false });
   const links = observed.filter(({ kind, standing }) =>
     kind === "link" && (standing === "ours" || standing === "adoptable")
   );
   const standing = new Map<string, Mac>();
   for (const { key, fields } of links) {
-    if (typeof fields.mac === "string") standing.set(key, fields.mac);
+    if (keepsMacs && typeof fields.mac === "string") standing.set(key, fields.mac);
   }
   const own = links.find(({ fields, standing }) => fields.type === "tun" && standing === "ours");
   // Carried or kept through a restart, whatever its device says.
@@ -74,10 +82,15 @@ function freeName(interfaces: readonly Interface[]): string {
 }
 
 /**
- * The subnets that we had before: as the subnet file tells, and where it does not, as our device's address does. `observed`
- * is what stands on this host.
+ * The subnets that we had before: as the subnet file tells, and where it does not, as our device's address does, or the host's
+ * own memory. `observed` is what stands on this host.
  */
-export function previousSubnets(told: Subnets, observed: readonly Observed[], { network }: Host): Subnets {
+export function previousSubnets(
+  told: Subnets,
+  observed: readonly Observed[],
+  kept: Subnets | null,
+  { network }: Host,
+): Subnets {
   const standing = (family: Family) => {
     const length = networkOf(network, family)?.subnetLen;
     const own = observed.filter((o) => o.kind === "address" && o.standing === "ours");
@@ -85,7 +98,7 @@ export function previousSubnets(told: Subnets, observed: readonly Observed[], { 
     const [only] = addresses;
     return only && length !== undefined && addresses.length === 1 ? prefix(only, length) : null;
   };
-  return { v4: told.v4 ?? standing(4), v6: told.v6 ?? standing(6) };
+  return { v4: told.v4 ?? standing(4) ?? kept?.v4 ?? null, v6: told.v6 ?? standing(6) ?? kept?.v6 ?? null };
 }
 
 /** Our own record: what every other host needs to know of us. */

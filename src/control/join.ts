@@ -18,6 +18,8 @@ import { type FirewallWishes, type Machine, openMachine } from "./machine.ts";
 import { lockName } from "./name_lock.ts";
 import { Overlay } from "./overlay.ts";
 import type { Readiness } from "./readiness.ts";
+import { identityFiles, stateDirectory } from "./identity_files.ts";
+import type { OverlayPorts } from "./start.ts";
 import { noSubnetFile, openSubnetFile } from "./subnet_files.ts";
 import { underlayChooser } from "./underlay_choice.ts";
 
@@ -42,6 +44,8 @@ export interface JoinOptions {
   readonly subnetFile?: string;
   /** Tells several overlays on one machine apart. Default `default`. */
   readonly instance?: string;
+  /** Where this host keeps its id: a directory of its own for each host. Default `/var/lib/flannel`. */
+  readonly stateDirectory?: string;
   /** Where the C library is; without it DENIM_LIBRARY, then beside the module. */
   readonly library?: string;
   /** Default: nothing is said. */
@@ -123,9 +127,18 @@ export async function join(options: JoinOptions): Promise<Membership> {
   resources.defer(() => stop.abort());
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const store = options.store ?? resources.use(await openDatabase(options, machine, log));
+  const identity = resources.use(identityFiles(
+    {
+      directory: options.stateDirectory ?? stateDirectory(undefined),
+      instance: options.instance ?? "default",
+      subnetFile: options.subnetFile ?? null,
+    },
+    systemRandom,
+    log,
+  ));
   const overlay = await Overlay.start(
     overlayOptions(options, machine),
-    await ports(options, machine, store, log),
+    { ...await ports(options, machine, store, log), identity },
     signal,
   );
   const membership = new Membership(overlay, resources.move(), stop, signal);
@@ -175,7 +188,7 @@ async function ports(
   machine: Machine,
   store: Store,
   log: Log,
-): Promise<Parameters<typeof Overlay.start>[1]> {
+): Promise<Omit<OverlayPorts, "identity">> {
   const publicIp = options.publicIp === undefined ? null : requireIp(options.publicIp);
   const underlay = {
     iface: options.iface === undefined ? [] : [options.iface],

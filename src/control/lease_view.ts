@@ -4,15 +4,21 @@
  * Invariants: nothing is in sync before the first whole snapshot. A record that has become unreadable keeps its last good
  * state, and the subnets it names stay protected from pruning even where no good state is known; but what it claimed counts
  * less than any record that can be read, because its host may have moved since. Peers that a restored store lacks stay for a
- * while (`missing_peers.ts`). Our own lease is here like any other; who we are is decided by whoever asks.
+ * while (`missing_peers.ts`). While a host has another's subnet on trial it is not there yet, so that the other stays the peer:
+ * where it lives, it takes its record back and no packet was lost. Our own lease is here like any other; who we are is decided by whoever asks.
  */
 import type { Instant } from "../model/clock.ts";
 import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
 import { describeOutage, type Listing, type StoreEvent, type Unreadable } from "../store/store.ts";
 import { MissingPeers } from "./missing_peers.ts";
 
+/** How long a subnet's former host stays the peer while another has it on trial; a trial takes a quarter of that. */
+const TRIAL_KEPT_MS = 60_000;
+
 export class LeaseView {
   #leases = new Map<string, Lease>();
+  /** By subnets that are on trial, whose they were, and how long that counts. */
+  #tried = new Map<string, { readonly owner: Lease; readonly until: Instant }>();
   /** Oldest first; null while it has to be made anew. */
   #sorted: readonly Lease[] | null = null;
   #unreadable = new Map<string, Unreadable>();
@@ -40,10 +46,16 @@ export class LeaseView {
    * and peers that are missing. The very same array while nothing has changed.
    */
   leases(now: Instant): readonly Lease[] {
-    if (this.#missing.expire(now)) this.#sorted = null;
-    return this.#sorted ??= [...this.#leases]
+    if (this.#missing.expire(now) || this.#endTrials(now)) this.#sorted = null;
+    // A trial's former owner stands in its place.
+    return this.#sorted ??= [...this.#peers()]
       .sort(([a, one], [b, other]) => this.#rank(a) - this.#rank(b) || one.created - other.created)
       .map(([, lease]) => lease).concat(this.#missing.leases());
+  }
+
+  /** What stands in the store as it was told last, without what only stood there before. */
+  standing(): Lease[] {
+    return [...this.#leases].filter(([key]) => !this.#unreadable.has(key)).map(([, lease]) => lease);
   }
 
   unreadable(): Unreadable[] {
@@ -59,10 +71,10 @@ export class LeaseView {
     this.#sorted = null;
     switch (event.type) {
       case "snapshot":
-        this.#replace(event, event.restored === true ? now : null);
+        this.#replace(event, now);
         return true;
       case "put":
-        this.#put(event.lease);
+        this.#put(event.lease, this.#peer(describeSubnets(event.lease.subnets)), now);
         return true;
       case "delete":
         return this.#delete(describeSubnets(event.subnets));
@@ -95,8 +107,29 @@ export class LeaseView {
     return this.#unreadable.has(key) ? 1 : 0;
   }
 
-  #put(lease: Lease): void {
+  #peers(): ReadonlyMap<string, Lease> {
+    if (this.#tried.size === 0) return this.#leases;
+    const owners = [...this.#tried].map(([key, { owner }]) => [key, owner] as const);
+    return new Map([...this.#leases, ...owners]);
+  }
+
+  #peer(key: string): Lease | undefined {
+    return this.#tried.get(key)?.owner ?? this.#leases.get(key);
+  }
+
+  /** A host that died on trial leaves its record as it is. */
+  #endTrials(now: Instant): boolean {
+    const over = [...this.#tried].filter(([, { until }]) => until <= now);
+    for (const [key] of over) this.#tried.delete(key);
+    return over.length > 0;
+  }
+
+  /** @param before the peer at these subnets so far */
+  #put(lease: Lease, before: Lease | undefined, now: Instant): void {
     const key = describeSubnets(lease.subnets);
+    const until = this.#tried.get(key)?.until ?? now + TRIAL_KEPT_MS;
+    if (before && isTrialOf(lease, before)) this.#tried.set(key, { owner: before, until });
+    else this.#tried.delete(key);
     this.#unreadable.delete(key);
     this.#missing.giveWayTo(lease);
     this.#leases.set(key, lease);
@@ -104,26 +137,33 @@ export class LeaseView {
 
   #delete(key: string): boolean {
     this.#unreadable.delete(key);
+    this.#tried.delete(key);
     const missing = this.#missing.delete(key);
     return this.#leases.delete(key) || missing;
   }
 
-  /** @param restored when the store was found to be a restored one; null where it is the one we knew */
-  #replace(listing: Listing, restored: Instant | null): void {
-    const old = this.#leases;
-    if (restored !== null) this.#missing.keep(old.values(), restored);
+  #replace(listing: StoreEvent & { readonly type: "snapshot" }, now: Instant): void {
+    const old = this.#peers();
+    if (listing.restored === true) this.#missing.keep(old.values(), now);
     this.#leases = new Map();
+    const names = new Set(listing.leases.map(({ subnets }) => describeSubnets(subnets)));
+    for (const key of this.#tried.keys()) if (!names.has(key)) this.#tried.delete(key);
     this.#unreadable = new Map();
-    for (const lease of listing.leases) this.#put(lease);
+    for (const lease of listing.leases) this.#put(lease, old.get(describeSubnets(lease.subnets)), now);
     for (const unreadable of listing.unreadable) {
       const key = nameOf(unreadable);
       const lastGood = old.get(key);
-      if (lastGood) this.#put(lastGood);
+      if (lastGood) this.#put(lastGood, undefined, now);
       this.#unreadable.set(key, unreadable);
     }
     this.#inSync = true;
     this.#outage = null;
   }
+}
+
+/** True where `lease` has the subnet of `owner` on trial. */
+function isTrialOf({ record: { mark } }: Lease, owner: Lease): boolean {
+  return mark !== undefined && mark.after !== null && mark.after === owner.record.mark?.host;
 }
 
 /** By what an unreadable record is known: the subnets that its key names, or else the key. */

@@ -6,10 +6,9 @@
  * Stopping leaves everything in place, so that packets flow on until the next start; `leave` takes it all away.
  */
 import type { Backend, Host } from "../backend/backend.ts";
-import { backendFor } from "../backend/registry.ts";
 import { trafficObjects } from "../backend/traffic_rules.ts";
 import { formatSubnetEnv } from "../files/subnet_env.ts";
-import type { KernelEvent } from "../kernel/kernel.ts";
+import { concerns, isFirewallAlone } from "../kernel/kernel.ts";
 import type { Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, prefixesOf, publicIpOf, type Subnets } from "../model/lease.ts";
@@ -17,13 +16,21 @@ import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { makesDevices, type Obj } from "../model/objects.ts";
 import type { Occupied } from "../model/occupied.ts";
-import { formatPrefix, samePrefix } from "../model/prefix.ts";
-import { orAborted } from "../model/race.ts";
-import { Lasting } from "../observe/lasting.ts";
+import { samePrefix } from "../model/prefix.ts";
+import type { HostReport } from "../observe/metrics.ts";
 import { occupiedBesides } from "./claim.ts";
-import { ConfigTrouble } from "./config_trouble.ts";
-import { judgeConfigChange, networksOf } from "./config_change.ts";
-import { containerMtu, desire, type Desired, enabled, type Former, formerly, ownerOf } from "./desired.ts";
+import { ConfigFollower } from "./config_follower.ts";
+import { networksOf } from "./config_change.ts";
+import {
+  baseObjects,
+  containerMtu,
+  desire,
+  type Desired,
+  enabled,
+  type Former,
+  formerly,
+  ownerOf,
+} from "./desired.ts";
 import { diff } from "./diff.ts";
 import { recordOf, requireSuited, settleDevices } from "./host.ts";
 import { later } from "./later.ts";
@@ -31,11 +38,13 @@ import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
 import { planWarnings } from "./plan_warnings.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
-import { obstacles, type Part, Reconciler, type Round, type Wanted } from "./reconciler.ts";
+import { leavesRemains, obstacles, type Part, Reconciler, type Round, type Wanted } from "./reconciler.ts";
 import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
+import { RivalWatch } from "./rival_watch.ts";
+import type { Own } from "./rivals.ts";
 import { StoreReports } from "./store_reports.ts";
 import { SubnetFileWriter } from "./subnet_file_writer.ts";
-import { runTasks } from "./tasks.ts";
+import { every, runTasks } from "./tasks.ts";
 import { Throttle } from "./throttle.ts";
 import { UnderlayFollower } from "./underlay_follower.ts";
 
@@ -44,8 +53,10 @@ const FULL_READ_MS = 60_000;
 /** How long the subnet file waits for things of an earlier network to go, and for how many rounds at least. */
 const OLD_REMAINS_MS = 30_000;
 const OLD_REMAINS_ROUNDS = 5;
-/** How long until a configuration that could not be applied is tried again. */
-const CONFIG_RETRY_MS = 5_000;
+/** How long after the first a rival is answered once more. */
+const SECOND_ANSWER_MS = 5_000;
+/** How long until a MAC that could not be changed is tried again. */
+const MAC_RETRY_MS = 5_000;
 const none: Subnets = { v4: null, v6: null };
 /** Where others change the firewall all the time (kube-proxy), it is read back at most this often. */
 const FIREWALL_PAUSE_MS = 1_000;
@@ -74,8 +85,8 @@ export class Overlay {
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
   /** Why the last round could not read what stands; null where it could. */
   readonly #unread: Record<Part, string | null> = { network: null, firewall: null };
-  readonly #unfit: Lasting;
-  readonly #configTrouble: ConfigTrouble;
+  readonly #rivals: RivalWatch;
+  readonly #config: ConfigFollower;
   /** Ends with the run. */
   #running: AbortSignal = AbortSignal.abort();
   /** What this host has besides us. */
@@ -83,8 +94,6 @@ export class Overlay {
   #addressesStale = true;
   /** The last change of who we are. */
   #turn: Promise<void> = Promise.resolve();
-  /** The last configuration that could be read. */
-  #newest: NetworkConfig | null = null;
   readonly #underlay: UnderlayFollower;
   readonly #reports: StoreReports;
   readonly #firewallEvents: Throttle;
@@ -104,11 +113,15 @@ export class Overlay {
     this.#former = formerly(ports.subnetFile.previous);
     this.#keeper = new LeaseKeeper(started.lease, {
       ...ports,
+      identity: started.identity,
       marginMs: options.renewMarginMs,
       onLost: options.onLost,
       config: () => this.#self.network,
       occupied: (own) => this.#occupiedBesides(own),
       moved: (lease, from) => this.#moved(lease, from),
+      renamed: () => this.#become({ id: started.identity.host }),
+      leases: () => this.#view.standing(),
+      proven: () => this.#offerFile(),
     });
     this.#reconciler = new Reconciler({
       ...ports,
@@ -123,8 +136,21 @@ export class Overlay {
       started.routes,
     );
     this.#reports = new StoreReports(ports.log, ports.clock);
-    this.#configTrouble = new ConfigTrouble(ports.log, ports.clock);
-    this.#unfit = new Lasting(ports.log, ports.clock, "error");
+    this.#config = new ConfigFollower({
+      ...ports,
+      ...started,
+      network: () => this.#self.network,
+      subnets: () => this.#keeper.lease.subnets,
+      leaving: (network) => this.#leaveNetwork(network),
+      apply: (network, backend) => this.#become({ network }, backend),
+    });
+    this.#rivals = new RivalWatch({
+      ...ports,
+      own: () => this.#own(),
+      leases: () => this.#view.standing(),
+      macTaken: () => this.#giveMacUp(),
+      met: () => this.#answerRival(),
+    });
     this.#firewallEvents = new Throttle(
       ports.clock,
       FIREWALL_PAUSE_MS,
@@ -149,6 +175,7 @@ export class Overlay {
   readiness(): Readiness {
     return judgeReadiness({
       leaseHeld: this.#keeper.held,
+      onTrial: this.#keeper.onTrial,
       inSync: this.#view.inSync && this.#rounds.network?.inSync === true,
       subnetFileWritten: this.#file.current,
       subnetFileTrouble: this.#file.trouble,
@@ -157,11 +184,18 @@ export class Overlay {
       outage: this.#view.outage,
       peers: this.#desired.peers.length,
       refused: this.#desired.refused,
-      warnings: [...this.#configTrouble.notes, ...planWarnings(this.#self, this.#occupied)],
+      warnings: [...this.#config.notes, ...planWarnings(this.#self, this.#occupied)],
       unreadable: this.#view.unreadable().map((u) => u.key),
       missing: this.#view.missing,
-      unfit: this.#configTrouble.reason ?? this.#unfit.what,
+      unfit: this.#config.reason,
+      rivals: this.#rivals.reasons,
     });
+  }
+
+  /** The same in figures. */
+  standing(): HostReport {
+    const { onTrial } = this.#keeper;
+    return { ready: this.readiness().ready, onTrial, rivals: this.#rivals.reasons.length };
   }
 
   /** Runs until aborted; everything stays in place then. @throws Failure where a lost lease ends the run */
@@ -171,16 +205,21 @@ export class Overlay {
     await runTasks([
       (s) => this.#watchStore(s),
       (s) => this.#watchKernel(s),
-      (s) => this.#watchConfig(s),
+      (s) => this.#config.run(s),
       (s) => this.#keeper.run(s),
       (s) => this.#reconciler.run(s),
       (s) => this.#file.run(s),
       (s) => this.#file.follow(s),
       (s) => this.#firewallEvents.run(s),
       (s) => this.#awaitFirewall(s),
-      (s) => this.#every(FULL_READ_MS, () => this.#reconsider({ network: true, firewall: true }), s),
+      (s) => every(this.#ports, FULL_READ_MS, () => this.#reconsider({ network: true, firewall: true }), s),
       (s) =>
-        this.#every(this.#options.firewallPeriodMs, () => this.#reconciler.request({ firewall: true }), s),
+        every(
+          this.#ports,
+          this.#options.firewallPeriodMs,
+          () => this.#reconciler.request({ firewall: true }),
+          s,
+        ),
     ], signal).finally(() => this.#started.formerNames[Symbol.dispose]());
   }
 
@@ -200,15 +239,51 @@ export class Overlay {
   }
 
   #occupiedBesides(own = this.#self.subnets): Promise<Occupied[]> {
-    return occupiedBesides(this.#self, this.#backend, this.#former, own ?? none, this.#ports.kernel);
+    return occupiedBesides(
+      this.#self,
+      this.#backend,
+      this.#former,
+      own ?? none,
+      this.#ports.kernel,
+    );
   }
 
   async #watchStore(signal: AbortSignal): Promise<void> {
     for await (const event of this.#ports.store.watch(signal)) {
       this.#reports.event(event);
       this.#keeper.observe(event);
-      if (this.#view.take(event, this.#ports.clock.boot())) this.#reconciler.request(this.#firstLook());
+      const changed = this.#view.take(event, this.#ports.clock.boot());
+      this.#rivals.take(event);
+      if (changed) this.#reconciler.request(this.#firstLook());
     }
+  }
+
+  /** Twice: who has not listed yet takes the first answer for what always stood there. */
+  #answerRival(): void {
+    this.#keeper.touch();
+    later(this.#ports.clock, SECOND_ANSWER_MS, this.#running, () => {
+      if (this.#rivals.reasons.length > 0) this.#keeper.touch();
+    });
+  }
+
+  #own(): Own {
+    const { subnets, record } = this.#keeper.lease;
+    return { id: this.#self.id, subnets, record };
+  }
+
+  /** A device that was there before us kept its MAC, which another host has too: it gets the one that is ours alone. */
+  #giveMacUp(): void {
+    if (this.#self.macs.size === 0) return;
+    const derived = { ...this.#self, macs: new Map() };
+    const own = baseObjects(derived, this.#backend).filter(({ kind }) => kind === "link");
+    if (own.every(({ key, fields }) => fields.mac === undefined || fields.mac === this.#self.macs.get(key))) {
+      return;
+    }
+    this.#ports.log.warn("another host has the MAC of our tunnel device; ours changes");
+    this.#become({ macs: new Map() }).catch((error) => {
+      this.#ports.log.warn(`change the MAC of our tunnel device: ${messageOf(error)}; trying again`);
+      later(this.#ports.clock, MAC_RETRY_MS, this.#running, () => this.#giveMacUp());
+    });
   }
 
   /** Before the first round both scopes are due; after that a lease only concerns the network. */
@@ -220,55 +295,13 @@ export class Overlay {
     for await (const event of this.#ports.kernel.events(signal)) {
       if (concerns(event, ["link", "address", "route"])) this.#underlay.doubt();
       if (concerns(event, ["link", "address"])) this.#addressesStale = true;
-      if (!onlyFirewall(event)) this.#reconciler.request({ network: true });
+      if (!isFirewallAlone(event)) this.#reconciler.request({ network: true });
       if (concerns(event, ["chain"])) this.#firewallEvents.pass();
     }
   }
 
-  async #watchConfig(signal: AbortSignal): Promise<void> {
-    // The readings go on since before this task and end with the start's signal, which may outlive this one.
-    const { readings } = this.#started;
-    while (!signal.aborted) {
-      const { value, done } = await orAborted(readings.next(), signal);
-      if (done) return;
-      this.#configTrouble.take(value);
-      if (value.type === "problem") continue;
-      const backend = backendFor(value.config);
-      this.#started.notes.tell(value, "problem" in backend ? null : backend);
-      await this.#configChanged(value.config, signal);
-    }
-  }
-
-  /** A new configuration is taken where our subnet fits it; otherwise the old network goes on. */
-  async #configChanged(config: NetworkConfig, signal: AbortSignal): Promise<void> {
-    this.#newest = config;
-    const change = judgeConfigChange(this.#self.network, config, this.#keeper.lease.subnets);
-    if (change.type === "unfit") this.#unfit.is(change.text, change.text, { network: describe(config) });
-    else if (change.type === "same") {
-      this.#unfit.over("network configuration: our network is right for it again");
-    }
-    if (change.type !== "fits") return;
-    this.#ports.log.info(change.text, { network: describe(config) });
-    this.#former = {
-      ...this.#former,
-      networks: [...this.#former.networks, ...networksOf(this.#self.network)],
-    };
-    await this.#apply(config, change.backend, signal);
-  }
-
-  /** What keeps us from it may pass (a reading that failed, an MTU too small): it is tried again while it is the newest. */
-  async #apply(config: NetworkConfig, backend: Backend, signal: AbortSignal): Promise<void> {
-    if (config !== this.#newest) return;
-    try {
-      await this.#become({ network: config }, backend);
-      this.#unfit.over("network configuration: our network is right for it again");
-      // One that came meanwhile was judged by the configuration before this.
-      if (config !== this.#newest) await this.#configChanged(this.#newest, signal);
-    } catch (error) {
-      const text = `apply the changed network configuration: ${messageOf(error)}; the old network goes on`;
-      this.#unfit.is(text, text, { network: describe(config), error: messageOf(error) });
-      later(this.#ports.clock, CONFIG_RETRY_MS, signal, () => this.#apply(config, backend, signal));
-    }
+  #leaveNetwork(network: NetworkConfig): void {
+    this.#former = { ...this.#former, networks: [...this.#former.networks, ...networksOf(network)] };
   }
 
   /** Changes who we are, one change after the other; without a backend the one that we have by then goes on. */
@@ -282,11 +315,14 @@ export class Overlay {
   async #change(change: Partial<Host>, backend: Backend): Promise<void> {
     const next = { ...this.#self, ...change };
     requireSuited(next, backend);
-    const { macs, tun: free } = await settleDevices(next, backend, this.#ports.kernel);
+    const isRenamed = next.id !== this.#self.id || change.macs !== undefined;
+    const kept = isRenamed ? { ...next, macs: new Map() } : next;
+    const { macs, tun: free } = await settleDevices(kept, backend, this.#ports.kernel, !isRenamed);
     // What was free when we started may be somebody's by now; what we carry already keeps its name.
     const tun = backend === this.#backend ? this.#self.tun : free;
     // Others may have changed other sides of us meanwhile.
-    this.#self = { ...this.#self, ...change, tun, macs: new Map([...macs, ...this.#self.macs]) };
+    const own = isRenamed ? [] : this.#self.macs;
+    this.#self = { ...this.#self, ...change, tun, macs: new Map([...macs, ...own]) };
     this.#backend = backend;
     this.#keeper.publish(recordOf(this.#self, backend));
     this.#reconciler.request({ network: true, firewall: true });
@@ -298,6 +334,7 @@ export class Overlay {
         `${this.#ports.subnetFile.path} is rewritten, docker has to be restarted to use it`,
       { from: describeSubnets(from.subnets), subnet: describeSubnets(lease.subnets) },
     );
+    this.#file.outdated();
     this.#former = { ...this.#former, subnets: [...this.#former.subnets, ...prefixesOf(from.subnets)] };
     this.#self = { ...this.#self, subnets: lease.subnets };
     this.#addressesStale = true;
@@ -364,6 +401,7 @@ export class Overlay {
       this.#networkRounds++;
     }
     if (round.scope.firewall) this.#rounds.firewall = round;
+    this.#rivals.tell();
     this.#unread[round.scope.network ? "network" : "firewall"] = null;
     this.#offerFile();
   }
@@ -379,7 +417,8 @@ export class Overlay {
    */
   #offerFile(): void {
     const { network, firewall } = this.#rounds;
-    if (network?.inSync !== true || this.#self.subnets === null) return;
+    // Another host may still object: what was told to containers could not be taken back.
+    if (network?.inSync !== true || this.#self.subnets === null || this.#keeper.onTrial) return;
     const base = this.#desired.objects.filter((object) => makesDevices(object) || object.kind === "address");
     if (obstacles(network, base).length > 0) return;
     if (firewall === null && this.#unread.firewall === null) return;
@@ -396,10 +435,7 @@ export class Overlay {
   /** Nothing is left under the names whose place we have taken: from now on they are anybody's. */
   #letGo(rounds: readonly Round[]): void {
     const { formerInstances = [] } = this.#self;
-    const remains = rounds.some(({ plan, failed }) =>
-      plan.withheld.length > 0 || failed.some(({ operation }) => operation.verb === "delete")
-    );
-    if (formerInstances.length === 0 || remains) return;
+    if (formerInstances.length === 0 || rounds.some(leavesRemains)) return;
     this.#self = { ...this.#self, formerInstances: [] };
     this.#started.formerNames[Symbol.dispose]();
     this.#ports.log.info(`taken over from ${formerInstances.map((name) => `"${name}"`).join(", ")}`);
@@ -415,8 +451,7 @@ export class Overlay {
     // Both: a machine that slept in the middle of its first round has had time, but no round.
     const waited = this.#ports.clock.boot() - this.#since > OLD_REMAINS_MS;
     if (!moved || (waited && this.#networkRounds > OLD_REMAINS_ROUNDS)) return false;
-    const { plan, failed } = this.#rounds.network!;
-    return plan.withheld.length > 0 || failed.some(({ operation }) => operation.verb === "delete");
+    return leavesRemains(this.#rounds.network!);
   }
 
   /** Runs out with the run. */
@@ -439,27 +474,4 @@ export class Overlay {
     this.#file.check();
     this.#reconciler.request(scope);
   }
-
-  async #every(ms: number, action: () => void, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#ports;
-    while (!signal.aborted) {
-      await clock.sleep(ms + random.int(Math.max(1, Math.floor(ms / 4))), signal);
-      action();
-    }
-  }
-}
-
-function describe(config: NetworkConfig): string {
-  return networksOf(config).map(formatPrefix).join(" ");
-}
-
-function concerns(
-  { kinds }: KernelEvent,
-  wanted: readonly (typeof kinds extends ReadonlySet<infer K> ? K : never)[],
-): boolean {
-  return kinds.has("lost") || wanted.some((kind) => kinds.has(kind));
-}
-
-function onlyFirewall({ kinds }: KernelEvent): boolean {
-  return kinds.size === 1 && kinds.has("chain");
 }

@@ -3,7 +3,8 @@
  * nothing of ours, and no subnet that an older record claims already. Every refusal has its reason, in one sentence, and what
  * is refused claims nothing.
  *
- * Two records with one public IP are two subnets of one host, or a host that left one behind: both count.
+ * Of several records of one host, as its id tells, the youngest counts: the others are left over from before it moved, and no
+ * reason to complain. Two records with one public IP are two subnets of one host, or a host that left one behind: both count.
  *
  * Hosts may live inside the network, in a part that SubnetMin and SubnetMax leave out. What no packet could survive is a host
  * whose own address lies in a subnet: packets for it would be led into the tunnel that they come out of. So no public IP
@@ -48,8 +49,9 @@ export function judgePeers(
   const accepted: Lease[] = [];
   const refused: RefusedPeer[] = [];
   const claims = new Claims(leases);
+  const youngest = youngestByHost(leases);
   for (const lease of leases) {
-    if (isOwn(self, lease)) continue;
+    if (isOwn(self, lease) || isLeftOver(self, lease, youngest)) continue;
     const objection = rememberedObjection(lease, self, recordType) ?? theirs(claims.conflict(lease)) ??
       objects(lease);
     if (objection === null) {
@@ -62,6 +64,24 @@ export function judgePeers(
 
 function isOwn(self: Host, lease: Lease): boolean {
   return self.subnets !== null && sameSubnets(self.subnets, lease.subnets);
+}
+
+/** Of each host that has an id, its youngest record. */
+function youngestByHost(leases: readonly Lease[]): Map<string, Lease> {
+  const youngest = new Map<string, Lease>();
+  for (const lease of leases) {
+    const host = lease.record.mark?.host;
+    if (host === undefined) continue;
+    const other = youngest.get(host);
+    if (other === undefined || other.created < lease.created) youngest.set(host, lease);
+  }
+  return youngest;
+}
+
+/** True for what a host left behind when it took another subnet. */
+function isLeftOver(self: Host, lease: Lease, youngest: ReadonlyMap<string, Lease>): boolean {
+  const host = lease.record.mark?.host;
+  return host !== undefined && (host === self.id || youngest.get(host) !== lease);
 }
 
 /** What is wrong with the record. */

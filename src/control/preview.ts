@@ -14,7 +14,7 @@ import type { KindRules, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import { shownJson } from "../model/shown.ts";
 import { describeExhausted } from "../store/acquire.ts";
-import { wouldTake } from "../store/choice.ts";
+import { type Taken, wouldTake } from "../store/choice.ts";
 import type { Listing } from "../store/store.ts";
 import { claimOf } from "./claim.ts";
 import { describeRefusal, desire, formerly, ownerOf } from "./desired.ts";
@@ -31,8 +31,7 @@ import { UnderlayRoutes } from "./underlay_routes.ts";
 
 export interface Preview {
   readonly subnets: Subnets;
-  /** `held`: we have a record already; `previous`: the subnet file's would be taken; `free`: one of the free ones. */
-  readonly origin: "held" | "previous" | "free";
+  readonly origin: Taken["origin"];
   readonly backend: string;
   readonly plan: Plan;
   /** Peers that would be refused, and records that cannot be read, one sentence each. */
@@ -49,7 +48,14 @@ export async function preview(
   const routes = new UnderlayRoutes();
   const before = prefixesOf(ports.subnetFile.previous.subnets);
   const chosen = await ports.chooseUnderlay({ network: config, subnets: before });
-  const host = makeHost(chosen, config, options, routes);
+  const known = await ports.identity.look();
+  const claimant = {
+    host: known?.host ?? "",
+    run: "",
+    isNew: known === null || known.subnets === null,
+    passed: [],
+  };
+  const host = makeHost(claimant.host, chosen, config, options, routes);
   const { instances: formerInstances, held } = await takeOver(host, backend, ports);
   using _names = held;
   const settled = await settleDevices({ ...host, formerInstances }, backend, ports.kernel);
@@ -58,9 +64,13 @@ export async function preview(
   const former = formerly(ports.subnetFile.previous);
   const { kernel, random, subnetFile } = ports;
   const stands = await kernel.read(ownerOf(settled, backend, former), { network: true, firewall: false });
-  const previous = previousSubnets(subnetFile.previous.subnets, stands, settled);
+  const previous = previousSubnets(subnetFile.previous.subnets, stands, known?.subnets ?? null, settled);
   tellPrevious(subnetFile, previous, ports.log);
-  const taken = wouldTake(listing, await claimOf(settled, backend, former, previous, kernel), random);
+  const taken = wouldTake(
+    listing,
+    await claimOf(settled, backend, former, previous, claimant, kernel),
+    random,
+  );
   if ("exhausted" in taken) throw new Failure(describeExhausted(taken));
   const { subnets, origin } = taken;
   const self = { ...settled, subnets };
@@ -80,6 +90,7 @@ export async function preview(
     : desired.objects;
   const plan = diff(objects, observed, { rules: ports.kernel.rules, mayDelete: (o) => !shielded(o) });
   const remarks = [
+    ...(known === null ? [noId] : []),
     ...desired.refused.map(describeRefusal),
     ...listing.unreadable.map((u) => `record ${shownJson(u.key)} cannot be read: ${u.reason}`),
   ];
@@ -117,8 +128,11 @@ function unreadableSubnets(listing: Listing): Prefix[] {
   return listing.unreadable.flatMap(({ subnets }) => subnets ? prefixesOf(subnets) : []);
 }
 
+const noId = "this host has no id yet: its first start makes one, from which the MAC of a new device follows";
+
 const origins = {
   held: "held already",
+  trial: "another host's, at our address: taken if that host does not object",
   previous: "from the previous subnet file, still free",
   free: "for example: any free one",
 };

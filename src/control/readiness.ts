@@ -24,6 +24,8 @@ export interface Readiness {
 
 export interface Situation {
   readonly leaseHeld: boolean;
+  /** It was another host's, who may still object. */
+  readonly onTrial: boolean;
   readonly inSync: boolean;
   readonly subnetFileWritten: boolean;
   /** Why it could not be written, or null. */
@@ -45,16 +47,20 @@ export interface Situation {
   readonly missing: number;
   /** A configuration that our subnet does not fit, in words. */
   readonly unfit: string | null;
+  /** Living hosts that publish our address, one sentence each. */
+  readonly rivals: readonly string[];
 }
 
 export function judgeReadiness(now: Situation): Readiness {
   const reasons = [
     ...(now.leaseHeld ? [] : ["our lease was lost; another is being taken"]),
+    ...(now.onTrial ? ["our lease is on trial: the host that had it may object within 15 s"] : []),
     ...(now.inSync ? [] : ["the leases of the store were not read yet"]),
     ...(now.unfit === null ? [] : [now.unfit]),
+    ...now.rivals,
     ...failures("network", now),
     ...failures("firewall", now),
-    ...(now.subnetFileWritten ? [] : [unwritten(now.subnetFileTrouble)]),
+    ...(now.subnetFileWritten || now.onTrial ? [] : [unwritten(now.subnetFileTrouble)]),
     ...cutOff(now),
   ];
   return { ready: reasons.length === 0, reasons, notes: notes(now) };

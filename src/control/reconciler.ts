@@ -220,3 +220,8 @@ export function obstacles(round: Round, objects: readonly Obj[]): string[] {
     ...round.plan.blocked.filter(concerns).map(describeBlocked),
   ];
 }
+
+/** True where something that was to go is still there. */
+export function leavesRemains({ plan, failed }: Round): boolean {
+  return plan.withheld.length > 0 || failed.some(({ operation }) => operation.verb === "delete");
+}

@@ -13,16 +13,17 @@ import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/
 import type { NetworkConfig } from "../model/network_config.ts";
 import { makesDevices } from "../model/objects.ts";
 import type { Observed } from "../model/plan.ts";
-import { formatPrefix, type Prefix } from "../model/prefix.ts";
+import type { Prefix } from "../model/prefix.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigReading, Store } from "../store/store.ts";
 import { claimOf } from "./claim.ts";
-import { networksOf } from "./config_change.ts";
+import { describeNetworks } from "./config_change.ts";
 import { ConfigNotes } from "./config_notes.ts";
 import { baseObjects, formerly, ownerOf } from "./desired.ts";
 import { describeBlocked, describeDone, operationFields, peerFields } from "./describe.ts";
 import { diff } from "./diff.ts";
+import type { Identity, IdentitySource } from "./identity.ts";
 import { type ChosenUnderlay, makeHost, previousSubnets, requireSuited, settleDevices } from "./host.ts";
 import { tellPrevious } from "./previous_file.ts";
 import type { OverlayParts } from "./underlay.ts";
@@ -71,6 +72,8 @@ export interface OverlayPorts {
   readonly random: Random;
   readonly log: Log;
   readonly subnetFile: SubnetFile;
+  /** By what this host is known in the store. */
+  readonly identity: IdentitySource;
   /** Chooses the external interface; @throws Failure where none fits. */
   chooseUnderlay(overlay: OverlayParts & { readonly network: NetworkConfig }): Promise<ChosenUnderlay>;
   /** Takes the name of another daemon of this host, where none of that name runs; without it nothing is taken over. */
@@ -82,6 +85,7 @@ export interface OverlayPorts {
 /** A host that holds a lease, and what it goes on with. */
 export interface Started {
   readonly self: Host;
+  readonly identity: Identity;
   readonly backend: Backend;
   readonly lease: Lease;
   readonly routes: UnderlayRoutes;
@@ -108,7 +112,7 @@ export async function start(
   const { config, backend } = await firstConfig(readings, notes, ports, signal);
   ports.log.info(`Found network config - Backend type: ${backend.type}`, {
     backend: backend.type,
-    network: networksOf(config).map(formatPrefix).join(" "),
+    network: describeNetworks(config),
   });
   if (member(config.backend.members, "Type") === undefined) ports.log.warn(noBackend);
   ports.stage?.("making the device");
@@ -118,7 +122,8 @@ export async function start(
     ports.chooseUnderlay({ network: config, subnets: before }),
   );
   const routes = new UnderlayRoutes();
-  const host = makeHost(chosen, config, options, routes);
+  const identity = await ports.identity.open();
+  const host = makeHost(identity.host, chosen, config, options, routes);
   const { instances: formerInstances, held } = await orFailure(
     "read the kernel's state",
     takeOver(host, backend, ports),
@@ -130,18 +135,27 @@ export async function start(
   );
   requireSuited(self, backend);
   const observed = await makeDevices(self, backend, ports);
-  const previous = previousSubnets(ports.subnetFile.previous.subnets, observed, self);
+  const previous = previousSubnets(ports.subnetFile.previous.subnets, observed, identity.subnets, self);
   tellPrevious(ports.subnetFile, previous, ports.log);
   const former = formerly(ports.subnetFile.previous);
   const claim = await orFailure(
     "read the kernel's state",
-    claimOf(self, backend, former, previous, ports.kernel),
+    claimOf(self, backend, former, previous, identity.claimant(), ports.kernel),
   );
   ports.stage?.("taking a lease");
   const lease = await ports.store.acquire(claim, signal);
   ports.log.info(`our subnet is ${describeSubnets(lease.subnets)}`, peerFields(lease));
   const formerNames = names.move();
-  return { self: { ...self, subnets: lease.subnets }, backend, lease, routes, notes, formerNames, readings };
+  return {
+    self: { ...self, subnets: lease.subnets },
+    identity,
+    backend,
+    lease,
+    routes,
+    notes,
+    formerNames,
+    readings,
+  };
 }
 
 /** Upstream's default; its documentation says vxlan. */

@@ -52,6 +52,11 @@ export class SubnetFileWriter {
     this.#trigger.ring();
   }
 
+  /** What the file says is right no more, and what it should say is not known yet. */
+  outdated(): void {
+    this.#wanted = null;
+  }
+
   /** Has a look whether the file still says it. */
   check(): void {
     this.#trigger.ring();

@@ -39,6 +39,15 @@ export interface KernelEvent {
   readonly kinds: ReadonlySet<Kind | "lost">;
 }
 
+/** True also where it is unknown what has changed. */
+export function concerns({ kinds }: KernelEvent, wanted: readonly Kind[]): boolean {
+  return kinds.has("lost") || wanted.some((kind) => kinds.has(kind));
+}
+
+export function isFirewallAlone({ kinds }: KernelEvent): boolean {
+  return kinds.size === 1 && kinds.has("chain");
+}
+
 /** A network device as it is. */
 export interface Interface {
   readonly name: string;

@@ -5,6 +5,7 @@
  * store adds: a version for conditional writes and an expiry. Codecs for key and value: `lease_codec.ts`.
  */
 import type { Instant } from "./clock.ts";
+import type { Mark } from "./identity.ts";
 import { families, type Family, type Ip } from "./ip.ts";
 import type { Json } from "./json.ts";
 import { formatPrefix, type Prefix, samePrefix } from "./prefix.ts";
@@ -23,6 +24,8 @@ export interface LeaseRecord {
   readonly backendType: string;
   readonly backendData?: Json;
   readonly backendV6Data?: Json;
+  /** Whose it is, by a host's own id; absent where flannel wrote it, or a denim from before there were marks. */
+  readonly mark?: Mark;
   /** Members of the value that we do not know; kept when the record is written again. */
   readonly extra?: Readonly<Record<string, Json>>;
 }

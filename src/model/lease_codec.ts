@@ -7,6 +7,7 @@
  */
 import { Failure } from "./errors.ts";
 import { parseJson } from "./hostile.ts";
+import { isMarkMember, markMembers, readMark } from "./identity.ts";
 import { bits, type Family, formatIp, type Ip, isUnspecified, parseIp } from "./ip.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 import type { LeaseRecord, Subnets } from "./lease.ts";
@@ -63,7 +64,7 @@ function parsePart(text: string): Prefix | null {
 export type RecordForm = "current" | "before IPv6";
 
 /**
- * The value of a record: members in upstream's order, compact, escaped as Go does; unknown members after them.
+ * The value of a record: members in upstream's order, compact, escaped as Go does; the mark and unknown members after them.
  * `{"PublicIP":"192.168.64.3","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"…"}}`;
  * the old form leaves `PublicIPv6` out where it is null. Both read back as the same record.
  */
@@ -76,6 +77,7 @@ export function encodeRecord(record: LeaseRecord, form: RecordForm = "current"):
   if (record.backendType !== "") members.BackendType = record.backendType;
   if (record.backendData !== undefined) members.BackendData = record.backendData;
   if (record.backendV6Data !== undefined) members.BackendV6Data = record.backendV6Data;
+  if (record.mark !== undefined) Object.assign(members, markMembers(record.mark));
   return escapeLikeGo(JSON.stringify({ ...members, ...unknownMembers(record.extra ?? {}) }));
 }
 
@@ -100,12 +102,14 @@ export function decodeRecord(text: string): LeaseRecord {
   const backendData = known.BackendData ?? undefined;
   const backendV6Data = known.BackendV6Data ?? undefined;
   const extra = unknownMembers(value);
+  const mark = readMark(value);
   return {
     publicIp: readIp(known, "PublicIP", 4),
     publicIpv6: readIp(known, "PublicIPv6", 6),
     backendType: readType(known),
     ...(backendData === undefined ? {} : { backendData }),
     ...(backendV6Data === undefined ? {} : { backendV6Data }),
+    ...(mark === null ? {} : { mark }),
     ...(extra === null ? {} : { extra }),
   };
 }
@@ -157,7 +161,8 @@ function unknownMembers(object: JsonObject): Record<string, Json> | null {
   let out: Record<string, Json> | null = null;
   for (const key of Object.keys(object)) {
     const value = object[key];
-    if (value !== undefined && nameOf(key) === undefined && !UNSAFE.has(key)) (out ??= {})[key] = value;
+    const known = nameOf(key) !== undefined || isMarkMember(key) || UNSAFE.has(key);
+    if (value !== undefined && !known) (out ??= {})[key] = value;
   }
   return out;
 }

@@ -1,5 +1,5 @@
 /** Ethernet addresses: text forms, and the deterministic address of a new tunnel device. */
-import { type Ip, ipBytes } from "./ip.ts";
+import type { Family } from "./ip.ts";
 
 /** Lower case, six octets with colons. */
 export type Mac = string;
@@ -22,11 +22,13 @@ export function isUsableMac(mac: Mac): boolean {
 }
 
 /**
- * The MAC of a new device: a hash of public IP and VNI, marked local and unicast. The same host gets the same MAC after a
- * reboot or a deleted device, so that no peer has to learn anything.
+ * The MAC of a new device: a hash of the host's id, VNI and family, marked local and unicast. The same host gets the same MAC
+ * after a reboot or a deleted device, so that no peer has to learn anything; another host gets another one, whatever addresses do.
+ *
+ * @param host the host's id, 32 hexadecimal digits
  */
-export function deriveMac(publicIp: Ip, vni: number): Mac {
-  const input = [...ipBytes(publicIp), vni >>> 16, (vni >>> 8) & 255, vni & 255];
+export function deriveMac(host: string, vni: number, family: Family): Mac {
+  const input = [...new TextEncoder().encode(host), family, vni >>> 16, (vni >>> 8) & 255, vni & 255];
   const hash = mix64(
     input.reduce((h, byte) => BigInt.asUintN(64, (h ^ BigInt(byte)) * 0x100000001b3n), 0xcbf29ce484222325n),
   );

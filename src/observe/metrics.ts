@@ -1,8 +1,9 @@
 /**
  * Figures in Prometheus' text format (exposition format 0.0.4), for `/metrics` on the health server. Pure.
  *
- * So far those of userspace tunnels: what went through, what was dropped and why, what of the kernel's help is in use, and
- * each peer's share. Counters are sums since the tunnel was opened.
+ * Those of the host: whether it is ready, whether its lease is on trial, how many others have its address. Those of userspace
+ * tunnels: what went through, what was dropped and why, what of the kernel's help is in use, and each peer's share. Counters are
+ * sums since the tunnel was opened.
  */
 import type { UdpPeerStatistics, UdpStatistics } from "../../ffi/udp_tunnel.ts";
 import type { HttpAnswer } from "./http_request.ts";
@@ -93,9 +94,32 @@ const metrics: readonly Metric[] = [
   },
 ];
 
-/** The answer to `/metrics`. */
-export function metricsAnswer(reports: readonly Report[]): HttpAnswer {
-  return { status: 200, body: metricsText(reports) };
+/** How the host stands. */
+export interface HostReport {
+  readonly ready: boolean;
+  /** Its lease was another host's, who may still object. */
+  readonly onTrial: boolean;
+  /** Living hosts that publish the same address. */
+  readonly rivals: number;
+}
+
+/** The answer to `/metrics`. @param host null before there is a lease */
+export function metricsAnswer(host: HostReport | null, reports: readonly Report[]): HttpAnswer {
+  return { status: 200, body: (host === null ? "" : hostText(host)) + metricsText(reports) };
+}
+
+export function hostText({ ready, onTrial, rivals }: HostReport): string {
+  return gauge("flannel_ready", "1 where the host is ready.", Number(ready)) +
+    gauge(
+      "flannel_lease_on_trial",
+      "1 while another host may object to our having the subnet.",
+      Number(onTrial),
+    ) +
+    gauge("flannel_address_conflicts", "Other hosts that publish our address.", rivals);
+}
+
+function gauge(name: string, help: string, value: number): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`;
 }
 
 export function metricsText(reports: readonly Report[]): string {

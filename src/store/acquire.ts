@@ -1,14 +1,14 @@
 /**
  * Taking a subnet, once for all stores that allocate (spec §4.1), on the conditional operations of a `LeaseTable`.
  *
- * One attempt looks at the whole table and takes one of three ways, then starts again with a fresh view where it lost:
+ * One attempt looks at the whole table, and takes a subnet in the order of `model/identity.ts`; where it lost, it starts again
+ * with a fresh view:
  *
- *     a record with our public IP that fits ──► adopt it: renew, or update where its content differs
- *     (or with our old one: the previous subnet under our device's MAC)
+ *     a record of ours, or one at our address that we may try ──► written again with our mark
  *     no such record ──► the previous subnet where it is free, else one of the first free ones ──► create if absent
- *     a record with our public IP that does not fit ──► remove it, look again
+ *     a record of ours that does not fit ──► remove it, look again
  *
- * - Nobody's record is ever overwritten or removed but our own as told above, at the version that was read.
+ * - Nobody's record is ever overwritten or removed but as told above, and as it was read.
  * - Keys of two families can differ and still share a subnet, so that creating if absent is not enough: after creating, the
  *   table is read again, and of two records that overlap the later gives way. Every host decides alike, by `created`.
  * - A write whose reply was lost is found again as our own record by the next look.
@@ -16,20 +16,20 @@
 import { compatible, type Exhausted } from "../model/allocate.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
+import type { Taking } from "../model/identity.ts";
 import { families, type Family, formatIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, type LeaseRecord, subnetOf, type Subnets } from "../model/lease.ts";
-import { encodeRecord } from "../model/lease_codec.ts";
 import { type FamilyNetwork, networkOf } from "../model/network_config.ts";
 import { describeOccupied, inTheWay, type Occupied } from "../model/occupied.ts";
 import { subnetCount } from "../model/parse_config.ts";
 import { formatPrefix, overlaps, type Prefix, samePrefix } from "../model/prefix.ts";
 import { shownJson } from "../model/shown.ts";
 import type { Log, LogFields } from "../observe/log.ts";
-import { beaten, chooseNew, held, isOurs, isStray, ownRecords, preference } from "./choice.ts";
+import { beats, type Candidate, chooseNew, held, isStray, preference, standings } from "./choice.ts";
 import { hostOf } from "./host_name.ts";
 import type { LeaseTable } from "./lease_table.ts";
 import { untilAvailable } from "./outage.ts";
-import { type Claim, isLost, type Listing, type Unreadable } from "./store.ts";
+import { type Claim, isLost, type Listing, type Lost, type Unreadable } from "./store.ts";
 
 export interface AcquireDeps {
   readonly clock: Clock;
@@ -70,14 +70,14 @@ export async function acquire(
 /** Null where the table changed under us: look again. */
 async function tryOnce(table: LeaseTable, claim: Claim, deps: AcquireDeps): Promise<Lease | null> {
   const listing = await table.list();
-  const { kept, unfit, duplicates } = ownRecords(listing, claim);
+  const { taking, unfit, duplicates } = standings(listing, claim);
   for (const lease of unfit) {
     reportRemoval(lease, claim, deps.log);
     await table.remove(lease);
   }
-  if (kept !== null) {
-    for (const other of duplicates) reportDuplicate(kept, other, deps.log);
-    return await adopt(table, kept, claim, deps.log);
+  if (taking.way !== "free") {
+    for (const other of duplicates) reportDuplicate(taking.over.lease, other, deps.log);
+    return await adopt(table, taking, claim, deps.log);
   }
   const strays = table.discard ? listing.unreadable.filter((each) => isStray(each, claim)) : [];
   for (const stray of strays) {
@@ -86,43 +86,72 @@ async function tryOnce(table: LeaseTable, claim: Claim, deps: AcquireDeps): Prom
   }
   const had = [...unfit, ...strays.flatMap(({ misplaced }) => misplaced ?? [])];
   const view = had.length === 0 ? listing : await table.list();
-  if (view.leases.some((lease) => isOurs(lease, claim))) return null;
-  return await take(table, claim, preference(claim, had), view, deps);
+  if (had.length > 0 && isContested(view, claim)) return null;
+  return await takeFree(table, claim, preference(claim, had), view, deps);
 }
 
-async function adopt(table: LeaseTable, lease: Lease, claim: Claim, log?: Log): Promise<Lease | null> {
-  log?.info(
-    `Found lease (${describeSubnets(lease.subnets)}) for current IP (${identityOf(claim.record)}), reusing`,
-    fieldsOf(lease.subnets, claim.record),
-  );
-  const record = inheritExtra(claim.record, lease.record);
-  const same = encodeRecord(record) === encodeRecord(lease.record);
-  const result = await (same ? table.renew(lease) : table.update(lease, record));
+/** True where there is a record of ours again: made, or changed before it could be removed. */
+function isContested(view: Listing, claim: Claim): boolean {
+  const { taking, unfit } = standings(view, claim);
+  return taking.way !== "free" || unfit.length > 0;
+}
+
+/** Over a record that stands. */
+async function adopt(
+  table: LeaseTable,
+  { over: { lease }, way, turn, after }: Exclude<Taking<Candidate>, { way: "free" }>,
+  { record, self: { host, run } }: Claim,
+  log?: Log,
+): Promise<Lease | null> {
+  const address = identityOf(record);
+  const found = `Found lease (${describeSubnets(lease.subnets)}) for current IP (${address})`;
+  const fields = fieldsOf(lease.subnets, record);
+  if (way !== "trial") log?.info(`${found}, reusing`, fields);
+  else log?.warn(`${found}, of another host; taking it if that host does not object`, fields);
+  const mark = { host, run, turn, after };
+  const result = await table.update(lease, { ...inheritExtra(record, lease.record), mark });
   return isLost(result) ? null : result;
 }
 
-async function take(
+async function takeFree(
   table: LeaseTable,
   claim: Claim,
   preferred: Subnets,
   view: Listing,
   deps: AcquireDeps,
 ): Promise<Lease | null> {
+  const { record, self: { host, run } } = claim;
   const subnets = choose(claim, preferred, view, deps);
-  const lease = await table.create(subnets, claim.record);
+  const lease = await createAt(table, subnets, { ...record, mark: { host, run, turn: 1, after: null } });
   if (lease === null) return null;
-  if (beaten(lease, (await table.list()).leases)) {
+  if (isLost(lease)) {
     deps.log?.info(`Another host took part of (${describeSubnets(subnets)}) first; taking another subnet`, {
       subnet: describeSubnets(subnets),
     });
-    await table.remove(lease);
     return null;
   }
   deps.log?.info(
-    `Allocated lease (${describeSubnets(subnets)}) to current node (${identityOf(claim.record)})`,
-    fieldsOf(subnets, claim.record),
+    `Allocated lease (${describeSubnets(subnets)}) to current node (${identityOf(record)})`,
+    fieldsOf(subnets, record),
   );
   return lease;
+}
+
+/**
+ * A new record where nobody's subnet overlaps: of two records that do, the later gives way. Null where something stands at that
+ * very key.
+ */
+export async function createAt(
+  table: LeaseTable,
+  subnets: Subnets,
+  record: LeaseRecord,
+): Promise<Lease | Lost | null> {
+  const lease = await table.create(subnets, record);
+  if (lease === null) return null;
+  const winner = (await table.list()).leases.find((other) => beats(other, lease));
+  if (winner === undefined) return lease;
+  await table.remove(lease);
+  return { lost: "taken", by: winner.record };
 }
 
 /** @throws Failure where no subnet is free */

@@ -6,11 +6,11 @@
  */
 import type { Clock, Random } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
-import type { Lease, LeaseRecord } from "../model/lease.ts";
+import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import { parseNetworkConfig } from "../model/parse_config.ts";
 import { orAborted } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
-import { acquire } from "./acquire.ts";
+import { acquire, createAt } from "./acquire.ts";
 import { contradictions, readBoth } from "./both_config.ts";
 import { BothTable } from "./both_table.ts";
 import { BothView, SIDES } from "./both_view.ts";
@@ -24,6 +24,7 @@ import {
   type Claim,
   type ConfigReading,
   type Listing,
+  type Look,
   type Lost,
   type Store,
   type StoreEvent,
@@ -101,6 +102,14 @@ export class BothStore implements Store {
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
     const end = this.#orClosed(signal);
     return orAborted(acquire(this.#table, claim, this.#parts, end), end);
+  }
+
+  look(lease: Lease, signal?: AbortSignal): Promise<Look> {
+    return orAborted(this.#table.look(lease), signal);
+  }
+
+  create(subnets: Subnets, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost | null> {
+    return orAborted(createAt(this.#table, subnets, record), signal);
   }
 
   publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {

@@ -1,11 +1,12 @@
 /**
  * A lease that stands in both of etcd's APIs, as one. Pure.
  *
- * Its version is the pair of the halves' versions, `17|1042/7587862094876521`; a half that is absent is empty, and one of v2
- * that never ends is marked: `17!|`. Of two leases the one with a half in v2 counts as older, because everybody who stands in
+ * It carries its halves, and its version is the pair of theirs: `17|1042/7587862094876521`; a half that is absent is empty. Of
+ * two leases the one with a half in v2 counts as older, because everybody who stands in
  * both takes v2 first; the numbers of the two APIs can't be compared.
  */
-import type { Lease, Version } from "../model/lease.ts";
+import type { Lease } from "../model/lease.ts";
+import { encodeRecord } from "../model/lease_codec.ts";
 import { mirrorOf } from "./mirror.ts";
 
 /** At least one of them is there; two belong to one host. */
@@ -14,18 +15,27 @@ export interface Halves {
   readonly v3: Lease | null;
 }
 
+export interface JoinedLease extends Lease {
+  readonly halves: Halves;
+}
+
 /** Above all indices of v2. */
 const AFTER_V2 = 2 ** 44;
 
-export function joined({ v2, v3 }: Halves): Lease {
+export function joined({ v2, v3 }: Halves): JoinedLease {
   const { subnets, record } = source({ v2, v3 });
-  const ends = [v2, v3].flatMap((half) => half?.expires ?? []);
+  const halves = [v2, v3].filter((half) => half !== null);
+  const ends = halves.flatMap(({ expires }) => expires ?? []);
+  // A mirror of a reservation is given an end; it lasts as long as its origin all the same.
+  const origins = halves.filter((half) => mirrorOf(half.record) === null);
+  const isReserved = origins.length > 0 && origins.every(({ expires }) => expires === null);
   return {
     subnets,
     record,
-    version: `${v2 === null ? "" : v2.version + (v2.expires === null ? "!" : "")}|${v3?.version ?? ""}`,
+    version: `${v2?.version ?? ""}|${v3?.version ?? ""}`,
+    halves: { v2, v3 },
     created: v2 === null ? AFTER_V2 + v3!.created : v2.created,
-    expires: ends.length === 0 ? null : Math.min(...ends),
+    expires: isReserved || ends.length === 0 ? null : Math.min(...ends),
   };
 }
 
@@ -35,16 +45,19 @@ function source({ v2, v3 }: Halves): Lease {
   return mirrorOf(v3.record) !== null && mirrorOf(v2.record) === null ? v2 : v3;
 }
 
-/** The halves of a lease that was joined, as their own tables know them. */
-export function halvesOf(lease: Lease): Halves {
-  const [two = "", three = ""] = lease.version.split("|");
-  const reserved = two.endsWith("!");
-  return {
-    v2: two === "" ? null : half(lease, two.replace("!", ""), reserved),
-    v3: three === "" ? null : half(lease, three, lease.expires === null),
-  };
+/** True where the host that a lease is of wrote it between the two: what a bridge makes of it in the other API does not count. */
+export function isWrittenSince(before: Lease, after: Lease): boolean {
+  if (encodeRecord(before.record) !== encodeRecord(after.record)) return true;
+  if (!("halves" in before) || !("halves" in after)) return before.version !== after.version;
+  const [was, is] = [halvesOf(before), halvesOf(after)];
+  return (["v2", "v3"] as const).some((side) => {
+    const [one, other] = [was[side], is[side]];
+    return one !== null && other !== null && mirrorOf(other.record) === null && one.version !== other.version;
+  });
 }
 
-function half(lease: Lease, version: Version, reserved: boolean): Lease {
-  return { ...lease, version, expires: reserved ? null : lease.expires ?? 0 };
+/** The halves of a lease that was joined. */
+export function halvesOf(lease: Lease): Halves {
+  if (!("halves" in lease)) throw new Error("no lease of both APIs");
+  return (lease as JoinedLease).halves;
 }

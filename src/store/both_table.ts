@@ -8,12 +8,12 @@
  * - Where the second half can't be reached, the first stays and is found as ours at the next try.
  */
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
-import { formatLeaseKey } from "../model/lease_codec.ts";
+import { encodeRecord, formatLeaseKey } from "../model/lease_codec.ts";
 import { sameHost } from "./choice.ts";
 import { type Halves, halvesOf, joined } from "./both_lease.ts";
-import type { CopyTable, LeaseTable } from "./lease_table.ts";
+import { type CopyTable, isAsWritten, type LeaseTable } from "./lease_table.ts";
 import { mirrorOf } from "./mirror.ts";
-import { isLost, type Listing, type Lost, type Unreadable } from "./store.ts";
+import { isLost, type Listing, type Look, type Lost, type Unreadable } from "./store.ts";
 
 type Found = Lease | Unreadable | null;
 
@@ -33,23 +33,13 @@ export class BothTable implements LeaseTable {
   }
 
   async create(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
-    const v2 = await this.#v2.create(subnets, record);
+    const v2 = await make(this.#v2, subnets, record);
     if (v2 === null) return null;
-    const v3 = await this.#second(subnets, record);
+    const v3 = await make(this.#v3, subnets, record);
     const ours = v3 !== null && await this.#stillOurs(subnets, record);
     if (ours) return joined({ v2, v3 });
     await this.#yield({ v2, v3 });
     return null;
-  }
-
-  /** The claim in v3: where the key is absent, or a mirror of ours. */
-  async #second(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
-    const created = await this.#v3.create(subnets, record);
-    if (created !== null) return created;
-    const there = await this.#v3.find(subnets);
-    if (!isOurs(there, record) || mirrorOf(there.record) === null) return null;
-    const written = await this.#v3.update(there, record);
-    return isLost(written) ? null : written;
   }
 
   async #stillOurs(subnets: Subnets, record: LeaseRecord): Promise<boolean> {
@@ -57,37 +47,60 @@ export class BothTable implements LeaseTable {
     return found.every((each) => isOurs(each, record));
   }
 
+  /**
+   * Of two halves the one that is not our run's decides: what it says is what was found, over both. A mirror of ours counts as
+   * absent, and a half that is absent only makes the look incomplete.
+   */
+  async look(lease: Lease): Promise<Look> {
+    const [two, three] = await Promise.all([this.#v2.find(lease.subnets), this.#v3.find(lease.subnets)]);
+    const found = [two, three].map((half) => isMirrorOf(half, lease.record) ? null : half);
+    const unreadable = found.find((half) => half !== null && "reason" in half);
+    if (unreadable) return { found: unreadable, asWritten: false };
+    const [v2 = null, v3 = null] = found as (Lease | null)[];
+    if (v2 === null && v3 === null) return { found: null, asWritten: false };
+    const known = halvesOf(lease);
+    const halves = [[v2, known.v2], [v3, known.v3]] as const;
+    const there = joined({ v2, v3 });
+    const stranger = halves.find(([half, as]) => half !== null && !isOwnHalf(half, as, lease.record))?.[0];
+    if (stranger) return { found: { ...there, record: stranger.record }, asWritten: false };
+    const asWritten = halves.every(([half, as]) => half === null || (as !== null && isAsWritten(half, as)));
+    return {
+      found: asWritten ? { ...there, record: lease.record } : there,
+      asWritten,
+      incomplete: v2 === null || v3 === null || !saysTheSame(v2.record, v3.record),
+    };
+  }
+
   async update(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
     const { v2, v3 } = halvesOf(lease);
     return await this.#write(
       { v2, v3 },
-      () => v2 === null ? this.#v2.create(lease.subnets, record) : this.#v2.update(v2, record),
-      () => v3 === null ? this.#second(lease.subnets, record) : this.#v3.update(v3, record),
+      () => v2 === null ? make(this.#v2, lease.subnets, record) : this.#v2.update(v2, record),
+      () => v3 === null ? make(this.#v3, lease.subnets, record) : this.#v3.update(v3, record),
       lease,
+      record,
     );
   }
 
-  /** Reads both, then extends each: what is missing is made, what is a mirror becomes ours. */
+  /** Extends each half as it was written; what is missing is made, what is a mirror or says something else becomes ours. */
   async renew(lease: Lease): Promise<Lease | Lost> {
     const { subnets, record } = lease;
-    const [two, three] = await Promise.all([this.#v2.find(subnets), this.#v3.find(subnets)]);
+    const { v2, v3 } = halvesOf(lease);
+    const extend = async (table: CopyTable, half: Lease) => {
+      const isRight = saysTheSame(half.record, record);
+      const kept = isRight ? await table.renew(half) : await table.update(half, record);
+      if (!isLost(kept)) return kept;
+      // Removed by itself, while the other half stands; or mirrored from that already.
+      return kept.lost === "absent" || isMirrorOf(await table.find(subnets), record) ? null : kept;
+    };
+    const [two, three] = [v2 && await extend(this.#v2, v2), v3 && await extend(this.#v3, v3)];
     if (two === null && three === null) return { lost: "absent" };
-    const [v2, v3] = [ours(two, record), ours(three, record)];
-    const stranger = v2 === null && two !== null ? two : v3 === null && three !== null ? three : null;
-    if (stranger !== null) {
-      await this.#yield({ v2, v3 });
-      return lostTo(stranger);
-    }
-    const said = joined({ v2, v3 }).record;
-    // A mirror goes with its origin, and what it mirrored is gone.
-    if (mirrorOf(said) !== null) return { lost: "absent" };
-    const extend = (table: CopyTable, half: Lease) =>
-      mirrorOf(half.record) === null ? table.renew(half) : table.update(half, said);
     return await this.#write(
       { v2, v3 },
-      () => v2 === null ? this.#v2.create(subnets, said) : extend(this.#v2, v2),
-      () => v3 === null ? this.#second(subnets, said) : extend(this.#v3, v3),
+      () => two === null ? make(this.#v2, subnets, record) : Promise.resolve(two),
+      () => three === null ? make(this.#v3, subnets, record) : Promise.resolve(three),
       lease,
+      record,
     );
   }
 
@@ -97,18 +110,24 @@ export class BothTable implements LeaseTable {
     first: () => Promise<Lease | Lost | null>,
     second: () => Promise<Lease | Lost | null>,
     lease: Lease,
+    record: LeaseRecord,
   ): Promise<Lease | Lost> {
     const v2 = await first();
-    if (v2 === null || isLost(v2)) return await this.#lose(v2, { v2: null, v3: before.v3 }, lease);
+    if (v2 === null || isLost(v2)) return await this.#lose(v2, { v2: null, v3: before.v3 }, lease, record);
     const v3 = await second();
-    if (v3 === null || isLost(v3)) return await this.#lose(v3, { v2, v3: null }, lease);
+    if (v3 === null || isLost(v3)) return await this.#lose(v3, { v2, v3: null }, lease, record);
     return joined({ v2, v3 });
   }
 
   /** Nothing is given back where it was only we ourselves who wrote meanwhile. */
-  async #lose(lost: Lost | null, held: Halves, { subnets, record }: Lease): Promise<Lost> {
+  async #lose(
+    lost: Lost | null,
+    held: Halves,
+    { subnets, record: before }: Lease,
+    record: LeaseRecord,
+  ): Promise<Lost> {
     const found = await Promise.all([this.#v2.find(subnets), this.#v3.find(subnets)]);
-    const stranger = found.find((each) => each !== null && !isOurs(each, record));
+    const stranger = found.find((each) => each !== null && !isOfRun(each, record) && !isOfRun(each, before));
     if (stranger) await this.#yield(held);
     return lost ?? lostTo(stranger ?? null);
   }
@@ -124,12 +143,43 @@ export class BothTable implements LeaseTable {
   }
 }
 
-function isOurs(found: Found | undefined, record: LeaseRecord): found is Lease {
-  return ours(found ?? null, record) !== null;
+/** A half of the claim: where the key is absent, or a mirror of ours. */
+async function make(table: CopyTable, subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
+  const created = await table.create(subnets, record);
+  if (created !== null) return created;
+  const there = await table.find(subnets);
+  if (!isOurs(there, record) || mirrorOf(there.record) === null) return null;
+  const written = await table.update(there, record);
+  return isLost(written) ? null : written;
 }
 
-function ours(found: Found, record: LeaseRecord): Lease | null {
-  return found !== null && !("reason" in found) && sameHost(found.record, record) ? found : null;
+function isOurs(found: Found | undefined, record: LeaseRecord): found is Lease {
+  return found !== undefined && found !== null && !("reason" in found) && sameHost(found.record, record);
+}
+
+/** A copy of this host has its id, not its run. */
+function isOfRun(found: Found, { mark }: LeaseRecord): boolean {
+  return found !== null && !("reason" in found) && found.record.mark?.run === mark?.run;
+}
+
+/**
+ * True for what our run wrote, and for what we know of our id from a run before: the other half was written since, and this one
+ * could not be.
+ */
+function isOwnHalf(half: Lease, known: Lease | null, { mark }: LeaseRecord): boolean {
+  const there = half.record.mark;
+  if (there?.run === mark?.run) return true;
+  return known !== null && isAsWritten(half, known) && there?.host === mark?.host;
+}
+
+function saysTheSame(a: LeaseRecord, b: LeaseRecord): boolean {
+  return encodeRecord(a) === encodeRecord(b);
+}
+
+/** True for what another made of our record in the other API. */
+function isMirrorOf(found: Found, { mark }: LeaseRecord): boolean {
+  return found !== null && !("reason" in found) && mirrorOf(found.record) !== null &&
+    found.record.mark?.run === mark?.run;
 }
 
 function lostTo(found: Found): Lost {

@@ -33,6 +33,11 @@ export function connectEtcd2(options: ConnectOptions): Etcd2Remote {
   return new Etcd2Client(options);
 }
 
+/**
+ * Milliseconds that we wait for a change on one connection: signs of life come on others, and one that a router has forgotten, or
+ * whose own address is gone from this host, would be silent for ever.
+ */
+const POLL_MS = 20_000;
 /** Milliseconds between two watches where the first ended without a word. */
 const PAUSE_MS = 100;
 
@@ -69,8 +74,10 @@ class Etcd2Client implements Etcd2Remote {
     return { header, kvs: request.newestOnly ? newest(kvs) : kvs, count: kvs.length };
   }
 
-  async write({ key, expect, put }: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
-    const condition = expect === 0 ? "prevExist=false" : `prevIndex=${expect}`;
+  async write({ key, expect, expectValue, put }: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
+    // etcd takes no empty value for a condition.
+    const value = expectValue ? `&prevValue=${encodeURIComponent(expectValue)}` : "";
+    const condition = expect === 0 ? "prevExist=false" : `prevIndex=${expect}${value}`;
     const message: HttpRequest = {
       method: put === null ? "DELETE" : "PUT",
       path: `${pathOf(key)}?${condition}`,
@@ -139,7 +146,12 @@ class Etcd2Client implements Etcd2Remote {
       const poll = await link.begin({ method: "GET", path: pathOf(range.key) + query }, CALL_MS, signal);
       const { head } = poll;
       if (head.status === 200) yield { header: headerOf(head), events: [] };
-      const text = await link.whileAlive(poll.text, signal, () => this.#requireAccess(link, range, signal));
+      const access = () => this.#requireAccess(link, range, signal);
+      const text = await link.whileAlive(poll.text, POLL_MS, signal, access);
+      if (text === null) {
+        poll.end();
+        continue;
+      }
       if (head.status === 200 && text.trim() === "") {
         // etcd ends what waits for too long.
         await this.#clock.sleep(PAUSE_MS, signal);

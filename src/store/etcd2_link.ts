@@ -104,22 +104,25 @@ export class HttpLink implements Connection {
   }
 
   /**
-   * Waits for `work` for as long as the member lives and `access`, which is asked now and then, lets us. Rejects as `call` does,
-   * and with what `access` throws.
+   * Waits for `work` for as long as the member lives and `access`, which is asked now and then, lets us, and for `ms` milliseconds
+   * at most: null then. Rejects as `call` does, and with what `access` throws.
    */
   async whileAlive<T>(
     work: Promise<T>,
+    ms: number,
     signal: AbortSignal,
     access: () => Promise<void> = () => Promise.resolve(),
-  ): Promise<T> {
+  ): Promise<T | null> {
     work.catch(() => {});
     const { clock } = this.#options;
+    const end = clock.boot() + ms;
     return await this.#explained(signal, async () => {
       while (true) {
         try {
           return await within(clock, PING_MS, signal, () => work);
         } catch (thrown) {
           if (!(thrown instanceof DeadlineExceeded)) throw thrown;
+          if (clock.boot() >= end) return null;
           if (this.#accessDue()) await access();
           await this.#ping(signal);
         }
@@ -209,7 +212,7 @@ export class HttpLink implements Connection {
         const text = readAll(incoming, longest).finally(done);
         // Whoever only wants the head leaves it.
         text.catch(() => {});
-        resolve({ head: headOf(incoming, this.#heard), text });
+        resolve({ head: headOf(incoming, this.#heard), text, end: () => void outgoing.destroy() });
       });
       outgoing.end(body);
     });
@@ -221,6 +224,8 @@ export interface Begun {
   readonly head: AnswerHead;
   /** The rest, when it has come. */
   readonly text: Promise<string>;
+  /** Nobody waits for the rest any more. */
+  end(): void;
 }
 
 class LinkAgent extends Agent {

@@ -27,6 +27,8 @@ export interface Etcd2Write {
   readonly key: string;
   /** The modification revision at which the key must be; 0: it must not exist. */
   readonly expect: number;
+  /** The value that the key must have as well: a store that was restored from a backup uses indices again. */
+  readonly expectValue?: string;
   /** Null deletes. `ttl` in seconds; null: for ever. */
   readonly put: { readonly value: string; readonly ttl: number | null } | null;
 }

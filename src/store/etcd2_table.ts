@@ -3,6 +3,7 @@
  *
  * - Renewing writes the same value again with a full lifetime, as upstream does; a record without one is a reservation and
  *   is only looked at.
+ * - A write first reads, and is on the condition that what was read still stands, by its index and its value.
  * - A write that reports a conflict may have met itself (see `etcd2_remote.ts`): a record that stands exactly as we wanted it
  *   counts as written.
  * - Values are written as upstream's releases of that time wrote them.
@@ -10,7 +11,6 @@
 import type { Clock, Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
-import { sameHost } from "./choice.ts";
 import {
   type EtcdKeys,
   leaseKey,
@@ -20,15 +20,15 @@ import {
   readListing,
   type Stored,
 } from "./etcd_keys.ts";
-import type { Etcd2Node, Etcd2Remote } from "./etcd2_remote.ts";
-import type { CopyTable } from "./lease_table.ts";
-import type { Listing, Lost, Unreadable } from "./store.ts";
+import type { Etcd2Node, Etcd2Remote, Etcd2Write } from "./etcd2_remote.ts";
+import { type CopyTable, isAsWritten, lookAt } from "./lease_table.ts";
+import type { Listing, Look, Lost, Unreadable } from "./store.ts";
 
 interface Put {
   readonly key: string;
   readonly value: string;
-  /** See `Etcd2Write`. */
-  readonly expect: number;
+  /** Null: nothing must stand there. */
+  readonly over: Etcd2Node | null;
   /** Seconds; null: for ever. */
   readonly ttl: number | null;
 }
@@ -66,8 +66,12 @@ export class Etcd2Table implements CopyTable {
   }
 
   async find(subnets: Subnets): Promise<Lease | Unreadable | null> {
-    const { kvs: [node] } = await this.#remote.range({ key: leaseKey(this.#keys, subnets), end: null });
-    return node === undefined ? null : this.read(node);
+    const node = await this.#at(leaseKey(this.#keys, subnets));
+    return node && this.read(node);
+  }
+
+  async look(lease: Lease): Promise<Look> {
+    return lookAt(await this.find(lease.subnets), lease);
   }
 
   endOf(lease: Lease): Promise<Instant | null> {
@@ -84,7 +88,7 @@ export class Etcd2Table implements CopyTable {
 
   async #create(subnets: Subnets, record: LeaseRecord, ttl: number | null): Promise<Lease | null> {
     const key = leaseKey(this.#keys, subnets);
-    const written = await this.#write({ key, value: encode(record), expect: 0, ttl });
+    const written = await this.#write({ key, value: encode(record), over: null, ttl });
     return "conflict" in written ? null : { subnets, record, ...written };
   }
 
@@ -98,8 +102,9 @@ export class Etcd2Table implements CopyTable {
 
   async #update(lease: Lease, record: LeaseRecord, ttl: number | null): Promise<Lease | Lost> {
     const key = leaseKey(this.#keys, lease.subnets);
-    const expect = Number(lease.version);
-    const written = await this.#write({ key, value: encode(record), expect, ttl });
+    const over = await this.#at(key);
+    if (over === null || !isAsWritten(this.read(over), lease)) return this.#lost(over);
+    const written = await this.#write({ key, value: encode(record), over, ttl });
     if ("conflict" in written) return this.#lost(written.conflict);
     return { subnets: lease.subnets, record, ...written };
   }
@@ -107,18 +112,18 @@ export class Etcd2Table implements CopyTable {
   /** Reads, then writes what was read: it can neither bring back a record nor overwrite another's. */
   async renew(lease: Lease): Promise<Lease | Lost> {
     const key = leaseKey(this.#keys, lease.subnets);
-    const node = (await this.#remote.range({ key, end: null })).kvs[0] ?? null;
+    const node = await this.#at(key);
     const now = node && this.read(node);
-    if (now === null || "reason" in now || !sameHost(now.record, lease.record)) return this.#lost(node);
+    if (!isAsWritten(now, lease)) return this.#lost(node);
     if (now.expires === null) return now;
-    const expect = Number(now.version);
-    const written = await this.#write({ key, value: node!.value!, expect, ttl: this.#ttl });
+    const written = await this.#write({ key, value: node!.value!, over: node, ttl: this.#ttl });
     return "conflict" in written ? this.#lost(written.conflict) : { ...now, ...written };
   }
 
   async remove(lease: Lease): Promise<void> {
-    const key = leaseKey(this.#keys, lease.subnets);
-    await this.#remote.write({ key, expect: Number(lease.version), put: null });
+    const over = await this.#at(leaseKey(this.#keys, lease.subnets));
+    if (over === null || !isAsWritten(this.read(over), lease)) return;
+    await this.#remote.write({ key: over.key, ...standing(over), put: null });
   }
 
   async discard({ key, misplaced }: Unreadable): Promise<void> {
@@ -127,14 +132,18 @@ export class Etcd2Table implements CopyTable {
     await this.#remote.write({ key: misplacedKey(this.#keys, key), expect, put: null });
   }
 
+  async #at(key: string): Promise<Etcd2Node | null> {
+    return (await this.#remote.range({ key, end: null })).kvs[0] ?? null;
+  }
+
   #until(expires: Instant | null): number | null {
     return expires === null ? null : Math.max(1, Math.floor((expires - this.#clock.boot()) / 1000));
   }
 
   /** Puts a value where the key is as expected; else tells what stands there. */
-  async #write({ key, value, expect, ttl }: Put): Promise<Written | { conflict: Etcd2Node | null }> {
+  async #write({ key, value, over, ttl }: Put): Promise<Written | { conflict: Etcd2Node | null }> {
     const expires = ttl === null ? null : this.#clock.boot() + ttl * 1000;
-    const result = await this.#remote.write({ key, expect, put: { value, ttl } });
+    const result = await this.#remote.write({ key, ...standing(over), put: { value, ttl } });
     if (result.succeeded) return written(result.node, expires);
     const { current } = result;
     const ours = current?.value === value && (current.expires === null) === (ttl === null);
@@ -144,6 +153,12 @@ export class Etcd2Table implements CopyTable {
   #lost(node: Etcd2Node | null): Lost {
     return lostTo(this.#keys, node && stored(node));
   }
+}
+
+/** The condition of a write over this. */
+function standing(over: Etcd2Node | null): Pick<Etcd2Write, "expect" | "expectValue"> {
+  if (over === null) return { expect: 0 };
+  return { expect: over.modRevision, ...(over.value !== null && { expectValue: over.value }) };
 }
 
 function encode(record: LeaseRecord): string {

@@ -175,13 +175,18 @@ class EtcdClient implements EtcdRemote {
   }
 }
 
-function transaction({ key, expect, put }: ConditionalWrite): ITxnRequest {
+function transaction({ key, expect, expectValue, put }: ConditionalWrite): ITxnRequest {
   const name = Buffer.from(key);
   const change = put === null
     ? { request_delete_range: { key: name } }
     : { request_put: { key: name, value: Buffer.from(put.value), lease: put.lease } };
   return {
-    compare: [{ key: name, target: "Mod", result: "Equal", mod_revision: expect }],
+    compare: [
+      { key: name, target: "Mod", result: "Equal", mod_revision: expect },
+      ...expectValue === undefined
+        ? []
+        : [{ key: name, target: "Value", result: "Equal", value: Buffer.from(expectValue) } as const],
+    ],
     success: [change],
     failure: [{ request_range: { key: name } }],
   };

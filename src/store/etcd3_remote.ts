@@ -41,6 +41,8 @@ export interface ConditionalWrite {
   readonly key: string;
   /** The modification revision at which the key must be; 0: it must not exist. */
   readonly expect: number;
+  /** The value that the key must have as well: a store that was restored from a backup uses revisions again. */
+  readonly expectValue?: string;
   /** Null deletes. */
   readonly put: { readonly value: string; readonly lease: LeaseId } | null;
 }

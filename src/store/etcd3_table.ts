@@ -5,6 +5,7 @@
  *   Another is granted only where the old one is gone or was granted for another time. The one left behind runs out by
  *   itself: revoking it could remove somebody's key.
  * - A record without an etcd lease is a reservation: written without one, never renewed.
+ * - A write first reads, and is on the condition that what was read still stands, by its revision and its value.
  * - A write that reports a conflict may have met itself (see `etcd3_remote.ts`): a record that stands exactly as we wanted it
  *   counts as written.
  * - `expires` is exact for what this table wrote or renewed. For all others etcd would have to be asked key by key; it is then
@@ -13,7 +14,6 @@
 import type { Clock, Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets, Version } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
-import { sameHost } from "./choice.ts";
 import { within } from "./deadline.ts";
 import {
   type EtcdKeys,
@@ -24,9 +24,16 @@ import {
   readListing,
   type Stored,
 } from "./etcd_keys.ts";
-import { type EtcdRemote, type KeyValue, type LeaseId, LeaseNotFound, NO_LEASE } from "./etcd3_remote.ts";
-import type { CopyTable } from "./lease_table.ts";
-import { type Listing, type Lost, StoreUnavailable, type Unreadable } from "./store.ts";
+import {
+  type ConditionalWrite,
+  type EtcdRemote,
+  type KeyValue,
+  type LeaseId,
+  LeaseNotFound,
+  NO_LEASE,
+} from "./etcd3_remote.ts";
+import { type CopyTable, isAsWritten, lookAt } from "./lease_table.ts";
+import { type Listing, type Look, type Lost, StoreUnavailable, type Unreadable } from "./store.ts";
 
 /** An etcd lease under which a record can be put. */
 interface Tenure {
@@ -40,7 +47,8 @@ interface Tenure {
 interface Put {
   readonly key: string;
   readonly value: string;
-  readonly expect: number;
+  /** Null: nothing must stand there. */
+  readonly over: KeyValue | null;
 }
 
 /** `created` is right for a key that was absent. */
@@ -99,8 +107,12 @@ export class EtcdTable implements CopyTable {
   }
 
   async find(subnets: Subnets): Promise<Lease | Unreadable | null> {
-    const { kvs: [kv] } = await this.#remote.range({ key: leaseKey(this.#keys, subnets), end: null });
-    return kv === undefined ? null : this.read(kv);
+    const kv = await this.#at(leaseKey(this.#keys, subnets));
+    return kv && this.read(kv);
+  }
+
+  async look(lease: Lease): Promise<Look> {
+    return lookAt(await this.find(lease.subnets), lease);
   }
 
   async endOf(lease: Lease): Promise<Instant | null> {
@@ -123,23 +135,24 @@ export class EtcdTable implements CopyTable {
   }
 
   async #create(subnets: Subnets, record: LeaseRecord, tenure: Tenure): Promise<Lease | null> {
-    const write = { key: leaseKey(this.#keys, subnets), value: encodeRecord(record), expect: 0 };
+    const write = { key: leaseKey(this.#keys, subnets), value: encodeRecord(record), over: null };
     const written = await this.#write(write, tenure);
     return "conflict" in written ? null : { subnets, record, ...written };
   }
 
   async update(lease: Lease, record: LeaseRecord): Promise<Lease | Lost> {
-    return await this.#update(lease, record, await this.#tenure(parseVersion(lease.version).lease));
+    return await this.#update(lease, record, () => this.#tenure(parseVersion(lease.version).lease));
   }
 
   async updateUntil(lease: Lease, record: LeaseRecord, expires: Instant | null): Promise<Lease | Lost> {
-    return await this.#update(lease, record, await this.#grantUntil(expires));
+    return await this.#update(lease, record, () => this.#grantUntil(expires));
   }
 
-  async #update(lease: Lease, record: LeaseRecord, tenure: Tenure): Promise<Lease | Lost> {
+  async #update(lease: Lease, record: LeaseRecord, tenure: () => Promise<Tenure>): Promise<Lease | Lost> {
     const key = leaseKey(this.#keys, lease.subnets);
-    const expect = parseVersion(lease.version).modRevision;
-    const written = await this.#write({ key, value: encodeRecord(record), expect }, tenure);
+    const over = await this.#at(key);
+    if (over === null || !isAsWritten(this.read(over), lease)) return this.#lost(over);
+    const written = await this.#write({ key, value: encodeRecord(record), over }, await tenure());
     if ("conflict" in written) return this.#lost(written.conflict);
     return { subnets: lease.subnets, record, ...written, created: lease.created };
   }
@@ -147,21 +160,22 @@ export class EtcdTable implements CopyTable {
   /** Reads, then keeps the etcd lease alive: it can neither bring back a record nor overwrite another's. */
   async renew(lease: Lease): Promise<Lease | Lost> {
     const key = leaseKey(this.#keys, lease.subnets);
-    const kv = (await this.#remote.range({ key, end: null })).kvs[0] ?? null;
-    if (kv === null || !this.#ours(kv, lease)) return this.#lost(kv);
-    const record = this.#recordOf(kv) ?? lease.record;
-    const now = { subnets: lease.subnets, record, created: kv.createRevision };
+    const kv = await this.#at(key);
+    if (kv === null || !isAsWritten(this.read(kv), lease)) return this.#lost(kv);
+    const { subnets, record } = lease;
+    const now = { subnets, record, created: kv.createRevision };
     const tenure = await this.#tenure(kv.lease);
     if (!tenure.fresh) return { ...now, version: formatVersion(kv), expires: tenure.expires };
-    const written = await this.#write({ key, value: kv.value, expect: kv.modRevision }, tenure);
+    const written = await this.#write({ key, value: kv.value, over: kv }, tenure);
     return "conflict" in written
       ? this.#lost(written.conflict)
       : { ...now, ...written, created: now.created };
   }
 
   async remove(lease: Lease): Promise<void> {
-    const { modRevision } = parseVersion(lease.version);
-    await this.#remote.write({ key: leaseKey(this.#keys, lease.subnets), expect: modRevision, put: null });
+    const over = await this.#at(leaseKey(this.#keys, lease.subnets));
+    if (over === null || !isAsWritten(this.read(over), lease)) return;
+    await this.#remote.write({ key: over.key, ...standing(over), put: null });
   }
 
   async discard({ key, misplaced }: Unreadable): Promise<void> {
@@ -170,14 +184,18 @@ export class EtcdTable implements CopyTable {
     await this.#remote.write({ key: misplacedKey(this.#keys, key), expect, put: null });
   }
 
+  async #at(key: string): Promise<KeyValue | null> {
+    return (await this.#remote.range({ key, end: null })).kvs[0] ?? null;
+  }
+
   /** Puts a value where the key is as expected; else tells what stands there, and gives back a lease granted in vain. */
   async #write(
-    { key, value, expect }: Put,
+    { key, value, over }: Put,
     tenure: Tenure,
   ): Promise<Written | { conflict: KeyValue | null }> {
     try {
       const put = { value, lease: tenure.lease };
-      const { succeeded, header, current } = await this.#remote.write({ key, expect, put });
+      const { succeeded, header, current } = await this.#remote.write({ key, ...standing(over), put });
       const { expires, lease } = tenure;
       if (succeeded) {
         return {
@@ -229,22 +247,14 @@ export class EtcdTable implements CopyTable {
       .catch(() => {});
   }
 
-  /** The etcd lease is nobody else's; without one, or under another, the public IP says whose the record is. */
-  #ours(kv: KeyValue, lease: Lease): boolean {
-    if (kv.lease !== NO_LEASE && kv.lease === parseVersion(lease.version).lease) return true;
-    const record = this.#recordOf(kv);
-    return record !== null && sameHost(record, lease.record);
-  }
-
   #lost(kv: KeyValue | null): Lost {
     return lostTo(this.#keys, kv && this.#stored(kv));
   }
+}
 
-  /** Null where it can't be read. */
-  #recordOf(kv: KeyValue): LeaseRecord | null {
-    const read = this.read(kv);
-    return read === null || "reason" in read ? null : read.record;
-  }
+/** The condition of a write over this. */
+function standing(over: KeyValue | null): Pick<ConditionalWrite, "expect" | "expectValue"> {
+  return over === null ? { expect: 0 } : { expect: over.modRevision, expectValue: over.value };
 }
 
 /** A version is where the key stood and under which etcd lease: `1042/7587862094876521`. */

@@ -6,7 +6,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import { describeSubnets, type Lease, type LeaseRecord, type Subnets } from "../model/lease.ts";
 import { orAborted } from "../model/race.ts";
 import type { Log } from "../observe/log.ts";
-import { acquire } from "./acquire.ts";
+import { acquire, createAt } from "./acquire.ts";
 import { readConfig } from "./config_source.ts";
 import { etcdConfigSource, type StoredText } from "./etcd_config.ts";
 import { parseEndpoints, plainTextWarnings } from "./etcd_endpoints.ts";
@@ -20,6 +20,7 @@ import {
   type Claim,
   type ConfigReading,
   type Listing,
+  type Look,
   type Lost,
   type Store,
   type StoreEvent,
@@ -98,6 +99,14 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
     const end = this.#orClosed(signal);
     return orAborted(acquire(this.#parts.table, claim, this.#deps, end), end);
+  }
+
+  look(lease: Lease, signal?: AbortSignal): Promise<Look> {
+    return orAborted(this.#parts.table.look(lease), signal);
+  }
+
+  create(subnets: Subnets, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost | null> {
+    return orAborted(createAt(this.#parts.table, subnets, record), signal);
   }
 
   publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {

@@ -9,8 +9,8 @@ import type { Clock, Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import { decodeRecord, encodeRecord, formatLeaseKey, parseAnyLeaseKey } from "../model/lease_codec.ts";
-import type { LeaseTable } from "./lease_table.ts";
-import type { Listing, Lost, StoreEvent, Unreadable } from "./store.ts";
+import { isAsWritten, type LeaseTable, lookAt } from "./lease_table.ts";
+import type { Listing, Look, Lost, StoreEvent, Unreadable } from "./store.ts";
 
 export interface Row {
   readonly key: string;
@@ -48,6 +48,13 @@ export class RowTable implements LeaseTable {
 
   list(): Promise<Listing> {
     return this.#transact((rows) => listing(rows.all()));
+  }
+
+  look(lease: Lease): Promise<Look> {
+    return this.#transact((rows) => {
+      const row = rows.get(formatLeaseKey(lease.subnets));
+      return lookAt(row === undefined ? null : readRow(row), lease);
+    });
   }
 
   create(subnets: Subnets, record: LeaseRecord): Promise<Lease | null> {
@@ -89,7 +96,7 @@ export class RowTable implements LeaseTable {
     return this.#transact((rows) => {
       const row = rows.get(formatLeaseKey(lease.subnets));
       if (row === undefined) return { lost: "absent" };
-      return versionOf(row) === lease.version ? body(rows, row) : taken(row);
+      return isAsWritten(readRow(row), lease) ? body(rows, row) : taken(row);
     });
   }
 }

@@ -2,8 +2,8 @@
  * The contract of a store: who owns which subnet.
  *
  * A store is etcd, SQLite, Kubernetes or memory. It is asked to keep one lease alive for this host and to tell of all.
- * - Every write is conditional: on absence (`acquire`), or on the version last seen (`publish`, `renew`, `release`). A store
- *   never overwrites a record that has become somebody else's.
+ * - Every write is conditional: on absence (`acquire`, `create`), or on what was seen last (`publish`, `renew`, `release`). A
+ *   store never overwrites a record that has become something else.
  * - Iterables end only when their signal is aborted. They reconnect by themselves, with back-off, and say so with `outage`.
  * - A malformed key or record is an `unreadable` event and nothing else; it never ends an iterable or hides other records.
  * - A snapshot is complete or it is not delivered.
@@ -11,6 +11,7 @@
  * - Every call rejects with the reason of its signal as soon as that is aborted, whatever the store is waiting for. What was
  *   sent by then may still be done.
  */
+import type { Taker } from "../model/identity.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import type { Occupied } from "../model/occupied.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
@@ -27,16 +28,23 @@ export interface Store extends AsyncDisposable {
   /** The configuration now and after every change; each distinct problem once, not once a second. */
   watchConfig(signal: AbortSignal): AsyncIterable<ConfigReading>;
   /**
-   * Takes a subnet: adopts the record with our public IP or the previous subnet where it is free, else allocates; retries lost
-   * races by itself.
+   * Takes a subnet: over a record that is ours by the rules of `model/identity.ts`, or the previous subnet where it is free, else
+   * another; retries lost races by itself. Where the record that is returned has `after`, it is on trial.
    *
    * @throws Failure where no subnet is free or the store refuses us (authentication, TLS); the abort reason on abort.
    * While the store is out of reach it keeps trying.
    */
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease>;
-  /** Writes another record under our lease. Rejects with StoreUnavailable where the store is out of reach. */
+  /**
+   * What stands at the subnets of `lease` now (linearizable). Rejects with StoreUnavailable where the store is out of reach, as all
+   * that follow do.
+   */
+  look(lease: Lease, signal?: AbortSignal): Promise<Look>;
+  /** Writes another record over what stands, where that is `lease`. */
   publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost>;
-  /** Extends our lease (a reservation: only checks that it is still ours). Rejects like `publish`. */
+  /** Writes a record where nothing stands and nobody's subnet overlaps; null where something stands at that very key. */
+  create(subnets: Subnets, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost | null>;
+  /** Extends our lease where it stands as we wrote it (a reservation: only checks that). */
   renew(lease: Lease, signal?: AbortSignal): Promise<Lease | Lost>;
   /** Gives the subnet back; nothing happens where it is no longer ours. */
   release(lease: Lease, signal?: AbortSignal): Promise<void>;
@@ -51,8 +59,26 @@ export interface Listing {
   readonly unreadable: readonly Unreadable[];
 }
 
+/** What was found where our record should stand. */
+export interface Look {
+  readonly found: Lease | Unreadable | null;
+  /** It is exactly what we know as ours. */
+  readonly asWritten: boolean;
+  /** Something of it is missing that a renewal makes again. */
+  readonly incomplete?: boolean;
+}
+
+/** Who takes a subnet, beside the record. */
+export interface Claimant extends Taker {
+  readonly run: string;
+  /** Subnets that this process has lost or left to others. */
+  readonly passed: readonly Subnets[];
+}
+
 export interface Claim {
   readonly config: NetworkConfig;
+  readonly self: Claimant;
+  /** Without a mark: that comes with the taking. */
   readonly record: LeaseRecord;
   /** From the previous subnet.env; `{ v4: null, v6: null }` where there was none. */
   readonly previous: Subnets;

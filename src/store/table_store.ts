@@ -2,9 +2,9 @@
  * A store out of its parts: a lease table, a feed of changes and a source of configuration. What stores of this kind share is
  * here, and nothing else: `memory.ts` and `sqlite.ts` bring the parts.
  */
-import type { Lease, LeaseRecord } from "../model/lease.ts";
+import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import { orAborted } from "../model/race.ts";
-import { acquire, type AcquireDeps } from "./acquire.ts";
+import { acquire, type AcquireDeps, createAt } from "./acquire.ts";
 import { type ChangeFeed, follow } from "./change_feed.ts";
 import { type ConfigSource, readConfig } from "./config_source.ts";
 import type { LeaseTable } from "./lease_table.ts";
@@ -12,6 +12,7 @@ import {
   type Claim,
   type ConfigReading,
   type Listing,
+  type Look,
   type Lost,
   type Store,
   type StoreEvent,
@@ -50,6 +51,14 @@ export class TableStore implements Store {
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
     const end = this.#orClosed(signal);
     return orAborted(acquire(this.#parts.table, claim, this.#parts.deps, end), end);
+  }
+
+  look(lease: Lease, signal?: AbortSignal): Promise<Look> {
+    return orAborted(this.#parts.table.look(lease), signal);
+  }
+
+  create(subnets: Subnets, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost | null> {
+    return orAborted(createAt(this.#parts.table, subnets, record), signal);
   }
 
   publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {

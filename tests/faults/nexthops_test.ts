@@ -1,4 +1,5 @@
 /** The loop with hundreds of peers on a fake kernel: over the threshold, back below it, restarts, accidents. */
+import { identityIn } from "../support/identity.ts";
 import { assert, assertEquals } from "@std/assert";
 import { FEW, MANY } from "../../src/control/nexthops.ts";
 import { preview } from "../../src/control/preview.ts";
@@ -206,7 +207,8 @@ Deno.test("the preview plans what a round does: objects and their routes, and no
     const { kernel, store, subnetFile, flags } = host;
     const { clock, random } = cluster;
     const chooseUnderlay = underlayChooser(kernel, flags, log);
-    const ports = { store, kernel, clock, random, log, subnetFile, chooseUnderlay };
+    const identity = identityIn([host.disk], random, log);
+    const ports = { store, kernel, clock, random, log, subnetFile, identity, chooseUnderlay };
     const { plan } = await preview(host.options, ports, new AbortController().signal);
     const count = (text: string) =>
       plan.operations.filter((o) => `${o.verb} ${o.object.kind}` === text).length;

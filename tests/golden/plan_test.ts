@@ -2,6 +2,7 @@
  * Plans as readable text: what a start would do on a host, from configuration, leases and what stands already. The texts are
  * in plans/; `UPDATE_GOLDEN=1` writes them anew, and the difference is then read like code.
  */
+import { claimant, identityIn, MemoryPlace } from "../support/identity.ts";
 import { assertEquals } from "@std/assert";
 import { describePreview, preview } from "../../src/control/preview.ts";
 import { noSubnetFile } from "../../src/control/subnet_files.ts";
@@ -147,6 +148,11 @@ async function planOf({ config, leases, standing = [], ipMasq = false }: Case): 
       random,
       log,
       subnetFile: noSubnetFile(),
+      identity: identityIn(
+        [Object.assign(new MemoryPlace(), { text: `{"Host":"${claimant("golden").host}"}` })],
+        random,
+        log,
+      ),
       chooseUnderlay: underlayChooser(kernel, flags, log),
     },
     new AbortController().signal,

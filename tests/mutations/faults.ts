@@ -42,8 +42,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "who is missing from a restored store is dropped at once",
     file: "src/control/lease_view.ts",
-    find: "event.restored === true ? now : null",
-    replace: "null",
+    find: "if (listing.restored === true) this.#missing.keep(old.values(), now);",
+    replace: "",
     ...history,
     says: "a peer that may come back is dropped",
   },
@@ -81,9 +81,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "our own record is not known again",
-    file: "src/store/choice.ts",
-    find: "return sameHost(lease.record, claim.record) || wasOurs(lease, claim);",
-    replace: "return lease.record === claim.record;",
+    file: "src/model/identity.ts",
+    find: "const own = oldest(standing.filter(({ mark }) => mark?.host === host));",
+    replace: "const own = oldest<T>([]);",
     test: "tests/scenarios/fault_kill_test.ts",
     filter: "kill -9",
     says: "FLANNEL_SUBNET=",

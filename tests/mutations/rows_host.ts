@@ -6,7 +6,7 @@ export const ofHosts: readonly RowDamage[] = [
     row: 11,
     name: "changes of the network are not heard",
     file: "src/control/overlay.ts",
-    find: "if (!onlyFirewall(event)) this.#reconciler.request({ network: true });",
+    find: "if (!isFirewallAlone(event)) this.#reconciler.request({ network: true });",
     replace: "",
     says: "-   'route 10.1.98.0/24'",
   },

@@ -29,7 +29,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "kernel events are not heard",
     file: "src/control/overlay.ts",
-    find: "if (!onlyFirewall(event)) this.#reconciler.request({ network: true });",
+    find: "if (!isFirewallAlone(event)) this.#reconciler.request({ network: true });",
     replace: "",
     test: repair,
     filter: "comes back",

@@ -24,15 +24,15 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: "writes of a changed record are not conditional",
     file: "src/store/etcd3_table.ts",
-    find: "const expect = parseVersion(lease.version).modRevision;",
-    replace: "const expect = (await this.#remote.range({ key, end: null })).kvs[0]?.modRevision ?? 0;",
+    find: "if (over === null || !isAsWritten(this.read(over), lease)) return this.#lost(over);",
+    replace: "if (over === null) return this.#lost(over);",
     says: "wrote over the record of",
   },
   {
     name: "a lost lease is not noticed",
     file: "src/control/lease_keeper.ts",
-    find: "if (isLost(result)) return this.#losing(result);",
-    replace: "if (isLost(result)) return void (this.#lease = { ...this.#lease, expires: null });",
+    find: "return await this.#create(verdict.mark, breaks, signal);",
+    replace: "return;",
     says: "is not in the store",
   },
   {

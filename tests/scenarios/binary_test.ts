@@ -159,7 +159,8 @@ scenario(
     await Deno.mkdir(directory);
     Deno.writeTextFileSync(`${directory}/net.json`, JSON.stringify(CONFIG));
     const flags = [`--store=sqlite:${directory}/leases.db`, `-net-config-path=${directory}/net.json`];
-    const words = [...flags, `-subnet-file=${directory}/subnet.env`, "-iptables-forward-rules=false"];
+    const own = [`-state-dir=${directory}/state`, ...flags];
+    const words = [...own, `-subnet-file=${directory}/subnet.env`, "-iptables-forward-rules=false"];
     const resident: number[] = [];
     for (let start = 0; start < 2; start++) {
       const command = ["env", `DENIM_EXTRACT_DIR=${directory}/x`, binary, ...words, "-healthz-port=300"];

@@ -19,6 +19,7 @@ scenario("the documented example joins, sees its peer and leaves nothing", { hos
   const [first, second] = [net.host(1), net.host(2)];
   await launchReady(first, await sqliteArgs(net));
   const before = await standing(second);
+  await second.run(["mount", "-t", "tmpfs", "tmpfs", "/var/lib"]);
   const database = `${net.directory}/leases.db`;
   const program = second.start("example", [Deno.execPath(), "run", "-A", example, database, "eth0"]);
   assertEquals(await program.ended(60_000), 0, program.lines.join("\n"));

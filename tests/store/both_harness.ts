@@ -6,7 +6,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import type { EtcdCluster } from "../support/etcd.ts";
 import { raw2 } from "./etcd2_harness.ts";
 import { etcdHarness, flags } from "./etcd3_harness.ts";
-import { type Harness, value } from "./harness.ts";
+import { type Harness, ownValue } from "./harness.ts";
 
 export function bothHarness(etcd: EtcdCluster, prefix: string): Harness {
   const stores: BothStore[] = [];
@@ -18,7 +18,7 @@ export function bothHarness(etcd: EtcdCluster, prefix: string): Harness {
       stores.push(store);
       return store;
     },
-    value,
+    value: ownValue,
     async setConfig(text) {
       await etcd.ctl2("set", `${prefix}/config`, text);
       await etcd.ctl("put", `${prefix}/config`, text);

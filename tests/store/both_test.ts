@@ -1,28 +1,13 @@
-/** etcd's two APIs bridged, on a real etcd: mirrors, the election, claims that meet others', configurations that differ. */
+/** etcd's two APIs bridged, on a real etcd: mirrors, the election, subnets with two owners, configurations that differ. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type BothStore, openBothStore } from "../../src/store/both.ts";
-import { BothTable } from "../../src/store/both_table.ts";
-import { openSide } from "../../src/store/etcd_side.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
-import { isLost, type StoreEvent } from "../../src/store/store.ts";
+import type { StoreEvent } from "../../src/store/store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { poll, Process } from "../support/process.ts";
-import { raw2, startEtcd2 } from "./etcd2_harness.ts";
-import { etcdHarness, etcdTest, flags, recordingLog } from "./etcd3_harness.ts";
-import {
-  claim,
-  isDelete,
-  isPut,
-  keyOf,
-  oldValue,
-  type RawAccess,
-  Reader,
-  record,
-  soon,
-  subnets,
-  value,
-  watch,
-} from "./harness.ts";
+import { openBothStore } from "../../src/store/both.ts";
+import { becomes, bothSides, mirrored } from "./both_sides.ts";
+import { startEtcd2 } from "./etcd2_harness.ts";
+import { etcdTest, flags } from "./etcd3_harness.ts";
+import { claim, isDelete, isPut, keyOf, oldValue, Reader, soon, subnets, value, watch } from "./harness.ts";
 
 const CONFIG = '{"Network": "10.3.0.0/16", "Backend": {"Type": "vxlan"}}';
 const A = "192.168.0.1";
@@ -30,61 +15,7 @@ const B = "192.168.0.2";
 const C = "192.168.0.3";
 const OTHER_MAC = "02:00:00:00:00:99";
 
-let etcd: EtcdCluster;
-let tests = 0;
-
-Deno.test.beforeAll(async () => {
-  etcd = await startEtcd2();
-});
-Deno.test.afterAll(() => etcd[Symbol.asyncDispose]());
-
-interface Setup {
-  readonly prefix: string;
-  readonly v2: RawAccess;
-  readonly v3: RawAccess;
-  readonly log: string[];
-  open(other?: Partial<EtcdStoreFlags>): Promise<BothStore>;
-  setConfig(two: string, three?: string): Promise<void>;
-}
-
-function test(name: string, body: (setup: Setup) => Promise<void>): void {
-  etcdTest(`etcd both: ${name}`, async () => {
-    const prefix = `/test/${tests++}`;
-    const log: string[] = [];
-    const stores: BothStore[] = [];
-    const setup: Setup = {
-      prefix,
-      v2: raw2(etcd, prefix),
-      v3: etcdHarness(etcd, prefix).raw,
-      log,
-      async open(other) {
-        const store = await openBothStore(
-          flags(etcd.endpoints, { prefix, log: recordingLog(log), ...other }),
-        );
-        stores.push(store);
-        return store;
-      },
-      async setConfig(two, three = two) {
-        await etcd.ctl2("set", `${prefix}/config`, two);
-        await etcd.ctl("put", `${prefix}/config`, three);
-      },
-    };
-    try {
-      await body(setup);
-    } finally {
-      for (const store of stores) await store[Symbol.asyncDispose]();
-    }
-  });
-}
-
-/** What a mirror of this record looks like. */
-function mirrored(text: string, origin: "v2" | "v3"): string {
-  return text.replace(/\}$/, `,"Mirror":"${origin}"}`);
-}
-
-async function becomes(raw: RawAccess, key: string, text: string | null): Promise<void> {
-  await poll(`${key} to become ${text}`, 20_000, async () => await raw.get(key) === text);
-}
+const test = bothSides();
 
 const isSnapshot = (event: StoreEvent) => event.type === "snapshot";
 
@@ -133,7 +64,7 @@ test("records are mirrored both ways, with their time; they follow, and go with 
   assertEquals(await v2.get("10.3.3.0-24"), oldValue(C));
 });
 
-test("a mirror whose origin lives on without a write lives on, and ends with it", async ({ v2, v3, open, setConfig, prefix }) => {
+test("a mirror whose origin lives on without a write lives on, and ends with it", async ({ etcd, v2, v3, open, setConfig, prefix }) => {
   await setConfig(CONFIG);
   const grant = await etcd.ctl("lease", "grant", "6");
   const id = /^lease ([0-9a-f]+) granted/.exec(grant)![1]!;
@@ -165,7 +96,7 @@ test("orphans that an earlier bridge left are removed, also where both sides hav
 });
 
 test("one is elected; when it is killed another goes on, when it stops another does at once", async (setup) => {
-  const { prefix, v2, v3, log, open, setConfig } = setup;
+  const { etcd, prefix, v2, v3, log, open, setConfig } = setup;
   await setConfig(CONFIG);
   const key = `${prefix}/bridge`;
   const elected = async () => (await etcd.ctl("get", "--print-value-only", key)).trim();
@@ -203,7 +134,7 @@ test("one is elected; when it is killed another goes on, when it stops another d
   await poll("the third to be elected", 8_000, async () => !["", secondName].includes(await elected()));
 });
 
-test("nothing that upstream would read as a subnet is written for it", async ({ prefix, open, setConfig }) => {
+test("nothing that upstream would read as a subnet is written for it", async ({ etcd, prefix, open, setConfig }) => {
   await setConfig(CONFIG);
   await using events = watch(await open());
   await events.until("a snapshot", isSnapshot);
@@ -213,88 +144,6 @@ test("nothing that upstream would read as a subnet is written for it", async ({ 
   assertEquals(await keys(), [`${prefix}/bridge`, `${prefix}/config`]);
   assert(!/subnets|\d+\.\d+.*-\d+/.test(`${prefix}/bridge`.replace(prefix, "")));
   assertEquals(await etcd.ctl2("ls", "--recursive", prefix), `${prefix}/config\n`);
-});
-
-test("a subnet that is another's on either side is not taken; nothing of the claim stays", async ({ v2, v3, open, setConfig }) => {
-  await setConfig(CONFIG);
-  await v2.put("10.3.1.0-24", oldValue(B), 5_000_000);
-  await v3.put("10.3.2.0-24", value(C), 5_000_000);
-  const store = await open();
-  for (const wanted of ["10.3.1.0-24", "10.3.2.0-24"]) {
-    const lease = await store.acquire(claim(A, undefined, subnets(wanted)), soon());
-    assert(keyOf(lease) !== wanted);
-    assertEquals([await v2.get(keyOf(lease)), await v3.get(keyOf(lease))], [oldValue(A), value(A)]);
-    await store.release(lease);
-    assertEquals([await v2.get(keyOf(lease)), await v3.get(keyOf(lease))], [null, null]);
-  }
-  assertEquals([await v2.get("10.3.1.0-24"), await v3.get("10.3.2.0-24")], [oldValue(B), value(C)]);
-  assertEquals([await v2.get("10.3.2.0-24"), await v3.get("10.3.1.0-24")], [null, null]);
-});
-
-test("a claim that meets another's record in v3 gives its half in v2 back; a mirror of ours becomes ours", async (setup) => {
-  const { prefix, v2, v3 } = setup;
-  await using two = await openSide("v2", flags(etcd.endpoints, { prefix }));
-  await using three = await openSide("v3", flags(etcd.endpoints, { prefix }));
-  const table = new BothTable(two.table, three.table);
-  await v3.put("10.3.2.0-24", value(C), 5_000_000);
-  assertEquals(await table.create(subnets("10.3.2.0-24"), record(A)), null);
-  assertEquals([await v2.get("10.3.2.0-24"), await v3.get("10.3.2.0-24")], [null, value(C)]);
-  // As the bridge is faster than we are.
-  await v3.put("10.3.4.0-24", mirrored(value(A), "v2"), 5_000_000);
-  assert(await table.create(subnets("10.3.4.0-24"), record(A)) !== null);
-  assertEquals([await v2.get("10.3.4.0-24"), await v3.get("10.3.4.0-24")], [oldValue(A), value(A)]);
-});
-
-test("a host that stood on one side, or was mirrored, stands on both with the subnet it had", async ({ v2, v3, open, setConfig }) => {
-  await setConfig(CONFIG);
-  await v2.put("10.3.1.0-24", oldValue(A), 5_000_000);
-  await v3.put("10.3.1.0-24", mirrored(value(A), "v2"), 5_000_000);
-  await v3.put("10.3.2.0-24", value(B), 5_000_000);
-  const store = await open();
-  // Its origin is gone just now.
-  await v3.put("10.3.3.0-24", mirrored(value(C), "v2"), 5_000_000);
-  for (const [host, key] of [[A, "10.3.1.0-24"], [B, "10.3.2.0-24"], [C, "10.3.3.0-24"]] as const) {
-    const lease = await store.acquire(claim(host), soon());
-    assertEquals(keyOf(lease), key);
-    const renewed = await store.renew(lease);
-    assert(!isLost(renewed));
-    assertEquals([await v2.get(key), await v3.get(key)], [oldValue(host), value(host)]);
-    for (const raw of [v2, v3]) assert((await raw.ttl(key))! > 86_000_000);
-  }
-});
-
-test("half a lease is made whole; with one half another's the other is given back", async ({ v2, v3, open, setConfig }) => {
-  await setConfig(CONFIG);
-  const store = await open();
-  let lease = await store.acquire(claim(A, undefined, subnets("10.3.1.0-24")), soon());
-  for (const raw of [v2, v3]) {
-    await raw.delete("10.3.1.0-24");
-    const renewed = await store.renew(lease);
-    assert(!isLost(renewed));
-    lease = renewed;
-    assertEquals([await v2.get("10.3.1.0-24"), await v3.get("10.3.1.0-24")], [oldValue(A), value(A)]);
-  }
-  const published = await store.publish(lease, record(A, OTHER_MAC));
-  assert(!isLost(published));
-  assertEquals([await v2.get("10.3.1.0-24"), await v3.get("10.3.1.0-24")], [
-    oldValue(A, OTHER_MAC),
-    value(A, OTHER_MAC),
-  ]);
-  // As v0.11 takes over its previous subnet, whoever has it.
-  await v2.put("10.3.1.0-24", oldValue(B), 5_000_000);
-  const lost = await store.renew(published);
-  assert(isLost(lost) && lost.lost === "taken");
-  assertEquals(lost.by, record(B));
-  assertEquals([await v2.get("10.3.1.0-24"), await v3.get("10.3.1.0-24")], [oldValue(B), null]);
-});
-
-test("a write that meets another's half gives the other half back", async ({ v2, v3, open, setConfig }) => {
-  await setConfig(CONFIG);
-  const store = await open();
-  const lease = await store.acquire(claim(A, undefined, subnets("10.3.1.0-24")), soon());
-  await v3.put("10.3.1.0-24", value(B), 5_000_000);
-  assert(isLost(await store.publish(lease, record(A, OTHER_MAC))));
-  assertEquals([await v2.get("10.3.1.0-24"), await v3.get("10.3.1.0-24")], [null, value(B)]);
 });
 
 test("a subnet with two owners is reported once, the older counts and goes on counting, none is mirrored", async (setup) => {
@@ -380,7 +229,7 @@ test("each side may have a range of its own; we may have any of both", async ({ 
   assertMatch(keyOf(other), /^10\.3\.[12]\d\.0-24$/);
 });
 
-test("without a configuration on one side it says which", async ({ prefix, open }) => {
+test("without a configuration on one side it says which", async ({ etcd, prefix, open }) => {
   await etcd.ctl2("set", `${prefix}/config`, CONFIG);
   const store = await open();
   await using readings = new Reader((signal) => store.watchConfig(signal));

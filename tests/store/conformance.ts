@@ -9,24 +9,29 @@ import { describeSubnets, type Lease, sameSubnets } from "../../src/model/lease.
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
 import { containsPrefix, parsePrefix } from "../../src/model/prefix.ts";
 import { LEASE_TTL_MS } from "../../src/store/lease_table.ts";
-import { type Claim, type ConfigReading, isLost, type Lost, type StoreEvent } from "../../src/store/store.ts";
+import { type Claim, type ConfigReading, isLost, type StoreEvent } from "../../src/store/store.ts";
 import {
   claim,
   type Harness,
+  held,
   isDelete,
   isPut,
   isUnreadable,
   keyOf,
+  lost,
   network,
+  ours,
   Reader,
   record,
   soon,
   subnets,
+  type Test,
   value,
   watch,
   within,
 } from "./harness.ts";
 import { families } from "./ipv6_alone.ts";
+import { looking, remembering, taking } from "./taking.ts";
 
 export type { Harness, RawAccess } from "./harness.ts";
 
@@ -69,7 +74,10 @@ export function storeConformance(
     });
   acquiring(test);
   racing(test);
+  taking(test);
   keeping(test);
+  looking(test);
+  remembering(test);
   reserving(test);
   watching(test, shortTtlMs);
   configuring(test, configInTwo);
@@ -77,10 +85,8 @@ export function storeConformance(
   families(test, ipv6Alone);
 }
 
-type Test = (title: string, body: (harness: Harness) => Promise<void>) => void;
-
 function acquiring(test: Test): void {
-  test("a subnet in range, written as upstream writes it, for 24 hours", async (harness) => {
+  test("a subnet in range, written as upstream writes it and with our mark, for 24 hours", async (harness) => {
     const store = await harness.store(A);
     const lease = await store.acquire(claim(A), soon());
     assert(containsPrefix(parsePrefix("10.3.0.0/16")!, lease.subnets.v4!));
@@ -92,11 +98,13 @@ function acquiring(test: Test): void {
     assert(left > LEASE_TTL_MS - 60_000 && left <= LEASE_TTL_MS + 1000, `${left}`);
   });
 
-  test("the record with our IP is adopted, also by a new daemon", async (harness) => {
+  test("our record is adopted, also by a new daemon, which writes that it came later", async (harness) => {
     const first = await (await harness.store(A)).acquire(claim(A), soon());
     const again = await (await harness.store(A)).acquire(claim(A), soon());
     assertEquals(describeSubnets(again.subnets), describeSubnets(first.subnets));
     assertEquals(again.created, first.created);
+    assertEquals(again.record, ours(A, undefined, 2));
+    assertEquals(await harness.raw.get(keyOf(again)), harness.value(A, undefined, 2));
     assertEquals((await (await harness.store(B)).list()).leases.length, 1);
   });
 
@@ -212,7 +220,7 @@ function keeping(test: Test): void {
     const renewed = lost(await store.renew(lease));
     assertEquals(renewed.lost, "taken");
     assertEquals(renewed.by, record(B));
-    assertEquals(lost(await store.publish(lease, record(A, OTHER_MAC))).lost, "taken");
+    assertEquals(lost(await store.publish(lease, ours(A, OTHER_MAC))).lost, "taken");
     await store.release(lease);
     assertEquals(await harness.raw.get(keyOf(lease)), value(B));
   });
@@ -220,8 +228,8 @@ function keeping(test: Test): void {
   test("publishing changes the record under a full lease time", async (harness) => {
     const store = await harness.store(A);
     const lease = await store.acquire(claim(A), soon());
-    const published = held(await store.publish(lease, record(A, OTHER_MAC)));
-    assertEquals(published.record, record(A, OTHER_MAC));
+    const published = held(await store.publish(lease, ours(A, OTHER_MAC)));
+    assertEquals(published.record, ours(A, OTHER_MAC));
     assertEquals(published.created, lease.created);
     assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A, OTHER_MAC));
     assert((await harness.raw.ttl(keyOf(lease)))! > LEASE_TTL_MS - 60_000);
@@ -231,10 +239,10 @@ function keeping(test: Test): void {
   test("publishing on an old version changes nothing", async (harness) => {
     const store = await harness.store(A);
     const lease = await store.acquire(claim(A), soon());
-    held(await store.publish(lease, record(A, OTHER_MAC)));
-    const late = lost(await store.publish(lease, record(A, "02:00:00:00:00:77")));
+    held(await store.publish(lease, ours(A, OTHER_MAC)));
+    const late = lost(await store.publish(lease, ours(A, "02:00:00:00:00:77")));
     assertEquals(late.lost, "taken");
-    assertEquals(late.by, record(A, OTHER_MAC));
+    assertEquals(late.by, ours(A, OTHER_MAC));
     assertEquals(await harness.raw.get(keyOf(lease)), harness.value(A, OTHER_MAC));
   });
 
@@ -242,7 +250,7 @@ function keeping(test: Test): void {
     const store = await harness.store(A);
     const lease = await store.acquire(claim(A), soon());
     await harness.raw.delete(keyOf(lease));
-    assertEquals(lost(await store.publish(lease, record(A, OTHER_MAC))).lost, "absent");
+    assertEquals(lost(await store.publish(lease, ours(A, OTHER_MAC))).lost, "absent");
     assertEquals(await harness.raw.get(keyOf(lease)), null);
   });
 
@@ -263,13 +271,14 @@ function reserving(test: Test): void {
     assertEquals([keyOf(adopted), adopted.expires], ["10.3.42.0-24", null]);
     assertEquals((await store.list()).leases.map(({ expires }) => expires), [null]);
     assertEquals(await harness.raw.get("10.3.42.0-24"), harness.value(A));
-    const published = held(await store.publish(adopted, record(A, OTHER_MAC)));
+    const published = held(await store.publish(adopted, ours(A, OTHER_MAC)));
     assertEquals(published.expires, null);
     assertEquals(held(await store.renew(published)).expires, null);
     assertEquals(held(await store.renew(published)).version, published.version);
     assertEquals(await harness.raw.ttl("10.3.42.0-24"), null);
     const again = await store.acquire({ ...claim(A), record: record(A, OTHER_MAC) }, soon());
     assertEquals(again.expires, null);
+    assertEquals(await harness.raw.get("10.3.42.0-24"), harness.value(A, OTHER_MAC, 2));
     assertEquals(await harness.raw.ttl("10.3.42.0-24"), null);
   });
 
@@ -298,7 +307,7 @@ function watching(test: Test, shortTtlMs: number): void {
     await events.until("the changed record", isPut("10.3.7.0-24", OTHER_MAC));
     await harness.raw.delete("10.3.8.0-24");
     await events.until("the removal", isDelete("10.3.8.0-24"));
-    const published = held(await store.publish(lease, record(A, OTHER_MAC)));
+    const published = held(await store.publish(lease, ours(A, OTHER_MAC)));
     await events.until("our own change", isPut(keyOf(lease), OTHER_MAC));
     await store.release(published);
     await events.until("our own removal", isDelete(keyOf(lease)));
@@ -448,14 +457,4 @@ function ending(test: Test): void {
     await within(3_000, "the store closes", store[Symbol.asyncDispose]());
     assertEquals((await within(3_000, "the watch ends", pending)).done, true);
   });
-}
-
-function held(result: Lease | Lost): Lease {
-  assert(!isLost(result), `lost: ${Deno.inspect(result)}`);
-  return result;
-}
-
-function lost(result: Lease | Lost): Lost {
-  assert(isLost(result), "the lease should be lost");
-  return result;
 }

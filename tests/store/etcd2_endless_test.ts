@@ -1,9 +1,10 @@
-/** What never comes to an end, an answer or the wait for one, does not fill the memory. */
+/** What never comes to an end, an answer or the wait for one, neither fills the memory nor hides what comes later. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock } from "../../src/model/clock.ts";
 import { connectOptions } from "../../src/store/etcd_store.ts";
 import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
 import { EndpointError } from "../../src/store/etcd_errors.ts";
+import { connectEtcd2 } from "../../src/store/etcd2_client.ts";
 import { HttpLink } from "../../src/store/etcd2_link.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { growth } from "../support/heap.ts";
@@ -55,7 +56,7 @@ Deno.test("etcd2: a poll of a key that nobody changes costs no memory, however l
   const link = new HttpLink(parseEndpoints(url, false)[0]!, connectOptions(flags(url, { clock })));
   const stop = new AbortController();
   await link.open(stop.signal);
-  const ended = link.whileAlive(new Promise<string>(() => {}), stop.signal).catch((error) => error);
+  const ended = link.whileAlive(new Promise<string>(() => {}), Infinity, stop.signal).catch((error) => error);
   const start = clock.boot();
   const bytes = await growth(2_000, async (turns) => {
     for (const end = clock.boot() + turns * 4_000; clock.boot() < end;) await systemClock().sleep(20);
@@ -65,4 +66,35 @@ Deno.test("etcd2: a poll of a key that nobody changes costs no memory, however l
   stop.abort("asked to stop");
   assertEquals(await ended, "asked to stop");
   await link.close();
+});
+
+/** A clock on which everything takes an eighth of its time. */
+class QuickClock implements Clock {
+  readonly #real = systemClock();
+  wall = () => this.#real.wall();
+  boot = () => this.#real.boot() * 8;
+  sleep = (ms: number, signal?: AbortSignal) => this.#real.sleep(ms / 8, signal);
+}
+
+Deno.test("etcd2: a poll whose connection is dead is begun anew, while the member answers on others", async () => {
+  const headers = { "X-Etcd-Index": "7", "X-Etcd-Cluster-Id": "c" };
+  let polls = 0;
+  let ended = 0;
+  const silent = () => new ReadableStream({ cancel: () => void ended++ });
+  const node = { key: "/n/subnets/10.1.1.0-24", value: "{}", createdIndex: 8, modifiedIndex: 8 };
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ url }) => {
+    if (!url.includes("wait=true")) return Response.json({ etcdserver: "3.4.23" }, { headers });
+    assert(url.includes("waitIndex=8"), url);
+    return ++polls < 3
+      ? new Response(silent(), { headers })
+      : Response.json({ action: "set", node }, { headers });
+  });
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const remote = connectEtcd2(connectOptions(flags(url, { clock: new QuickClock() })));
+  const range = { key: "/n/subnets/", end: "/n/subnets0" };
+  for await (const { events } of remote.watch(range, 8, AbortSignal.timeout(30_000))) {
+    if (events.length > 0) break;
+  }
+  assertEquals([polls, ended], [3, 2]);
+  await remote.close();
 });

@@ -3,7 +3,7 @@ import { type Etcd2Store, openEtcd2Store } from "../../src/store/etcd2.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { EtcdCluster, type EtcdOptions } from "../support/etcd.ts";
 import { flags } from "./etcd3_harness.ts";
-import { type Harness, oldValue, type RawAccess } from "./harness.ts";
+import { type Harness, oldOwnValue, type RawAccess } from "./harness.ts";
 
 /** etcd 3.4 with its v2 API. */
 export function startEtcd2(options: EtcdOptions = {}): Promise<EtcdCluster> {
@@ -20,7 +20,7 @@ export function etcd2Harness(etcd: EtcdCluster, prefix: string): Harness {
       stores.push(store);
       return Promise.resolve(store);
     },
-    value: oldValue,
+    value: oldOwnValue,
     setConfig: async (text) => void await etcd.ctl2("set", `${prefix}/config`, text),
     raw: raw2(etcd, prefix),
     async [Symbol.asyncDispose]() {

@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
 import { openEtcd2Store } from "../../src/store/etcd2.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { connectEtcd2 } from "../../src/store/etcd2_client.ts";
+import { connectOptions, type EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import { type ConfigReading, isLost } from "../../src/store/store.ts";
 import { EtcdCluster, fastDirectory, freePorts } from "../support/etcd.ts";
 import { raw2, startEtcd2 } from "./etcd2_harness.ts";
@@ -12,9 +13,10 @@ import {
   isPut,
   isUnreadable,
   keyOf,
+  oldOwnValue,
   oldValue,
+  ours,
   Reader,
-  record,
   soon,
   subnets,
   value,
@@ -39,11 +41,12 @@ function test(name: string, body: (prefix: string) => Promise<void>): void {
   etcdTest(`etcd2: ${name}`, () => body(`/test/${tests++}`));
 }
 
-test("key and value are v0.11's, byte for byte; a slash too many or too few does not matter", async (prefix) => {
+test("key and value are v0.11's, byte for byte, with our mark at the end; a slash too many or too few does not matter", async (prefix) => {
   await using store = openEtcd2Store(flags(etcd.endpoints, { prefix: `${prefix.slice(1)}//` }));
   await store.acquire(claim(A, undefined, subnets("10.3.7.0-24")), soon());
   assertEquals(await etcd.ctl2("ls", "--recursive", `${prefix}/subnets`), `${prefix}/subnets/10.3.7.0-24\n`);
-  assertEquals(await etcd.ctl2("get", `${prefix}/subnets/10.3.7.0-24`), `${oldValue(A)}\n`);
+  assertEquals(await etcd.ctl2("get", `${prefix}/subnets/10.3.7.0-24`), `${oldOwnValue(A)}\n`);
+  assert(oldOwnValue(A).startsWith(oldValue(A).slice(0, -1)));
 });
 
 test("the v3 API is another space of keys", async (prefix) => {
@@ -102,10 +105,37 @@ test("a reservation of an operator, made in upstream's way, becomes one and stay
   const lease = await store.acquire(claim(A), soon());
   const key = `${prefix}/subnets/${keyOf(lease)}`;
   await etcd.ctl2("set", "--ttl", "0", key, (await raw.get(keyOf(lease)))!);
-  const renewed = await store.renew(lease);
+  // Whoever wrote it, it was not us: the next look is at what stands.
+  assertEquals(await store.renew(lease), { lost: "taken", by: lease.record });
+  const { found, asWritten } = await store.look(lease);
+  assert(!asWritten && found !== null && "record" in found && found.expires === null);
+  const published = await store.publish(found, ours(A, "02:00:00:00:00:99"));
+  assert(!isLost(published) && published.expires === null);
+  const renewed = await store.renew(published);
   assert(!isLost(renewed) && renewed.expires === null);
-  assert(!isLost(await store.publish(renewed, record(A, "02:00:00:00:00:99"))));
   assertEquals(await raw.ttl(keyOf(lease)), null);
+});
+
+test("etcd writes and deletes on the condition of the index and of the value", async (prefix) => {
+  const key = `${prefix}/subnets/10.3.7.0-24`;
+  const remote = connectEtcd2(connectOptions(flags(etcd.endpoints)));
+  try {
+    const odd = `${value(A)} & ü;=%?"+`;
+    await etcd.ctl2("set", key, odd);
+    const expect = (await remote.range({ key, end: null })).kvs[0]!.modRevision;
+    for (const put of [{ value: "new", ttl: null }, null]) {
+      for (const wrong of [value(A), `${odd} `]) {
+        const refused = await remote.write({ key, expect, expectValue: wrong, put });
+        assert(!refused.succeeded && refused.current?.value === odd, Deno.inspect(refused));
+      }
+    }
+    assert(!(await remote.write({ key, expect: expect - 1, expectValue: odd, put: null })).succeeded);
+    const put = { value: "new", ttl: null };
+    assert((await remote.write({ key, expect, expectValue: odd, put })).succeeded);
+    assertEquals(await etcd.ctl2("get", key), "new\n");
+  } finally {
+    await remote.close();
+  }
 });
 
 etcdTest("etcd2: an etcd without the v2 API says so", async () => {

@@ -8,7 +8,7 @@ import { Authority, type Identity } from "../support/certs.ts";
 import { type EtcdCluster, fastDirectory } from "../support/etcd.ts";
 import { startEtcd2 } from "./etcd2_harness.ts";
 import { etcdTest, flags } from "./etcd3_harness.ts";
-import { claim, isPut, keyOf, oldValue, Reader, soon, watch } from "./harness.ts";
+import { claim, isPut, keyOf, oldOwnValue, Reader, soon, watch } from "./harness.ts";
 
 const KEY = "/coreos.com/network/config";
 const CONFIG = '{"Network": "10.3.0.0/16"}';
@@ -74,7 +74,7 @@ test("both sides show certificates, on addresses: acquire, watch, renew", async 
   await events.until("our lease", isPut(keyOf(lease)));
   assert(!("lost" in await store.renew(lease)));
   const text = await mutual.ctl2("get", `/coreos.com/network/subnets/${keyOf(lease)}`);
-  assertEquals(text, `${oldValue("192.168.0.1")}\n`);
+  assertEquals(text, `${oldOwnValue("192.168.0.1")}\n`);
 });
 
 test("a server of an unknown authority is refused", async () => {

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { pause } from "../support/process.ts";
-import { etcdPlace, type Harness, value } from "./harness.ts";
+import { etcdPlace, type Harness, ownValue } from "./harness.ts";
 
 /** Flags of a plain etcd with the default prefix; `other` replaces some. */
 export function flags(endpoints: string, other: Partial<EtcdStoreFlags> = {}): EtcdStoreFlags {
@@ -42,7 +42,7 @@ export function etcdHarness(etcd: EtcdCluster, prefix: string): Harness {
       stores.push(store);
       return store;
     },
-    value,
+    value: ownValue,
     setConfig: async (text) => void await etcd.ctl("put", `${prefix}/config`, text),
     raw: {
       get: async (name) => {

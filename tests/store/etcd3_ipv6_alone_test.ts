@@ -2,6 +2,7 @@
  * Hosts with IPv6 alone in etcd's v3 API: where their records stand, what earlier releases left elsewhere, and a role that does not
  * permit the place. What every store has to hold for them is in `ipv6_alone.ts`.
  */
+import { claimant } from "../support/identity.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
 import { parseIp } from "../../src/model/ip.ts";
@@ -29,7 +30,7 @@ function record6(address: string): LeaseRecord {
 }
 
 function claim6(address: string): Claim {
-  return { config: few, record: record6(address), previous: none };
+  return { config: few, self: claimant(address), record: record6(address), previous: none };
 }
 
 interface Cluster {

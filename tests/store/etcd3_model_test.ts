@@ -15,6 +15,8 @@ import {
   isPut,
   keyOf,
   none,
+  ours,
+  ownValue,
   Reader,
   record,
   value,
@@ -38,7 +40,7 @@ function openModel(): Promise<Harness> {
       stores.push(store);
       return Promise.resolve(store);
     },
-    value,
+    value: ownValue,
     setConfig: (text) => Promise.resolve(model.put(`${PREFIX}/config`, text)),
     raw: {
       get: (name) => {
@@ -136,14 +138,18 @@ for (const fault of faults) {
       const lease = await acquired(simulation);
       const first = model.calls;
       model.inject = (_, number) => number === first + at ? fault : null;
-      const work = async () =>
-        held(await store.renew(held(await store.publish(lease, record(A, OTHER_MAC)))));
+      const work = async () => held(await store.renew(held(await store.publish(lease, ours(A, OTHER_MAC)))));
       const failure = await work().then(() => null, (error: unknown) => error);
       model.inject = () => null;
-      // Either it worked, or trying again does: whatever is there now is ours.
+      // Either it worked, or trying again does, over what stands: it is ours, as before or as it should be.
       assert(failure === null || (failure instanceof StoreUnavailable && fault !== "twice"), String(failure));
-      if (failure !== null) held(await store.publish(held(await store.renew(lease)), record(A, OTHER_MAC)));
-      assertEquals([...model.keys.values()].map((kv) => kv.value), [value(A, OTHER_MAC)], `call ${at}`);
+      if (failure !== null) {
+        const { found, asWritten } = await store.look(lease);
+        assert(found !== null && "record" in found);
+        assertEquals(found.record, asWritten ? lease.record : ours(A, OTHER_MAC), `call ${at}`);
+        held(await store.publish(held(await store.renew(found)), ours(A, OTHER_MAC)));
+      }
+      assertEquals([...model.keys.values()].map((kv) => kv.value), [ownValue(A, OTHER_MAC)], `call ${at}`);
       await store[Symbol.asyncDispose]();
     }
   });
@@ -180,10 +186,49 @@ test("the etcd lease ends between keep-alive and put: try again later", async (s
     if (call === "write") model.leases.delete(id);
     return null;
   };
-  const failure = await store.publish(lease, record(A, OTHER_MAC)).catch((error: unknown) => error);
+  const failure = await store.publish(lease, ours(A, OTHER_MAC)).catch((error: unknown) => error);
   assert(failure instanceof StoreUnavailable, String(failure));
   model.inject = () => null;
-  held(await store.publish(lease, record(A, OTHER_MAC)));
+  held(await store.publish(lease, ours(A, OTHER_MAC)));
+});
+
+test("another record at the same version, between our look and our write: nothing is written", async (simulation) => {
+  const { model, store } = simulation;
+  const lease = await acquired(simulation);
+  const key = subnetKeys(model)[0]!;
+  const other = ownValue("192.168.0.2");
+  for (const write of [() => store.publish(lease, ours(A, OTHER_MAC)), () => store.release(lease)]) {
+    const before = model.keys.get(key)!;
+    model.inject = (call) => {
+      if (call === "write") model.keys.set(key, { ...before, value: other });
+      return null;
+    };
+    const result = await write();
+    model.inject = () => null;
+    if (result) assertEquals(result, { lost: "taken", by: ours("192.168.0.2") });
+    assertEquals(model.keys.get(key), { ...before, value: other });
+    model.keys.set(key, before);
+  }
+  assert((await store.look(lease)).asWritten);
+});
+
+test("a backup restored, and our revision given to another host's record: it is not taken for ours", async (simulation) => {
+  const { clock, model, store } = simulation;
+  const backup = model.snapshot();
+  const lease = await acquired(simulation);
+  const key = subnetKeys(model)[0]!;
+  const { modRevision, lease: id } = model.keys.get(key)!;
+  model.restore(backup);
+  model.revision = modRevision - 1;
+  model.leases.set(id, { ttl: 86_400, ends: clock.boot() + 86_400_000 });
+  model.put(key, ownValue("192.168.0.2"), id);
+  const known = { lost: "taken", by: ours("192.168.0.2") } as const;
+  const { found, asWritten } = await store.look(lease);
+  assert(found !== null && "record" in found);
+  assertEquals([found.version, found.record, asWritten], [lease.version, ours("192.168.0.2"), false]);
+  assertEquals([await store.renew(lease), await store.publish(lease, ours(A))], [known, known]);
+  await store.release(lease);
+  assertEquals(model.keys.get(key)!.value, ownValue("192.168.0.2"));
 });
 
 test("a watch that fell silent is found out within 10 minutes", async (simulation) => {

@@ -3,7 +3,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { UsageError } from "../../src/model/errors.ts";
 import type { Lease } from "../../src/model/lease.ts";
 import { type EtcdStore, openEtcdStore } from "../../src/store/etcd3.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { connectEtcd } from "../../src/store/etcd3_client.ts";
+import { connectOptions, type EtcdStoreFlags } from "../../src/store/etcd_store.ts";
 import { isLost, type Lost } from "../../src/store/store.ts";
 import { EtcdCluster, fastDirectory, freePorts } from "../support/etcd.ts";
 import { say } from "../support/process.ts";
@@ -14,8 +15,9 @@ import {
   isPut,
   isUnreadable,
   keyOf,
+  ours,
+  ownValue,
   Reader,
-  record,
   soon,
   subnets,
   value,
@@ -51,11 +53,12 @@ async function leaseCount(): Promise<number> {
   return (await etcd.ctl("lease", "list")).split("\n").filter((line) => /^[0-9a-f]{8,}$/.test(line)).length;
 }
 
-test("key and value are upstream's, byte for byte", async (prefix) => {
+test("key and value are upstream's, byte for byte, with our mark at the end", async (prefix) => {
   await using store = await open(`/${prefix}//`);
   await store.acquire(claim(A, undefined, subnets("10.3.7.0-24")), soon());
   const stored = await etcd.ctl("get", "--prefix", prefix);
-  assertEquals(stored, `${prefix}/subnets/10.3.7.0-24\n${value(A)}\n`);
+  assertEquals(stored, `${prefix}/subnets/10.3.7.0-24\n${ownValue(A)}\n`);
+  assert(stored.includes(value(A).slice(0, -1)));
 });
 
 test("the store says which subnet it had before", async (prefix) => {
@@ -75,7 +78,7 @@ test("renewing uses one etcd lease, for ever, and leaves the record as it is", a
   assertEquals([await leaseCount(), await leaseOf(etcd, key)], [count, id]);
   const modified = (json: string) => JSON.parse(json).kvs[0].mod_revision;
   assertEquals(modified(await etcd.ctl("get", "-w", "json", key)), modified(before));
-  lease = held(await store.publish(lease, record(A, "02:00:00:00:00:99")));
+  lease = held(await store.publish(lease, ours(A, "02:00:00:00:00:99")));
   assertEquals([await leaseCount(), await leaseOf(etcd, key)], [count, id]);
 });
 
@@ -104,12 +107,37 @@ test("a lease that an operator turns into a reservation becomes one", async (pre
   const { raw } = etcdHarness(etcd, prefix);
   await using store = await open(prefix);
   const lease = await store.acquire(claim(A), soon());
-  await raw.put(keyOf(lease), value(A));
-  const renewed = held(await store.renew(lease));
-  assertEquals(renewed.expires, null);
+  await raw.put(keyOf(lease), (await raw.get(keyOf(lease)))!);
+  // Whoever wrote it, it was not us: the next look is at what stands.
+  assertEquals(await store.renew(lease), { lost: "taken", by: lease.record });
+  const { found, asWritten } = await store.look(lease);
+  assert(!asWritten && found !== null && "record" in found && found.expires === null);
+  const published = held(await store.publish(found, ours(A, "02:00:00:00:00:99")));
+  assertEquals([published.expires, held(await store.renew(published)).expires], [null, null]);
   assertEquals(await raw.ttl(keyOf(lease)), null);
-  held(await store.publish(renewed, record(A, "02:00:00:00:00:99")));
-  assertEquals(await raw.ttl(keyOf(lease)), null);
+});
+
+test("etcd writes and deletes on the condition of the revision and of the value", async (prefix) => {
+  const key = `${prefix}/subnets/10.3.7.0-24`;
+  const remote = connectEtcd(connectOptions(flags(etcd.endpoints)));
+  try {
+    const odd = `${value(A)} & ü;=%?"`;
+    await etcd.ctl("put", key, odd);
+    const expect = (await remote.range({ key, end: null })).kvs[0]!.modRevision;
+    for (const put of [{ value: "new", lease: "0" }, null]) {
+      for (const wrong of [value(A), "", `${odd} `]) {
+        const refused = await remote.write({ key, expect, expectValue: wrong, put });
+        assertEquals([refused.succeeded, refused.current?.value], [false, odd]);
+      }
+    }
+    const late = await remote.write({ key, expect: expect - 1, expectValue: odd, put: null });
+    assertEquals([late.succeeded, late.current?.value], [false, odd]);
+    const put = { value: "new", lease: "0" };
+    assert((await remote.write({ key, expect, expectValue: odd, put })).succeeded);
+    assertEquals(await etcd.ctl("get", "--print-value-only", key), "new\n");
+  } finally {
+    await remote.close();
+  }
 });
 
 test("keys that only begin like ours are not ours", async (prefix) => {

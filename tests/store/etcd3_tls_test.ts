@@ -8,7 +8,7 @@ import { Authority, type Identity } from "../support/certs.ts";
 import { EtcdCluster, fastDirectory } from "../support/etcd.ts";
 import { run } from "../support/process.ts";
 import { etcdTest, flags, recordingLog } from "./etcd3_harness.ts";
-import { claim, isPut, keyOf, Reader, soon, value, watch } from "./harness.ts";
+import { claim, isPut, keyOf, ownValue, Reader, soon, watch } from "./harness.ts";
 
 const KEY = "/coreos.com/network/config";
 const CONFIG = '{"Network": "10.3.0.0/16"}';
@@ -73,7 +73,7 @@ test("both sides show certificates, on addresses: acquire, watch, renew", async 
   await events.until("our lease", isPut(keyOf(lease)));
   assert(!("lost" in await store.renew(lease)));
   const text = await mutual.ctl("get", "--print-value-only", `/coreos.com/network/subnets/${keyOf(lease)}`);
-  assertEquals(text, `${value("192.168.0.1")}\n`);
+  assertEquals(text, `${ownValue("192.168.0.1")}\n`);
 });
 
 test("the system's authorities serve where none is given", async () => {

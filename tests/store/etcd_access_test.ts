@@ -192,10 +192,11 @@ for (const [api, users] of Object.entries({ v3, v2 }) as ["v3" | "v2", Users][])
       await events.until("our lease", isPut(keyOf(lease)));
       await users.enable(etcd);
       await works(etcd, users, store);
-      assert(!isLost(await store.renew(lease)));
+      const renewed = await store.renew(lease);
+      assert(!isLost(renewed));
       await users.disable(etcd);
       await users.put(etcd, "02:00:00:00:02:00").catch(() => {});
-      assert(!isLost(await store.renew(lease)));
+      assert(!isLost(await store.renew(renewed)));
       assertEquals(events.seen.filter(({ type }) => type === "outage"), []);
     },
   );

@@ -4,11 +4,12 @@
 import { assert } from "@std/assert";
 import type { Clock } from "../../src/model/clock.ts";
 import { parseIp } from "../../src/model/ip.ts";
-import type { LeaseRecord, Subnets } from "../../src/model/lease.ts";
+import type { Lease, LeaseRecord, Subnets } from "../../src/model/lease.ts";
 import { formatLeaseKey, parseLeaseKey } from "../../src/model/lease_codec.ts";
 import type { NetworkConfig } from "../../src/model/network_config.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
-import type { Claim, Store, StoreEvent } from "../../src/store/store.ts";
+import { type Claim, isLost, type Lost, type Store, type StoreEvent } from "../../src/store/store.ts";
+import { claimant } from "../support/identity.ts";
 
 /** One database that many hosts use, empty at first. */
 export interface Harness extends AsyncDisposable {
@@ -18,8 +19,8 @@ export interface Harness extends AsyncDisposable {
   store(hostIp: string, options?: { readonly ttlMs?: number }): Promise<Store>;
   /** Replaces the text of the network configuration. */
   setConfig(text: string): Promise<void>;
-  /** The text that the store writes for `record(hostIp, mac)`. */
-  value(hostIp: string, mac?: string): string;
+  /** The text that the store writes for `ours(hostIp, mac, turn)`. */
+  value(hostIp: string, mac?: string, turn?: number): string;
   readonly raw: RawAccess;
 }
 
@@ -64,11 +65,39 @@ export function value(hostIp: string, mac = macOf(hostIp)): string {
 
 /** The same as upstream wrote it before IPv6. */
 export function oldValue(hostIp: string, mac?: string): string {
-  return value(hostIp, mac).replace('"PublicIPv6":null,', "");
+  return beforeIpv6(value(hostIp, mac));
+}
+
+/** What the host of `claim(hostIp)` publishes once it has a subnet. */
+export function ours(hostIp: string, mac?: string, turn = 1, after: string | null = null): LeaseRecord {
+  const { host, run } = claimant(hostIp);
+  return { ...record(hostIp, mac), mark: { host, run, turn, after } };
+}
+
+/** That record's text. */
+export function ownValue(
+  hostIp: string,
+  mac?: string,
+  turn = 1,
+  after: string | null = null,
+  content = value(hostIp, mac),
+): string {
+  const { host, run } = claimant(hostIp);
+  const trial = after === null ? "" : `,"After":"${after}"`;
+  return content.replace(/\}$/, `,"Host":"${host}","Run":"${run}","Turn":${turn}${trial}}`);
+}
+
+/** The same in the form from before IPv6. */
+export function oldOwnValue(...args: Parameters<typeof ownValue>): string {
+  return beforeIpv6(ownValue(...args));
+}
+
+function beforeIpv6(text: string): string {
+  return text.replace('"PublicIPv6":null,', "");
 }
 
 export function claim(hostIp: string, config: NetworkConfig = network, previous: Subnets = none): Claim {
-  return { config, record: record(hostIp), previous };
+  return { config, self: claimant(hostIp), record: record(hostIp), previous };
 }
 
 /** The subnets that a key names. */
@@ -154,3 +183,16 @@ export function isDelete(key: string): (event: StoreEvent) => boolean {
 export function isUnreadable(key: string): (event: StoreEvent) => boolean {
   return (event) => event.type === "unreadable" && event.unreadable.key === key;
 }
+
+export function held(result: Lease | Lost): Lease {
+  assert(!isLost(result), `lost: ${Deno.inspect(result)}`);
+  return result;
+}
+
+export function lost(result: Lease | Lost): Lost {
+  assert(isLost(result), "the lease should be lost");
+  return result;
+}
+
+/** Registers a test of a suite that stores share. */
+export type Test = (title: string, body: (harness: Harness) => Promise<void>) => void;

@@ -13,7 +13,19 @@ import type { NetworkConfig } from "../../src/model/network_config.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
 import { containsPrefix, parsePrefix, type Prefix, prefix } from "../../src/model/prefix.ts";
 import { type Claim, isLost, type Store } from "../../src/store/store.ts";
-import { type Harness, isDelete, isPut, isUnreadable, keyOf, none, Reader, soon, watch } from "./harness.ts";
+import { claimant } from "../support/identity.ts";
+import {
+  type Harness,
+  isDelete,
+  isPut,
+  isUnreadable,
+  keyOf,
+  none,
+  ownValue,
+  Reader,
+  soon,
+  watch,
+} from "./harness.ts";
 
 const six = parseNetworkConfig('{"EnableIPv4": false, "EnableIPv6": true, "IPv6Network": "fd00:3::/48"}');
 const few = parseNetworkConfig(
@@ -50,12 +62,15 @@ function macOf(v6: string): string {
 
 const value6 = (v6: string, v4: string | null = null) => encodeRecord(record6(v6, v4));
 
+/** What the host of `claim6(v6)` writes of its record. */
+const own6 = (v6: string) => ownValue(v6, undefined, 1, null, value6(v6));
+
 function claim6(v6: string, config: NetworkConfig = six, previous: Subnets = none): Claim {
-  return { config, record: record6(v6), previous };
+  return { config, self: claimant(v6), record: record6(v6), previous };
 }
 
 function claimBoth(v6: string, v4: string): Claim {
-  return { config: dual, record: record6(v6, v4), previous: none };
+  return { config: dual, self: claimant(v6), record: record6(v6, v4), previous: none };
 }
 
 function alone(test: Test): void {
@@ -65,7 +80,7 @@ function alone(test: Test): void {
     const lease = await (await harness.store(A)).acquire(claim6(A), soon());
     assertEquals(lease.subnets.v4, null);
     assert(containsPrefix(parsePrefix("fd00:3::/48")!, lease.subnets.v6!));
-    assertEquals(await harness.raw.get(keyOf(lease)), value6(A));
+    assertEquals(await harness.raw.get(keyOf(lease)), own6(A));
     await events.until("the lease", isPut(keyOf(lease)));
     const again = await (await harness.store(A)).acquire(claim6(A, six, lease.subnets), soon());
     assertEquals([keyOf(again), again.created], [keyOf(lease), lease.created]);
@@ -81,7 +96,7 @@ function alone(test: Test): void {
     assertEquals(keyOf(lease), TAKEN);
     const other = await (await harness.store(B)).acquire(claim6(B, six, wanted), soon());
     assert(keyOf(other) !== TAKEN);
-    assertEquals(await harness.raw.get(TAKEN), value6(A));
+    assertEquals(await harness.raw.get(TAKEN), own6(A));
   });
 
   test("IPv6 alone: renewed, published, lost to another, released", async (harness) => {
@@ -226,7 +241,7 @@ function claimOf(shape: readonly Family[]): fc.Arbitrary<Claim> {
       ...has(4) && { backendData: data },
       ...has(6) && { backendV6Data: data },
     };
-    return { config: around(v4, v6), record, previous: { v4, v6 } };
+    return { config: around(v4, v6), self: claimant("drawn"), record, previous: { v4, v6 } };
   });
 }
 

@@ -7,7 +7,7 @@ import { MemoryCluster, type MemoryStore } from "../../src/store/memory.ts";
 import type { Store, StoreEvent } from "../../src/store/store.ts";
 import { FakeClock, seededRandom } from "../support/clock.ts";
 import { storeConformance } from "./conformance.ts";
-import { claim, type Harness, keyOf, value } from "./harness.ts";
+import { claim, type Harness, keyOf, ownValue, value } from "./harness.ts";
 
 function openMemory(): Promise<Harness> {
   const clock = systemClock();
@@ -20,7 +20,7 @@ function openMemory(): Promise<Harness> {
       stores.push(store);
       return Promise.resolve(store);
     },
-    value,
+    value: ownValue,
     setConfig: (text) => Promise.resolve(cluster.setConfig(text)),
     raw: {
       get: (key) => Promise.resolve(cluster.get(key)),

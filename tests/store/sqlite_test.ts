@@ -17,6 +17,7 @@ import {
   isDelete,
   isPut,
   keyOf,
+  ownValue,
   type RawAccess,
   Reader,
   soon,
@@ -85,7 +86,7 @@ async function harnessIn(directory: string): Promise<Harness> {
       stores.push(store);
       return store;
     },
-    value,
+    value: ownValue,
     async setConfig(text) {
       await Deno.writeTextFile(`${configPath}.new`, text);
       await Deno.rename(`${configPath}.new`, configPath);

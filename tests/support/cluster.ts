@@ -4,6 +4,7 @@
  *     memory store ── host 192.168.64.11 (eth0, fake kernel) ── the real overlay: loop, keeper, diff
  *                  ── host 192.168.64.12 …
  */
+import { identityIn, MemoryPlace } from "./identity.ts";
 import { Overlay } from "../../src/control/overlay.ts";
 import { type Preview, preview } from "../../src/control/preview.ts";
 import type { Readiness } from "../../src/control/readiness.ts";
@@ -90,9 +91,13 @@ export class TestHost {
   /** What the run ended with; null while it runs or ended well. */
   failure: string | null = null;
   subnetFile: SubnetFile = noSubnetFile();
+  /** Its disk: what it knows itself by. */
+  readonly disk = new MemoryPlace();
   /** Can be another one before `start`. */
   store: Store;
   overlay: Overlay | null = null;
+  /** Whatever else is drawn, the host's id is the same in each run of a test. */
+  readonly #ids: Random;
   #status = new StartStatus();
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -112,6 +117,7 @@ export class TestHost {
       route: ({ family }) => ({ device: "eth0", gateway: null, source: family === 4 ? v4 : v6 }),
       defaultRoutes: () => [{ device: "eth0", gateway: null }],
     });
+    this.#ids = seededRandom(number);
     this.store = cluster.store.store({ random: cluster.random, log: this.#log() });
   }
 
@@ -143,6 +149,7 @@ export class TestHost {
       log: this.#log(),
       stage: (what: string) => this.#status.begin(what),
       subnetFile: this.subnetFile,
+      identity: identityIn([this.disk], this.#ids, this.#log()),
       chooseUnderlay: underlayChooser(this.kernel, this.flags, this.#log()),
     };
   }

@@ -25,6 +25,9 @@ export function daemonCommand(): string[] {
   return [Deno.execPath(), "run", "-A", new URL("../../main.ts", import.meta.url).pathname];
 }
 
+/** Each host has its own /run, and all have one disk: that would make them one host. */
+export const STATE_DIRECTORY = "/run/lib/flannel";
+
 /** Starts the daemon and returns at once. */
 export function launch(host: Place, args: readonly string[], options: DaemonOptions = {}): Process {
   const command = [
@@ -32,7 +35,10 @@ export function launch(host: Place, args: readonly string[], options: DaemonOpti
     ...(options.command ?? daemonCommand()),
     ...args,
   ];
-  return host.start("flanneld", command, { ...options, env: { NO_COLOR: "1", ...options.env } });
+  return host.start("flanneld", command, {
+    ...options,
+    env: { NO_COLOR: "1", STATE_DIRECTORY, ...options.env },
+  });
 }
 
 /** The tests' health port is the tutorial's 300, for which the hardened unit has no capability: the kernel is told not to ask. */

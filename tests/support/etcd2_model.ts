@@ -15,10 +15,11 @@ import type { WatchBatch, WatchEvent } from "../../src/store/etcd_remote.ts";
 import { type ModelKey, ModelReader } from "./etcd_model.ts";
 
 export class Etcd2ModelRemote extends ModelReader<Etcd2Node> implements Etcd2Remote {
-  write({ key, expect, put }: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
+  write({ key, expect, expectValue, put }: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
     return this.call("write", signal, (model) => {
       const current = model.keys.get(key) ?? null;
-      if ((current?.modRevision ?? 0) !== expect) {
+      const other = expectValue !== undefined && current?.value !== expectValue;
+      if ((current?.modRevision ?? 0) !== expect || other) {
         return { succeeded: false, current: current && this.shown(current, "now") };
       }
       if (current !== null) model.leases.delete(current.lease);

@@ -283,10 +283,13 @@ class ModelRemote extends ModelReader<KeyValue> implements EtcdRemote {
     return [{ header: this.model.header, events }];
   }
 
-  write({ key, expect, put }: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
+  write({ key, expect, expectValue, put }: ConditionalWrite, signal?: AbortSignal): Promise<WriteResponse> {
     return this.call("write", signal, (model) => {
       const current = model.keys.get(key) ?? null;
-      if ((current?.modRevision ?? 0) !== expect) return { header: model.header, succeeded: false, current };
+      const other = expectValue !== undefined && current?.value !== expectValue;
+      if ((current?.modRevision ?? 0) !== expect || other) {
+        return { header: model.header, succeeded: false, current };
+      }
       if (put === null) model.delete(key);
       else model.put(key, put.value, put.lease);
       return { header: model.header, succeeded: true, current: null };

@@ -1,4 +1,5 @@
 /** Small builders for pure tests: leases, hosts and configurations in a line each. */
+import { claimant } from "./identity.ts";
 import type { Host } from "../../src/backend/backend.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import type { Lease, LeaseRecord, Subnets } from "../../src/model/lease.ts";
@@ -36,6 +37,7 @@ export function host(
   const v4 = network.v4 ? parseIp("192.168.64.11") : null;
   const v6 = network.v6 ? parseIp("fd64::11") : null;
   return {
+    id: claimant("host").host,
     instance: "default",
     network,
     subnets: subnet === null ? null : subnets(subnet),

@@ -3,7 +3,7 @@
  * `service_manager.c`, built on first use.
  */
 import { cProgram } from "./c_program.ts";
-import { daemonCommand } from "./daemon.ts";
+import { daemonCommand, STATE_DIRECTORY } from "./daemon.ts";
 import type { Place } from "./netns.ts";
 import { poll, type Process } from "./process.ts";
 
@@ -13,7 +13,9 @@ export class ServiceManager {
   /** Starts the daemon under a manager and waits until it is ready. */
   static async start(host: Place, args: readonly string[]): Promise<ServiceManager> {
     const command = [await cProgram("service_manager"), "/run/manager.sock", ...daemonCommand(), ...args];
-    const manager = new ServiceManager(host.start("manager", command, { env: { NO_COLOR: "1" } }));
+    const manager = new ServiceManager(
+      host.start("manager", command, { env: { NO_COLOR: "1", STATE_DIRECTORY } }),
+    );
     await manager.#readyAgain(0);
     return manager;
   }

@@ -7,10 +7,12 @@ import { decodeRecord, encodeRecord, formatLeaseKey, parseAnyLeaseKey } from "..
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
 import type { Log } from "../../src/observe/log.ts";
 import { acquire } from "../../src/store/acquire.ts";
+import { wouldTake } from "../../src/store/choice.ts";
 import type { LeaseTable } from "../../src/store/lease_table.ts";
 import { MemoryCluster } from "../../src/store/memory.ts";
 import type { Claim } from "../../src/store/store.ts";
 import { FakeClock, seededRandom, settle } from "../support/clock.ts";
+import { claimant } from "../support/identity.ts";
 
 const config = parseNetworkConfig('{"Network": "10.3.0.0/16"}');
 const dual = parseNetworkConfig('{"Network": "10.3.0.0/16", "EnableIPv6": true, "IPv6Network": "fd00::/48"}');
@@ -29,6 +31,7 @@ function record(address: string, extra?: LeaseRecord["extra"]): LeaseRecord {
 
 const claim = (address: string, more: Partial<Claim> = {}): Claim => ({
   config,
+  self: claimant(address),
   record: record(address),
   previous: none,
   ...more,
@@ -65,16 +68,18 @@ Deno.test("acquire: a new host says what upstream says", async () => {
   assertEquals(lines, [`info Found lease (${subnet}) for current IP (192.168.0.1), reusing`]);
 });
 
-Deno.test("acquire: an unchanged record is renewed, not written", async () => {
+Deno.test("acquire: an unchanged record of ours is written again with the next turn, for a full lease time", async () => {
   const { take, cluster, clock, store } = open();
   const key = await take(claim("192.168.0.1"));
   const before = (await store.list()).leases[0]!;
   await clock.advance(3_600_000);
   await take(claim("192.168.0.1"));
   const after = (await store.list()).leases[0]!;
-  assertEquals(after.version, before.version);
+  assert(after.version !== before.version);
+  assertEquals(after.created, before.created);
   assertEquals(after.expires! - before.expires!, 3_600_000);
-  assert(cluster.get(key) !== null);
+  const { mark, ...content } = decodeRecord(cluster.get(key)!);
+  assertEquals([content, mark], [record("192.168.0.1"), { ...before.record.mark!, turn: 2 }]);
 });
 
 Deno.test("acquire: of several records with our IP the oldest counts, the others are reported and left", async () => {
@@ -104,13 +109,28 @@ Deno.test("acquire: an older record with our IP that does not fit goes, so that 
   );
 });
 
+Deno.test("acquire: a younger record with our id that does not fit goes too: others would take it for the one that counts", async () => {
+  const { take, put, cluster } = open();
+  put("10.3.8.0-24", "192.168.0.1");
+  const { host, run } = claimant("192.168.0.1");
+  const own = { ...record("192.168.0.7"), mark: { host, run, turn: 1, after: null } };
+  cluster.put("10.9.9.0-24", encodeRecord(own), 600_000);
+  cluster.put(
+    "10.9.8.0-24",
+    encodeRecord({ ...own, mark: { ...own.mark, host: claimant("x").host } }),
+    600_000,
+  );
+  assertEquals(await take(claim("192.168.0.1")), "10.3.8.0-24");
+  assertEquals(cluster.keys(), ["10.3.8.0-24", "10.9.8.0-24"]);
+});
+
 Deno.test("acquire: the age of records decides, not their order in the list", async () => {
   const clock = new FakeClock();
-  const { table, renewed } = listed([["10.3.8.0-24", 7], ["10.3.9.0-24", 5], ["10.3.7.0-24", 6]]);
+  const { table, written } = listed([["10.3.8.0-24", 7], ["10.3.9.0-24", 5], ["10.3.7.0-24", 6]]);
   await clock.drive(
     acquire(table, claim("192.168.0.1"), { clock, random: seededRandom(1) }, new AbortController().signal),
   );
-  assertEquals(renewed, ["10.3.9.0-24"]);
+  assertEquals(written, ["10.3.9.0-24"]);
 });
 
 Deno.test("acquire: a record that changed before it could be removed is looked at again", async () => {
@@ -244,9 +264,9 @@ Deno.test("acquire: abort ends the waiting with its reason", async () => {
   assertEquals(clock.sleeping, 0);
 });
 
-/** A table of records with our IP, by key and age, that tells which ones were renewed. */
+/** A table of records with our IP, by key and age, that tells which ones were written over. */
 function listed(rows: readonly (readonly [key: string, created: number])[]) {
-  const renewed: string[] = [];
+  const written: string[] = [];
   const leases = rows.map(([key, created]) => ({
     subnets: previous(key),
     record: record("192.168.0.1"),
@@ -257,12 +277,12 @@ function listed(rows: readonly (readonly [key: string, created: number])[]) {
   const table: LeaseTable = {
     ...contested(0).table,
     list: () => Promise.resolve({ leases, unreadable: [] }),
-    renew(lease) {
-      renewed.push(formatLeaseKey(lease.subnets));
-      return Promise.resolve(lease);
+    update(lease, record) {
+      written.push(formatLeaseKey(lease.subnets));
+      return Promise.resolve({ ...lease, record });
     },
   };
-  return { table, renewed };
+  return { table, written };
 }
 
 /** A table whose creations are lost to others so many times. */
@@ -271,6 +291,7 @@ function contested(losses: number): { table: LeaseTable; lists: () => number } {
   const never = () => Promise.reject(new Error("not expected"));
   const table: LeaseTable = {
     list: () => Promise.resolve({ leases: [], unreadable: [], lists: ++lists }),
+    look: never,
     create: (subnets, record) =>
       Promise.resolve(losses-- > 0 ? null : { subnets, record, version: "1", created: 1, expires: 1 }),
     update: never,
@@ -351,4 +372,49 @@ Deno.test("acquire: the record from before our address changed is ours: previous
   const moved = from("192.168.0.7", "02:00:00:00:00:01");
   assertEquals(await take(claim("192.168.0.7", { record: moved, previous: previous(key) })), key);
   assertEquals(decodeRecord(cluster.get(key)!).publicIp, parseIp("192.168.0.7"));
+});
+
+Deno.test("acquire: a preview comes to where taking would, and says how it is had", async () => {
+  const address = "192.168.0.1";
+  const marked = (name: string, at: string, after: string | null = null) => {
+    const { host, run } = claimant(name);
+    return { ...record(at), mark: { host, run, turn: 3, after } };
+  };
+  const own = claimant(address).host;
+  const known: Partial<Claim> = { self: { ...claimant(address), isNew: false } };
+  const cases: [
+    rows: Record<string, LeaseRecord>,
+    more: Partial<Claim>,
+    origin: string,
+    at: string | null,
+  ][] = [
+    [{}, {}, "free", null],
+    [{}, { previous: previous("10.3.9.0-24") }, "previous", "10.3.9.0-24"],
+    [{ "10.3.9.0-24": record(address) }, {}, "held", "10.3.9.0-24"],
+    [{ "10.3.9.0-24": marked(address, "192.168.0.9") }, known, "held", "10.3.9.0-24"],
+    [{ "10.3.9.0-24": marked("guest", "192.168.0.9", own) }, known, "held", "10.3.9.0-24"],
+    [{ "10.3.9.0-24": marked("other", address) }, {}, "trial", "10.3.9.0-24"],
+    [{ "10.3.9.0-24": marked("other", address) }, known, "free", null],
+    [
+      { "10.3.9.0-24": record(address) },
+      { self: claimant(address, [previous("10.3.9.0-24")]), previous: previous("10.3.9.0-24") },
+      "free",
+      null,
+    ],
+    // Ours, and it does not fit: what we would like to have goes by it.
+    [{ "10.9.9.0-24": marked(address, address) }, known, "free", null],
+  ];
+  for (const [rows, more, origin, at] of cases) {
+    const { cluster, store, take } = open();
+    for (const [key, row] of Object.entries(rows)) cluster.put(key, encodeRecord(row), 600_000);
+    const wanted = claim(address, more);
+    const taken = wouldTake(await store.list(), wanted, seededRandom(1));
+    const what = Deno.inspect([rows, origin]);
+    assert(!("exhausted" in taken), what);
+    assertEquals(taken.origin, origin, what);
+    assertEquals(at === null ? null : formatLeaseKey(taken.subnets), at, what);
+    const key = await take(wanted);
+    if (at !== null) assertEquals(key, at, what);
+    else assert(!(key in rows), what);
+  }
 });

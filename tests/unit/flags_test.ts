@@ -74,6 +74,7 @@ Deno.test("without anything every flag has upstream's default", () => {
     kubeconfigFile: "",
     kubeAnnotationPrefix: "flannel.alpha.coreos.com",
     setNodeNetworkUnavailable: true,
+    stateDir: "",
     healthzIp: "0.0.0.0",
     healthzPort: 0,
     readOnly: false,

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Failure } from "../../src/model/errors.ts";
+import type { Mark } from "../../src/model/identity.ts";
 import { bits, type Family, ip, parseIp } from "../../src/model/ip.ts";
 import type { Json } from "../../src/model/json.ts";
 import type { LeaseRecord } from "../../src/model/lease.ts";
@@ -136,6 +137,71 @@ Deno.test("an unknown member can't stand for a known one", () => {
   assertEquals(encodeRecord(record), UPSTREAM.replace(/}$/, ',"Note":1}'));
 });
 
+const HOST = "0123456789abcdef0123456789abcdef";
+const RUN = "0123456789abcdef";
+const AFTER = "f".repeat(32);
+const mark: Mark = { host: HOST, run: RUN, turn: 7, after: null };
+const MARKED = UPSTREAM.replace(/}$/, `,"Host":"${HOST}","Run":"${RUN}","Turn":7}`);
+
+Deno.test("a mark stands behind upstream's members and before those of others, `After` only on trial", () => {
+  assertEquals(encodeRecord({ ...vxlan, mark }), MARKED);
+  const record = { ...vxlan, mark: { ...mark, after: AFTER }, extra: { Note: "rack 7" } };
+  const text = MARKED.replace(/}$/, `,"After":"${AFTER}","Note":"rack 7"}`);
+  assertEquals(encodeRecord(record), text);
+  assertEquals(decodeRecord(text), record);
+  assertEquals(decodeRecord(MARKED), { ...vxlan, mark });
+  assertEquals(decodeRecord(MARKED.replace(/}$/, ',"After":null}')), { ...vxlan, mark });
+  const old = encodeRecord(record, "before IPv6");
+  assertEquals(old, text.replace('"PublicIPv6":null,', ""));
+  assertEquals(decodeRecord(old), record);
+});
+
+Deno.test("the last turn of all is one, and what comes after it is none", () => {
+  const turns = (turn: string) => decodeRecord(MARKED.replace('"Turn":7', `"Turn":${turn}`)).mark?.turn;
+  assertEquals(turns(String(2 ** 31)), 2 ** 31);
+  assertEquals(turns("1"), 1);
+  for (const turn of ["2147483649", "1e300", "1e999", "-1", "0", "-0", "1.5", '"7"', "null", "true", "[7]"]) {
+    assertEquals(turns(turn), undefined, turn);
+  }
+});
+
+const noMarks: readonly [name: string, members: Record<string, Json>][] = [
+  ["nothing but an id", { Host: HOST }],
+  ["no id", { Run: RUN, Turn: 1 }],
+  ["no run", { Host: HOST, Turn: 1 }],
+  ["no turn", { Host: HOST, Run: RUN }],
+  ["an id in capitals", { Host: HOST.toUpperCase(), Run: RUN, Turn: 1 }],
+  ["an id too short", { Host: HOST.slice(1), Run: RUN, Turn: 1 }],
+  ["an id too long", { Host: `${HOST}0`, Run: RUN, Turn: 1 }],
+  ["an id with a line's end", { Host: `${HOST}\n`, Run: RUN, Turn: 1 }],
+  ["an id that is none", { Host: [HOST], Run: RUN, Turn: 1 }],
+  ["a run that is an id", { Host: HOST, Run: HOST, Turn: 1 }],
+  ["a run that is a number", { Host: HOST, Run: 1, Turn: 1 }],
+  ["a trial after nobody", { Host: HOST, Run: RUN, Turn: 1, After: "" }],
+  ["a trial after a truth", { Host: HOST, Run: RUN, Turn: 1, After: true }],
+  ["a trial after a list", { Host: HOST, Run: RUN, Turn: 1, After: [AFTER] }],
+  ["members in another case", { host: HOST, run: RUN, turn: 1 }],
+];
+for (const [name, members] of noMarks) {
+  Deno.test(`no mark, and a record all the same: ${name}`, () => {
+    const record = decodeRecord(JSON.stringify({ ...JSON.parse(UPSTREAM), ...members, Note: 1 }));
+    assertEquals(record.mark, undefined);
+    assertEquals({ ...record, extra: undefined }, { ...vxlan, extra: undefined });
+    // Half a mark is nobody's to keep: written again it would be taken for a whole one's part.
+    const written = encodeRecord({ ...record, mark });
+    assertEquals(decodeRecord(written).mark, mark);
+    for (const key of ["Host", "Run", "Turn"]) assertEquals(written.split(`"${key}":`).length, 2, written);
+    assert(!written.includes('"After"'));
+    assertEquals(record.extra?.Note, 1);
+  });
+}
+
+Deno.test("no member of others' making stands for a mark", () => {
+  const forged = { ...vxlan, extra: { Host: AFTER, Run: RUN, Turn: 9, After: HOST, Note: 1 } };
+  assertEquals(decodeRecord(encodeRecord(forged)), { ...vxlan, extra: { Note: 1 } });
+  assertEquals(decodeRecord(encodeRecord({ ...forged, mark })), { ...vxlan, mark, extra: { Note: 1 } });
+});
+
 const unreadable: readonly [text: string, reason: string][] = [
   ["", "is not JSON"],
   ["{", "is not JSON"],
@@ -193,6 +259,16 @@ Deno.test("a key that parses is the one text of its subnets", () => {
 });
 
 Deno.test("every record comes back from its text", () => {
+  const digits = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`), { size: "max" });
+  const anyMark = fc.option(
+    fc.record({
+      host: digits(32),
+      run: digits(16),
+      turn: fc.integer({ min: 1, max: 2 ** 31 }),
+      after: orNull(digits(32)),
+    }, { noNullPrototype: true }),
+    { nil: undefined },
+  );
   const type = fc.constantFrom("", "vxlan", "host-gw", "wireguard");
   const data = json.filter((value) => value !== null && !JSON.stringify(value).includes("__proto__"));
   fc.assert(
@@ -202,13 +278,15 @@ Deno.test("every record comes back from its text", () => {
       type,
       data,
       data,
-      (publicIp, publicIpv6, type, a, b) => {
+      anyMark,
+      (publicIp, publicIpv6, type, a, b, mark) => {
         const record = {
           publicIp,
           publicIpv6,
           backendType: type,
           backendData: a,
           backendV6Data: b,
+          ...(mark && { mark }),
           extra: { Note: b },
         };
         assertEquals(decodeRecord(encodeRecord(record)), record);
@@ -218,7 +296,16 @@ Deno.test("every record comes back from its text", () => {
 });
 
 Deno.test("no value does anything but fail with a reason", () => {
-  const names = fc.constantFrom("PublicIP", "publicipv6", "BackendType", "BackendData", "__proto__", "x");
+  const names = fc.constantFrom(
+    "PublicIP",
+    "publicipv6",
+    "BackendType",
+    "BackendData",
+    "__proto__",
+    "x",
+    "Host",
+    "Turn",
+  );
   const text = fc.oneof(
     fc.string(),
     fc.json(),

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertFalse, assertNotStrictEquals, assertStrictE
 import { LeaseView } from "../../src/control/lease_view.ts";
 import type { Lease } from "../../src/model/lease.ts";
 import { lease, subnets } from "../support/hosts.ts";
+import { claimant } from "../support/identity.ts";
 
 const a = () => lease("10.1.16.0/24", "192.168.64.12", "02:00:00:00:00:12");
 const b = () => lease("10.1.17.0/24", "192.168.64.13", "02:00:00:00:00:13");
@@ -115,4 +116,57 @@ Deno.test("view: who is missing from a restored store stays, until back, replace
   assertEquals(view.leases(12 * minute), [moved]);
   view.take({ type: "snapshot", leases: [], unreadable: [] }, 12 * minute);
   assertEquals(view.leases(12 * minute), [], "history that was forgotten takes nothing back");
+});
+
+const marked = (of: Lease, name: string, after: string | null = null): Lease => ({
+  ...of,
+  record: {
+    ...of.record,
+    mark: {
+      host: claimant(name).host,
+      run: claimant(name).run,
+      turn: 1,
+      after: after && claimant(after).host,
+    },
+  },
+});
+
+Deno.test("view: while another has a peer's subnet on trial the peer stays what it was", () => {
+  const [owner, other] = [marked(a(), "owner"), b()];
+  const address = lease("10.1.16.0/24", "192.168.64.12", "02:00:00:00:00:99");
+  const trial = marked(address, "newcomer", "owner");
+  for (const restart of [false, true]) {
+    const view = new LeaseView();
+    view.take({ type: "snapshot", leases: [owner, other], unreadable: [] }, 0);
+    view.take({ type: "put", lease: trial }, 0);
+    view.take({ type: "put", lease: { ...trial, version: "renewed" } }, 0);
+    if (restart) view.take({ type: "snapshot", leases: [trial, other], unreadable: [] }, 0);
+    assertEquals(view.leases(0), [owner, other]);
+    assertEquals(
+      view.standing().find(({ record }) => record.mark)?.record.mark?.after,
+      claimant("owner").host,
+    );
+    const proven = marked(address, "newcomer");
+    view.take({ type: "put", lease: proven }, 0);
+    assertEquals(view.leases(0), [other, proven]);
+    view.take({ type: "put", lease: trial }, 0);
+    view.take({ type: "delete", subnets: trial.subnets }, 0);
+    assertEquals(view.leases(0), [other]);
+    // Whoever tried it is gone as well.
+    view.take({ type: "put", lease: owner }, 0);
+    view.take({ type: "put", lease: trial }, 0);
+    view.take({ type: "put", lease: trial }, 59_000);
+    assertEquals(view.leases(59_999), [owner, other]);
+    assertEquals(view.leases(60_000), [other, trial]);
+  }
+});
+
+Deno.test("view: a trial of what was nobody's known peer counts as it stands", () => {
+  const trial = marked(a(), "newcomer", "owner");
+  for (const before of [[], [marked(a(), "third")], [a()]]) {
+    const view = new LeaseView();
+    view.take({ type: "snapshot", leases: before, unreadable: [] }, 0);
+    view.take({ type: "put", lease: trial }, 0);
+    assertEquals(view.leases(0), [trial]);
+  }
 });

@@ -1,6 +1,6 @@
 /** Ethernet addresses: spellings, what a VTEP can have, and derived ones. */
+import { claimant } from "../support/identity.ts";
 import { assert, assertEquals } from "@std/assert";
-import { ip, parseIp } from "../../src/model/ip.ts";
 import { deriveMac, isUsableMac, parseMac } from "../../src/model/mac.ts";
 
 Deno.test("all three spellings are read, lower case with colons comes out", () => {
@@ -35,13 +35,15 @@ Deno.test("derived addresses are local, unicast, stable, and differ by host and 
   const seen = new Set<string>();
   for (let host = 0; host < 5_000; host++) {
     for (const vni of [1, 2, 4096]) {
-      const mac = deriveMac(ip(4, 0x0a000000n + BigInt(host)), vni);
+      const mac = deriveMac(claimant(`host ${host}`).host, vni, 4);
       assertEquals(parseMac(mac), mac);
       assertEquals(parseInt(mac.slice(0, 2), 16) & 3, 2);
       seen.add(mac);
     }
   }
   assertEquals(seen.size, 15_000);
-  assertEquals(deriveMac(parseIp("192.168.64.3")!, 1), deriveMac(parseIp("192.168.64.3")!, 1));
-  assert(deriveMac(parseIp("fd00::1")!, 1) !== deriveMac(parseIp("fd00::2")!, 1));
+  const { host } = claimant("a");
+  assertEquals(deriveMac(host, 1, 4), deriveMac(host, 1, 4));
+  assert(deriveMac(host, 1, 4) !== deriveMac(host, 1, 6));
+  assert(deriveMac(host, 1, 6) !== deriveMac(claimant("b").host, 1, 6));
 });

@@ -1,7 +1,7 @@
 /** The figures of userspace tunnels, as a scraper reads them. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { UdpStatistics } from "../../ffi/udp_tunnel.ts";
-import { metricsText } from "../../src/observe/metrics.ts";
+import { hostText, metricsText } from "../../src/observe/metrics.ts";
 
 const statistics = {
   sentPackets: 7,
@@ -45,4 +45,13 @@ Deno.test("metrics: every series has its help and type once, and labels that are
 
 Deno.test("metrics: without a tunnel there is nothing to say", () => {
   assertEquals(metricsText([]), "");
+});
+
+Deno.test("metrics: a host says whether it is ready, on trial, and who has its address too", () => {
+  const lines = hostText({ ready: false, onTrial: true, rivals: 2 }).trimEnd().split("\n");
+  assertEquals(lines.filter((line) => !line.startsWith("#")), [
+    "flannel_ready 0",
+    "flannel_lease_on_trial 1",
+    "flannel_address_conflicts 2",
+  ]);
 });

@@ -75,11 +75,15 @@ Deno.test("a lease of two halves gives them back, reservations too", () => {
   const two = { ...own(A), version: "17", created: 12, expires: null };
   const three = { ...own(A), version: "1042/99", created: 1040, expires: 5000 };
   const both = joined({ v2: two, v3: three });
-  assertEquals([both.version, both.created, both.expires], ["17!|1042/99", 12, 5000]);
+  assertEquals([both.version, both.created, both.expires], ["17|1042/99", 12, 5000]);
   const { v2, v3 } = halvesOf(both);
   assertEquals([v2?.version, v2?.expires, v3?.version, v3?.expires], ["17", null, "1042/99", 5000]);
   const late = joined({ v2: null, v3: three });
   assertEquals([late.version, halvesOf(late).v2], ["|1042/99", null]);
   assertEquals(late.created > both.created, true);
   assertEquals(joined({ v2: two, v3: { ...three, expires: null } }).expires, null);
+  const mirrored = { ...three, record: asMirror(three.record, "v2") };
+  assertEquals(joined({ v2: two, v3: mirrored }).expires, null, "a reservation and its mirror");
+  assertEquals(joined({ v2: { ...two, expires: 7000 }, v3: mirrored }).expires, 5000);
+  assertEquals(joined({ v2: null, v3: mirrored }).expires, 5000);
 });

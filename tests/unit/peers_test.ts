@@ -5,6 +5,7 @@ import type { Lease } from "../../src/model/lease.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
 import { host, lease } from "../support/hosts.ts";
+import { claimant } from "../support/identity.ts";
 
 const self = host({ Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "vxlan" } });
 const good = () => lease("10.1.16.0/24", "192.168.64.12", "02:00:00:00:00:12");
@@ -151,4 +152,23 @@ Deno.test("peers: an address inside what can be leased, or is, is refused, and a
     assertMatch(refused?.reason ?? "accepted", reason);
     assertEquals(refused?.byConfiguration, byConfiguration, refused?.reason);
   }
+});
+
+Deno.test("peers: of one host's records the youngest counts, the others are no refusal; our own are left out", () => {
+  const of = (name: string, each: Lease): Lease => {
+    const { host, run } = claimant(name);
+    return { ...each, record: { ...each.record, mark: { host, run, turn: 1, after: null } } };
+  };
+  const left = of("moved", lease("10.1.20.0/24", "192.168.64.20", mac(0)));
+  const unmarked = lease("10.1.21.0/24", "192.168.64.20", mac(1));
+  const other = of("other", lease("10.1.22.0/24", "192.168.64.22", mac(2)));
+  const now = of("moved", lease("10.1.23.0/24", "192.168.64.23", mac(0)));
+  // Ours from before we moved: its address may be our own.
+  const ours = of("host", lease("10.1.24.0/24", "192.168.64.11", mac(3)));
+  const all = [left, unmarked, other, now, ours];
+  assertEquals(judgePeers(self, all, "vxlan"), { accepted: [unmarked, other, now], refused: [] });
+  assertEquals(judgePeers(self, all.toReversed(), "vxlan").refused, []);
+  // Two hosts that are not one are refused as before, whatever their marks say of after whom they came.
+  const trial = of("guest", lease("10.1.25.0/24", "192.168.64.11", mac(4)));
+  assertMatch(reasons(trial)[0] ?? "accepted", /public IP 192\.168\.64\.11 is our own/);
 });

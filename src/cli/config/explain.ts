@@ -97,7 +97,15 @@ function explainConfig(config: NetworkConfig, text: string, mtu: number): Omit<E
 export function exampleHost(network: NetworkConfig, mtu: number): Host {
   const underlay = { device: "the external interface", mtu, v4: null, v6: null, route: () => null };
   const addresses = { subnets: null, publicIp: null, publicIpv6: null, macs: new Map() };
-  return { instance: "default", network, underlay, tun: "flannel0", acceptMoved: false, ...addresses };
+  return {
+    id: "",
+    instance: "default",
+    network,
+    underlay,
+    tun: "flannel0",
+    acceptMoved: false,
+    ...addresses,
+  };
 }
 
 function familyFacts(network: FamilyNetwork, backend: Backend | null, self: Host): FamilyFacts {

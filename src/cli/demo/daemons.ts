@@ -36,6 +36,7 @@ async function startDaemon(host: DemoHost, directory: string, clock: Clock): Pro
     `--store=sqlite:${directory}/leases.db`,
     `--net-config-path=${directory}/net-conf.json`,
     `--subnet-file=${subnetFile}`,
+    `--state-dir=${directory}/h${host.number}`,
     "--ip-masq",
     // Each of the peers of a tunnel is told then, however many there are.
     "-v=1",

@@ -11,13 +11,15 @@ import { isFirewall, type Kind, type Obj } from "../../../src/model/objects.ts";
 import type { Observed } from "../../../src/model/plan.ts";
 import type { SimHost } from "./host.ts";
 import { desiredOf, deviceOf, overheadOf } from "./oracle.ts";
-import { parse, type Peer, peersOf, type Subnet, subnetsIn } from "./oracle_peers.ts";
-import { placeOf } from "./records.ts";
+import { isContradicted, parse, type Peer, peersOf, type Subnet, subnetsIn } from "./oracle_peers.ts";
+import { isRecord, nameOf, placeOf } from "./records.ts";
 import { territoryOf, whose } from "./whose.ts";
 import { recordType, type World } from "./world.ts";
 
 export function always(world: World): void {
+  world.deaf ||= world.models.some(({ muteWatches, dropEvents }) => muteWatches || dropEvents > 0);
   noSharedSubnet(world);
+  noSharedMac(world);
   for (const host of world.hosts) foreignStands(host);
 }
 
@@ -39,10 +41,47 @@ function noSharedSubnet(world: World): void {
   });
   for (const [i, a] of holders.entries()) {
     for (const b of holders.slice(i + 1)) {
-      if (!conflicting(a.lease.subnets, b.lease.subnets) || !holds(a.host) || !holds(b.host)) continue;
-      world.violation(`${a.host.name} and ${b.host.name} both use ${keyOf(a.lease)}`);
+      const pair = `${a.host.name} and ${b.host.name}`;
+      const both = conflicting(a.lease.subnets, b.lease.subnets) && holds(a.host) && holds(b.host);
+      if (!both || (world.sameIds && !(hears(a.host) && hears(b.host)))) world.sharing.delete(pair);
+      else if (!world.sameIds || isLong(world, pair)) {
+        world.violation(`${pair} both use ${keyOf(a.lease)}`);
+      }
     }
   }
+}
+
+/** Hosts that hold a lease and hear of each other have different MACs, but for a moment. */
+function noSharedMac(world: World): void {
+  if (world.network.type !== "vxlan") return;
+  const hosts = world.hosts.filter((host) => host.overlay !== null && holds(host));
+  for (const [i, a] of hosts.entries()) {
+    for (const b of hosts.slice(i + 1)) {
+      for (const family of world.network.families) {
+        const [mac, other] = [a, b].map(({ kernel }) =>
+          kernel.get("link", deviceOf(world, family))?.fields.mac
+        );
+        const pair = `the MACs of ${a.name} and ${b.name}, IPv${family}`;
+        if (typeof mac !== "string" || mac !== other || !hears(a) || !hears(b)) world.sharing.delete(pair);
+        else if (isLong(world, pair)) world.violation(`${pair}, are one: ${mac}`);
+      }
+    }
+  }
+}
+
+/** Milliseconds that two hosts which hear of each other may both take a subnet, or a MAC, for theirs. */
+const SHARED_MS = 30_000;
+
+function isLong({ sharing, clock }: World, pair: string): boolean {
+  const since = sharing.get(pair) ?? clock.boot();
+  sharing.set(pair, since);
+  return clock.boot() - since > SHARED_MS;
+}
+
+/** True where nothing keeps the host from learning what is in the store. */
+function hears({ overlay, life, faults, world }: SimHost): boolean {
+  const outage = overlay!.readiness().notes.some((note) => note.startsWith("the store "));
+  return !outage && life?.frozen !== true && !faults.partitioned && !world.deaf;
 }
 
 /** False for a host that knows it has lost its lease. */
@@ -87,7 +126,8 @@ function hostComplaints(world: World, host: SimHost): string[] {
   const key = keyOf(overlay.lease);
   const cutOff = peersOf(world, host, subnetsIn(key)).length === 0;
   const reasons = overlay.readiness().reasons.filter((reason) =>
-    !cutOff || !/refuses every peer/.test(reason)
+    !(cutOff && /refuses every peer/.test(reason)) &&
+    !(/publishes our address/.test(reason) && hasRival(world, host, key))
   );
   return [
     ...(reasons.length === 0 ? [] : [`not ready: ${reasons.join("; ")}`]),
@@ -97,14 +137,28 @@ function hostComplaints(world: World, host: SimHost): string[] {
   ];
 }
 
+/** True where another record has the host's address: it says so for as long as that stands. */
+function hasRival(world: World, { underlay }: SimHost, key: string): boolean {
+  const texts = [formatIp(underlay.v4), formatIp(underlay.v6)].map((ip) => `"${ip}"`);
+  return world.models.some((model) =>
+    [...model.keys.values()].some((kv) =>
+      isRecord(kv.key) && nameOf(kv.key) !== key && texts.some((text) => kv.value.includes(text))
+    )
+  );
+}
+
 /** In every API: its own record, or the mirror of it. */
 function recordComplaints(world: World, host: SimHost, key: string): string[] {
-  return world.models.flatMap((model) => {
+  const complaints = world.models.map((model) => {
     const kv = model.keys.get(placeOf(key));
     return kv === undefined
       ? [`its key ${key} is not in the store`]
       : contentComplaints(world, host, parse(kv));
   });
+  const kvs = world.models.flatMap((model) => model.keys.get(placeOf(key)) ?? []);
+  // What another host left in the API that this one does not write to stands until it runs out.
+  const isRightInOne = complaints.some((each) => each.length === 0);
+  return isRightInOne && kvs.some((kv) => isContradicted(world, kv)) ? [] : complaints.flat();
 }
 
 function contentComplaints(world: World, host: SimHost, record: Peer | null): string[] {

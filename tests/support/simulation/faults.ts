@@ -4,6 +4,7 @@
  */
 import { kernelFaults } from "./faults_kernel.ts";
 import { lifeFaults } from "./faults_life.ts";
+import { identityFaults } from "./faults_identity.ts";
 import { tunnelFaults } from "./faults_tunnel.ts";
 import { faultsOfBoth, storeFaults } from "./faults_store.ts";
 import type { World } from "./world.ts";
@@ -26,6 +27,9 @@ export function drawFaults(world: World, share: number): [name: string, fault: F
   const drawn = Object.entries(faults).filter(([name]) =>
     (world.chance(share) || (thin && name === "lists lack records")) && happensIn(world, name)
   );
+  if (world.idRandom.int(3) === 0) {
+    drawn.push(...Object.entries(identityFaults).filter(() => world.idRandom.int(2) === 0));
+  }
   if (world.network.type !== "udp") return drawn;
   return [...drawn, ...Object.entries(tunnelFaults).filter(() => world.udpRandom.int(2) === 0)];
 }

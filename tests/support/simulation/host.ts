@@ -21,6 +21,8 @@ import { etcd3ConfigPlace, EtcdStore } from "../../../src/store/etcd3.ts";
 import { electionKey } from "../../../src/store/etcd_keys.ts";
 import type { EtcdStoreOptions } from "../../../src/store/etcd_store.ts";
 import type { Store } from "../../../src/store/store.ts";
+import type { IdentityPlace } from "../../../src/control/identity.ts";
+import { identityIn, MemoryPlace } from "../identity.ts";
 import { checkStandings } from "./checks.ts";
 import { HostFaults } from "./host_faults.ts";
 import { Life } from "./life.ts";
@@ -85,6 +87,8 @@ export class SimHost {
   readonly strays = new Set<string>();
   /** Content of the subnet file. */
   file: string | null = null;
+  /** What this machine knows itself by. */
+  readonly disk = new MemoryPlace();
   /** A service manager holds the descriptors of tunnels when the process has ended. */
   keepsTunnels: boolean;
   /** The supervisor is about to start it again. */
@@ -208,7 +212,16 @@ export class SimHost {
       random,
       log,
       subnetFile,
+      identity: identityIn([this.#place(life)], this.world.idRandom, log),
       chooseUnderlay: underlayChooser(kernel, flags, log),
+    };
+  }
+
+  #place(life: Life): IdentityPlace {
+    return {
+      path: "host-id",
+      read: () => life.call(() => this.disk.text),
+      write: (text) => life.call(() => void (this.disk.text = text)),
     };
   }
 

@@ -18,6 +18,8 @@ export interface Subnet {
 
 export interface Peer {
   readonly key: string;
+  /** The id of the host that wrote it, where it has one. */
+  readonly host: string | null;
   readonly subnets: readonly Subnet[];
   readonly publicIp: string | null;
   readonly publicIpv6: string | null;
@@ -28,7 +30,7 @@ export interface Peer {
 
 /** `own`: the host's subnets. */
 export function peersOf(world: World, host: SimHost, own: readonly Subnet[]): Peer[] {
-  const candidates = records(world)
+  const candidates = withoutLeftOvers(records(world))
     .filter(({ subnets }) => subnets.map(({ text }) => text).join() !== own.map(({ text }) => text).join())
     .map((peer) => ({
       ...peer,
@@ -43,14 +45,36 @@ export function peersOf(world: World, host: SimHost, own: readonly Subnet[]): Pe
   return accepted;
 }
 
-/** Subnets of records that can't be read. */
+/** Of several records with one id the youngest counts; the others were left behind. */
+function withoutLeftOvers(oldestFirst: readonly Peer[]): Peer[] {
+  return oldestFirst.filter(({ host }, i) =>
+    host === null || !oldestFirst.slice(i + 1).some((younger) => younger.host === host)
+  );
+}
+
+/** Subnets of records that can't be read, or contradict each other. */
 export function outsiders(world: World): Subnet[] {
-  return keyValues(world).flatMap((kv) => parse(kv) === null ? subnetsAt(kv) : []);
+  return keyValues(world).flatMap((kv) =>
+    parse(kv) === null || isContradicted(world, kv) ? subnetsAt(kv) : []
+  );
 }
 
 /** Every readable record, oldest first. */
 export function records(world: World): Peer[] {
-  return keyValues(world).flatMap((kv) => parse(kv) ?? []);
+  return keyValues(world).flatMap((kv) => isContradicted(world, kv) ? [] : parse(kv) ?? []);
+}
+
+/** Half a record, of a host that died as another: whichever half a host heard of first counts there. */
+export function isContradicted({ api, models, sameIds }: World, { key, value }: KeyValue): boolean {
+  if (api !== "both" || !sameIds) return false;
+  return models.some(({ keys }) => {
+    const other = keys.get(key)?.value ?? value;
+    return !other.includes('"Mirror"') && runIn(other) !== runIn(value);
+  });
+}
+
+function runIn(value: string): string | undefined {
+  return /"Run":"([^"]*)"/.exec(value)?.[1];
 }
 
 /** Every record, in whichever API its host has written it; mirrors say nothing of their own. */
@@ -71,6 +95,7 @@ export function parse(kv: KeyValue): Peer | null {
     if (typeof value.PublicIP !== "string") return null;
     return {
       key: kv.key,
+      host: typeof value.Host === "string" ? value.Host : null,
       subnets,
       publicIp: value.PublicIP,
       publicIpv6: value.PublicIPv6 ?? null,

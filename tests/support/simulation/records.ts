@@ -31,3 +31,8 @@ export function ownerIn(value: string): string | undefined {
   const ip = /"PublicIP":"([^"]*)"/.exec(value)?.[1];
   return ip === "0.0.0.0" ? /"PublicIPv6":"([^"]*)"/.exec(value)?.[1] : ip;
 }
+
+/** The hosts that the record is, or was before a trial. */
+export function idsIn(value: string): string[] {
+  return [...value.matchAll(/"(?:Host|After)":"([0-9a-f]{32})"/g)].map(([, id]) => id!);
+}

@@ -5,6 +5,7 @@
 import { settle } from "../clock.ts";
 import { always, complaints } from "./checks.ts";
 import { drawFaults } from "./faults.ts";
+import { settleAddresses } from "./faults_identity.ts";
 import { forget } from "./faults_kernel.ts";
 import { isRecord } from "./records.ts";
 import { World } from "./world.ts";
@@ -88,6 +89,7 @@ function endFaults(world: World): void {
     each.dropEvents = 0;
   }
   world.setConfig(world.network);
+  settleAddresses(world);
   for (const key of [...model.keys.keys()]) {
     if (
       isRecord(key) && !/(s\/[\d.]+-24(&fd00:10:0:[0-9a-f]+::-64)?|6\/fd00:10:0:[0-9a-f]+::-64)$/.test(key)
@@ -116,6 +118,13 @@ function helpThoseWhoAsk(world: World): void {
   }
 }
 
+/** Five a minute. */
+const MOST_WRITES = 12;
+
+function revisionOf({ models }: World): number {
+  return models.reduce((sum, { revision }) => sum + revision, 0);
+}
+
 /** Once all is right, nothing changes any more. */
 async function staysAsItIs(world: World): Promise<boolean> {
   if (world.thin || !world.chance(4)) return true;
@@ -125,6 +134,7 @@ async function staysAsItIs(world: World): Promise<boolean> {
   helpThoseWhoAsk(world);
   await world.clock.advance(10_000);
   const before = world.hosts.map((host) => host.kernel.tried);
+  const revision = revisionOf(world);
   await world.clock.advance(150_000);
   const after = world.hosts.map((host) => host.kernel.tried);
   const open = complaints(world);
@@ -132,5 +142,7 @@ async function staysAsItIs(world: World): Promise<boolean> {
   if (before.join() !== after.join()) {
     world.violation(`all was right, and still operations go on: ${before} ${after}`);
   }
+  const writes = revisionOf(world) - revision;
+  if (writes > MOST_WRITES) world.violation(`all was right, and still ${writes} writes came to the store`);
   return open.length === 0;
 }

@@ -14,9 +14,13 @@ export class SimUnderlay implements FakeUnderlay {
   /** Hosts that are behind a router. */
   readonly distant = new Set<string>();
 
+  /** As it came. */
+  readonly first: readonly [Ip, Ip];
+
   constructor(number: number) {
     this.v4 = parseIp(`192.168.64.${number}`)!;
     this.v6 = parseIp(`fd00:64::${number}`)!;
+    this.first = [this.v4, this.v6];
   }
 
   renumber(v4: Ip, v6: Ip): void {

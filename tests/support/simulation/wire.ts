@@ -26,7 +26,7 @@ import { Etcd2ModelRemote } from "../etcd2_model.ts";
 import type { EtcdModel } from "../etcd_model.ts";
 import type { Life } from "./life.ts";
 import type { SimHost } from "./host.ts";
-import { ownerIn } from "./records.ts";
+import { idsIn, ownerIn } from "./records.ts";
 import type { MortalKernel } from "./mortal_kernel.ts";
 
 /** Milliseconds until a call into a partition gives up. */
@@ -104,6 +104,7 @@ abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
   protected own(value: string, did: string): void {
     if (value.includes('"Mirror"')) return;
     const ip = ownerIn(value);
+    if (idsIn(value).some((id) => this.host.disk.ids.has(id))) return;
     if (ip !== undefined && !this.host.addresses.has(ip)) {
       this.host.world.violation(`${this.host.name} ${did} the record of ${ip}: ${value}`);
     }

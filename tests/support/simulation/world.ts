@@ -4,7 +4,6 @@
  */
 import type { Owner } from "../../../src/kernel/kernel.ts";
 import { deriveMac } from "../../../src/model/mac.ts";
-import { parseIp } from "../../../src/model/ip.ts";
 import { formatPrefix } from "../../../src/model/prefix.ts";
 import { FakeClock, seededRandom } from "../clock.ts";
 import { type Backup, EtcdModel } from "../etcd_model.ts";
@@ -50,6 +49,14 @@ export class World {
   readonly random: Random;
   /** Chance of its own for whatever concerns udp: a schedule without it is the same as before there was any. */
   readonly udpRandom: Random;
+  /** Hosts were made to look like each other: for a moment one subnet can be two hosts', until they have heard of each other. */
+  sameIds = false;
+  /** Watches have left something out: what they did not tell is found out much later. */
+  deaf = false;
+  /** Since when two hosts, by their names, both use one subnet, or one MAC. */
+  readonly sharing = new Map<string, number>();
+  /** For ids: they must not change what else is drawn. */
+  readonly idRandom: Random;
   /** Which of etcd's APIs the hosts speak; with `both` every second host speaks one of them. */
   readonly api: Api;
   /** What stands in the API that hosts speak, of two in v3. */
@@ -80,6 +87,7 @@ export class World {
   constructor(seed: number, readonly trace: ((line: string) => void) | null) {
     this.random = seededRandom(seed);
     this.udpRandom = seededRandom(seed + 0x5eed_0000);
+    this.idRandom = seededRandom(seed + 0x1d_0000);
     const api = seededRandom(seed + 0x7eed_0000).int(15);
     this.api = api < 3 ? "v2" : api === 3 ? "both" : "v3";
     this.#single = this.udpRandom.int(2) === 0 ? "v2" : "v3";
@@ -164,8 +172,7 @@ export class World {
   record(n: number, more: Record<string, unknown> = {}, families = this.network.families): string {
     const { type, vni } = this.network;
     const [four, six] = [families.includes(4), families.includes(6)];
-    const ip = parseIp(`192.168.65.${n}`)!;
-    const data = { VNI: vni, VtepMAC: deriveMac(ip, vni) };
+    const data = { VNI: vni, VtepMAC: deriveMac(`192.168.65.${n}`, vni, 4) };
     return JSON.stringify({
       PublicIP: four ? `192.168.65.${n}` : "0.0.0.0",
       PublicIPv6: six ? `fd00:65::${n}` : null,
