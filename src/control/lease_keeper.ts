@@ -436,10 +436,11 @@ export class LeaseKeeper {
   #announce(): void {
     const due = this.#dueIn();
     if (due === null || due <= 0) return;
+    const seconds = Math.ceil(due / 1000);
     const text = this.onTrial
-      ? `our lease ${describeSubnets(this.#lease.subnets)} is on trial: in ${
-        formatDuration(due)
-      } it is ours if nobody objects`
+      ? `our lease ${
+        describeSubnets(this.#lease.subnets)
+      } is on trial: ours in ${seconds} s if nobody objects`
       : `Waiting for ${formatDuration(due)} to renew lease`;
     this.#options.log.info(text, { ...this.#fields(), waitMs: Math.round(due) });
   }
