@@ -22,7 +22,7 @@ import {
 } from "../support/identity_cluster.ts";
 import type { EtcdCluster } from "../support/etcd.ts";
 import { linkOf } from "../support/overlay.ts";
-import { poll } from "../support/process.ts";
+import { poll, say } from "../support/process.ts";
 import { SteadyTraffic } from "../support/steady_traffic.ts";
 import { scenariosTogether, type Topology } from "../support/topology.ts";
 
@@ -185,16 +185,21 @@ async function restartLoop(net: Topology): Promise<void> {
   await launchReady(h4, args);
   const subnet = await subnetOf(h2);
   const traffic = await SteadyTraffic.start(net, h4, h2);
+  const before = await revisionOf(cluster.etcd);
   for (let start = 0; start < 4; start++) {
     const three = launch(h3, [...args, `-public-ip=${h2.ip}`]);
     // From the second start on there is what the one before left at this address.
     await three.line(/which had it before; taking another subnet|nobody objects to our having/);
+    if (start === 0) say(`another host tried our subnet: back after ${millisecondsOfTrial(three.lines)} ms`);
     await three.stop("SIGKILL");
     await forget(h3);
   }
   assertEquals(await subnetOf(h2), subnet);
   await traffic.stopWhole("another host tries the subnet of the one that answers, four times");
   await quiet(cluster);
+  const writes = await revisionOf(cluster.etcd) - before;
+  say(`four starts of a host at another's address: ${writes} writes to etcd`);
+  assert(writes <= 40, `${writes} writes`);
 }
 
 /** The state directory can't be written: told once, and nothing else comes of it until a reboot. */
@@ -281,6 +286,16 @@ function pastSince(end: number): () => boolean {
 /** The key of the record for a subnet as in FLANNEL_SUBNET: `10.1.60.1/24`. */
 function keyOf(subnet: string): string {
   return `${SUBNETS}/${subnet.replace(/\.1\//, ".0-")}`;
+}
+
+/** Between taking the subnet and hearing that it is another's, by the log's own times. */
+function millisecondsOfTrial(lines: readonly string[]): number {
+  const at = (pattern: RegExp) => Date.parse(lines.find((line) => pattern.test(line))!.split(" ")[0]!);
+  return at(/which had it before/) - at(/of another host; taking it/);
+}
+
+async function revisionOf(etcd: EtcdCluster): Promise<number> {
+  return JSON.parse(await etcd.ctl("get", SUBNETS, "-w", "json")).header.revision;
 }
 
 async function recordsAt(etcd: EtcdCluster, publicIp: string): Promise<string[]> {
