@@ -200,7 +200,7 @@ function holdOther(self: Holder, { mark: there, atOurAddress, wasOurs }: Found):
   const isOurs = (host: string | null) => host !== null && (host === mark.host || host === nextHost);
   // As before the trial: the store was restored meanwhile, or its owner was back while we could not hear of it.
   const isUntried = there !== null && there.after === null && there.host === mark.after;
-  if (contactLost && isUntried) return write(mark, "found again");
+  if (contactLost && isUntried && atOurAddress) return write(mark, "found again");
   if (mark.after !== null) {
     return { type: "yield", newHost: isOurs(there?.host ?? null), why: "replaced on trial" };
   }

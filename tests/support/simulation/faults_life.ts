@@ -96,6 +96,8 @@ function leap(world: World, ms: number, awake: (host: SimHost) => boolean): void
     { addresses },
   ) => [...addresses]);
   world.clock.skip(ms);
+  // Nobody had the time to do anything about it.
+  world.sharing.clear();
   for (const model of world.models) {
     for (const { key, value, lease } of model.keys.values()) {
       const state = model.leases.get(lease);

@@ -10,7 +10,7 @@ import type { Obj } from "../../../src/model/objects.ts";
 import type { EtcdModel, ModelKey } from "../etcd_model.ts";
 import type { SimHost } from "./host.ts";
 import { type Subnet, subnetsIn } from "./oracle_peers.ts";
-import { isRecord, nameOf, ownerIn } from "./records.ts";
+import { idsIn, isRecord, nameOf, ownerIn } from "./records.ts";
 import { overlapping } from "./texts.ts";
 import type { World } from "./world.ts";
 
@@ -64,7 +64,7 @@ export class Untouched {
       const name = nameOf(path);
       if (host.addresses.has(ownerIn(value) ?? "") || !belongs(kind, key, name, value)) continue;
       if (kind === "fdb" && this.#macs.get(macIn(value) ?? "")?.size !== 1) continue;
-      if (this.#isClaimed(name, value)) continue;
+      if (this.#isClaimed(name, value) || this.#isCopied(value)) continue;
       return name;
     }
     return null;
@@ -75,6 +75,12 @@ export class Untouched {
     return this.world.models.every((model) =>
       model.keys.has(path) && path.split("&").every((part) => this.#changes.get(model)?.get(part) === 1)
     );
+  }
+
+  /** Two hosts have had the id: until one of them has another, the younger of their records counts. */
+  #isCopied(value: string): boolean {
+    const ids = idsIn(value);
+    return this.world.hosts.filter(({ disk }) => ids.some((id) => disk.ids.has(id))).length > 1;
   }
 
   #isClaimed(name: string, value: string): boolean {
