@@ -78,10 +78,14 @@ function isLong({ sharing, clock }: World, pair: string): boolean {
   return clock.boot() - since > SHARED_MS;
 }
 
+/** Whoever was refused asks again after a minute at most. */
+const REFUSED_MS = 90_000;
+
 /** True where nothing keeps the host from learning what is in the store. */
 function hears({ overlay, life, faults, world }: SimHost): boolean {
   const outage = overlay!.readiness().notes.some((note) => note.startsWith("the store "));
-  return !outage && life?.frozen !== true && !faults.partitioned && !world.deaf;
+  const isRefused = world.clock.boot() - faults.refusedAt < REFUSED_MS;
+  return !outage && !isRefused && life?.frozen !== true && !faults.partitioned && !world.deaf;
 }
 
 /** False for a host that knows it has lost its lease. */

@@ -17,6 +17,8 @@ export class HostFaults {
   storeCalls: (EtcdFault | null)[] = [];
   /** So many of the next calls of the store are refused, as with a wrong password. */
   refusedCalls = 0;
+  /** When the last of them was. */
+  refusedAt = -Infinity;
   /** So many of the next lists of a watch fail. */
   failingLists = 0;
   /** So many of the next lists lack records. */

@@ -90,6 +90,7 @@ abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
       if (wait > 0) await world.clock.sleep(wait, signal);
       if (faults.partitioned) throw new StoreUnavailable("no route to etcd");
       if (faults.refusedCalls > 0 && faults.refusedCalls-- > 0) {
+        faults.refusedAt = world.clock.boot();
         throw new Failure("etcd refuses us: permission denied");
       }
       const fault = faults.storeCalls.shift();
