@@ -8,6 +8,7 @@ import type { Instant } from "../model/clock.ts";
 import type { Found, Holder, Mark } from "../model/identity.ts";
 import type { Lease, LeaseRecord } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
+import { isOlder } from "../store/both_lease.ts";
 import { sameAddress, sameTunnelAddress } from "../store/choice.ts";
 import type { Look } from "../store/store.ts";
 
@@ -125,5 +126,5 @@ export function unmarked({ mark: _, ...record }: LeaseRecord): LeaseRecord {
 
 /** True where another record with this id is older than ours. */
 export function hasElderTwin(leases: readonly Lease[], own: Lease, host: string): boolean {
-  return leases.some((lease) => lease.record.mark?.host === host && lease.created < own.created);
+  return leases.some((lease) => lease.record.mark?.host === host && isOlder(lease, own));
 }

@@ -56,6 +56,15 @@ export function isWrittenSince(before: Lease, after: Lease): boolean {
   });
 }
 
+/** True where `a` is older in an API in which both hosts have written: whoever stands in that one alone sees the same. */
+export function isOlder(a: Lease, b: Lease): boolean {
+  if (!("halves" in a) || !("halves" in b)) return a.created < b.created;
+  const [one, other] = [halvesOf(a), halvesOf(b)];
+  const isOwn = (half: Lease | null) => half !== null && mirrorOf(half.record) === null;
+  const side = (["v3", "v2"] as const).find((side) => isOwn(one[side]) && isOwn(other[side]));
+  return side === undefined ? a.created < b.created : one[side]!.created < other[side]!.created;
+}
+
 /** The halves of a lease that was joined. */
 export function halvesOf(lease: Lease): Halves {
   if (!("halves" in lease)) throw new Error("no lease of both APIs");

@@ -30,8 +30,12 @@ export interface Peer {
 
 /** `own`: the host's subnets. */
 export function peersOf(world: World, host: SimHost, own: readonly Subnet[]): Peer[] {
-  const candidates = withoutLeftOvers(records(world))
-    .filter(({ subnets }) => subnets.map(({ text }) => text).join() !== own.map(({ text }) => text).join())
+  const isAt = ({ subnets }: Peer, at: readonly Subnet[]) =>
+    subnets.map(({ text }) => text).join() === at.map(({ text }) => text).join();
+  const all = records(world);
+  const id = all.find((peer) => isAt(peer, own))?.host ?? null;
+  const candidates = withoutLeftOvers(all)
+    .filter((peer) => !isAt(peer, own) && (id === null || peer.host !== id))
     .map((peer) => ({
       ...peer,
       subnets: peer.subnets.filter(({ family }) => world.network.families.includes(family)),
