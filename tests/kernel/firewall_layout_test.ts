@@ -225,8 +225,9 @@ firewallTest("masquerading is never missing while variants change", async (firew
     // The one that goes is looked at first: where it is gone already, the one that comes has to be there.
     const [goes, comes] = [from, otherThan(from)];
     assert(await masquerades(goes) || await masquerades(comes), `neither ${goes} nor ${comes}`);
-  }, async () => {
+  }, async (looked) => {
     for (let i = 0; i < 10; i++) {
+      await looked();
       const layout = (["legacy", "chains"] as const)[i % 2]!;
       const next = with_(firewall, { variant: otherThan(from), both: true, layout });
       await next.settle(wanted({ layout }));
@@ -242,13 +243,21 @@ async function changeTo(firewall: Firewall, layout: FirewallLayout): Promise<voi
   assertEquals(outcomes.filter((outcome) => outcome.error !== null), []);
 }
 
-/** Looks again and again until the work is done; gives how often. */
-async function watched(look: () => Promise<void>, work: () => Promise<void>): Promise<number> {
+/**
+ * Looks again and again until the work is done; gives how often. On a loaded machine a look may take longer than a change: whoever
+ * waits for `looked` before each makes sure that none sees two of them.
+ */
+async function watched(
+  look: () => Promise<void>,
+  work: (looked: () => Promise<void>) => Promise<void>,
+): Promise<number> {
   let done = false;
   let looks = 0;
+  let current = Promise.resolve();
   const watch = async () => {
-    for (; !done; looks++) await look();
+    for (; !done; looks++) await (current = look());
   };
-  await Promise.all([watch(), work().finally(() => done = true)]).finally(() => done = true);
+  const looked = () => current.catch(() => {});
+  await Promise.all([watch(), work(looked).finally(() => done = true)]).finally(() => done = true);
   return looks;
 }
