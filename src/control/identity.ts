@@ -134,13 +134,19 @@ export class Identity {
       ...(this.#subnets !== null && { Subnets: formatLeaseKey(this.#subnets) }),
     };
     const text = `${JSON.stringify(members)}\n`;
+    const failures = new Map<IdentityPlace, string>();
     for (const place of this.#places) {
       try {
         if (await place.read().catch(() => null) !== text) await place.write(text);
       } catch (thrown) {
-        this.#tell(`${messageOf(thrown)}; this host is known by its address after a reboot, as with flannel`);
+        failures.set(place, messageOf(thrown));
       }
     }
+    // Without the copy alone nothing is lost.
+    const why = failures.get(this.#places[0]!);
+    if (why === undefined) return;
+    const after = failures.size < this.#places.length ? "a reboot" : "each restart";
+    this.#tell(`${why}; this host is known by its address after ${after}, as with flannel`);
   }
 
   #tell(text: string): void {

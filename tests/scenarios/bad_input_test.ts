@@ -199,7 +199,8 @@ function giveAway(path: string, ip: string, other: string): void {
   using db = new DatabaseSync(path);
   for (const { key } of db.prepare("SELECT key FROM leases WHERE value LIKE ?").all(`%"${ip}"%`)) {
     const revision = db.prepare("INSERT INTO changes (key) VALUES (?)").run(key!).lastInsertRowid;
-    db.prepare("UPDATE leases SET value = replace(value, ?, ?), modified = ? WHERE key = ?")
+    const value = "json_remove(replace(value, ?, ?), '$.Host', '$.Run', '$.Turn')";
+    db.prepare(`UPDATE leases SET value = ${value}, modified = ? WHERE key = ?`)
       .run(`"${ip}"`, `"${other}"`, revision, key!);
   }
 }
