@@ -4,6 +4,8 @@
  * - The runtime refuses an IP address as the TLS server name (RFC 6066 §3 allows names only). Here an address is not sent, but
  *   verified all the same: the certificate must carry it as an IP subject alternative name.
  * - Sockets are ended at once, and whoever closes can wait for it.
+ * - TLS begins only on a connection that stands. The runtime never lets go of TLS that was begun on one which then failed: some
+ *   30 KiB for each attempt, which is many of them where etcd is away for long.
  */
 import { X509Certificate } from "node:crypto";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
@@ -50,12 +52,13 @@ export class Sockets {
   }
 
   /**
-   * TLS over a socket.
+   * TLS over a socket, once that is connected.
    *
    * @param protocol that is spoken inside, by its ALPN name
-   * @throws what the handshake fails with
+   * @throws what connecting or the handshake fails with
    */
-  secure(socket: Socket, secureContext: SecureContext, protocol: string): Promise<TLSSocket> {
+  async secure(socket: Socket, secureContext: SecureContext, protocol: string): Promise<TLSSocket> {
+    await connected(socket);
     const options: ConnectionOptions = {
       socket,
       host: this.#host,
@@ -65,7 +68,7 @@ export class Sockets {
       rejectUnauthorized: true,
       ...(isIP(this.#host) === 0 && { servername: this.#host }),
     };
-    return new Promise((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       const secured = connect(options, () => {
         if (!secured.authorized) return reject(secured.authorizationError);
         this.handshaken = true;
@@ -84,20 +87,36 @@ export class Sockets {
  */
 export async function serverCertificates(endpoint: Endpoint, over: AbortSignal): Promise<X509Certificate[]> {
   const socket = connectTcp(endpoint.address);
-  const name = isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {};
-  const secured = connect({ socket, host: endpoint.host, rejectUnauthorized: false, ...name });
-  const both = [socket, secured];
-  const stop = () => both.forEach((each) => each.destroy());
+  const open: Socket[] = [socket];
+  const stop = () => open.forEach((each) => each.destroy());
   over.addEventListener("abort", stop, { once: true });
   try {
+    await connected(socket);
+    const name = isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {};
+    const secured = connect({ socket, host: endpoint.host, rejectUnauthorized: false, ...name });
+    open.push(secured);
     return await new Promise((resolve) => {
       secured.once("secureConnect", () => resolve(chainOf(secured.getPeerCertificate(true))));
-      for (const each of both) each.on("error", () => resolve([])).once("close", () => resolve([]));
+      for (const each of open) each.on("error", () => resolve([])).once("close", () => resolve([]));
     });
+  } catch {
+    return [];
   } finally {
     over.removeEventListener("abort", stop);
     stop();
   }
+}
+
+/** Resolves when the connection stands. @throws what it fails with, or that it was dropped */
+async function connected(socket: Socket): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    // Stays attached: an error that comes later must not be an unhandled one.
+    socket.on("error", reject);
+    socket.once("close", () => reject(new Error("Connection dropped")));
+    if (socket.connecting) socket.once("connect", () => resolve());
+    else resolve();
+  });
+  if (socket.destroyed) throw new Error("Connection dropped");
 }
 
 function chainOf(first: DetailedPeerCertificate): X509Certificate[] {
