@@ -199,7 +199,8 @@ function giveAway(path: string, ip: string, other: string): void {
   using db = new DatabaseSync(path);
   for (const { key } of db.prepare("SELECT key FROM leases WHERE value LIKE ?").all(`%"${ip}"%`)) {
     const revision = db.prepare("INSERT INTO changes (key) VALUES (?)").run(key!).lastInsertRowid;
-    const value = "json_remove(replace(value, ?, ?), '$.Host', '$.Run', '$.Turn')";
+    const given = "json_remove(replace(value, ?, ?), '$.Host', '$.Run', '$.Turn')";
+    const value = `json_set(${given}, '$.BackendData.VtepMAC', '0e:00:00:00:00:99')`;
     db.prepare(`UPDATE leases SET value = ${value}, modified = ? WHERE key = ?`)
       .run(`"${ip}"`, `"${other}"`, revision, key!);
   }
