@@ -313,20 +313,21 @@ function together(name: string, bodies: readonly ((net: Topology) => Promise<voi
   scenariosTogether(`identity: ${name}`, bodies.map((body) => [{ hosts: 4 }, body] as const));
 }
 
-together("trials while the store is away, or restored, or by two at once", [
-  storeAwayDuringTrial,
-  restoredDuringTrial,
-  twoInThePlaceOfOne,
-]);
+together(
+  "trials while the store is away, or restored; what an earlier release left, addresses swapped at work",
+  [
+    storeAwayDuringTrial,
+    restoredDuringTrial,
+    twoInThePlaceOfOne,
+    readOnlyState,
+    leftOverMac,
+    upgrade,
+    swappedWhileUp,
+  ],
+);
 together("hosts that sleep, restart in a loop, or find their record rewritten", [
   sleptTooLong,
   rewrittenWithoutEnd,
   writtenInOurName,
   restartLoop,
-]);
-together("what an earlier release left, addresses swapped at work, no place for the id", [
-  readOnlyState,
-  leftOverMac,
-  upgrade,
-  swappedWhileUp,
 ]);

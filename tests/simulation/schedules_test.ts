@@ -2,15 +2,15 @@
  * Random schedules of faults on many hosts, with the real overlay and etcd client logic: what must never be never is, and
  * when the faults end every host comes to exactly the end that is right (tests/support/simulation/). A failing seed is
  * printed with everything that happened, and `deno task simulate SEED` shows it again. Longer: `deno task simulate
- * --schedules=50000`.
+ * --schedules=30000`.
  */
 import { assertEquals } from "@std/assert";
 import { runSchedule } from "../support/simulation/schedule.ts";
 
 const task = new URL("../../tasks/simulate.ts", import.meta.url).pathname;
 
-Deno.test("5,000 schedules: nothing is lost, and every host ends as it must", async () => {
-  const args = ["run", "-A", "--no-check", task, "--schedules=5000", "--jobs=2"];
+Deno.test("3,000 schedules: nothing is lost, and every host ends as it must", async () => {
+  const args = ["run", "-A", "--no-check", task, "--schedules=3000", "--jobs=2"];
   const child = new Deno.Command(Deno.execPath(), { args, stdin: "null" }).spawn();
   assertEquals((await child.status).code, 0);
 });
