@@ -73,7 +73,7 @@ bare("the machine is bare, and has what every Debian has", async () => {
   const wanted = [...everywhere, ...presumed];
   assertEquals(await found(wanted), wanted);
   // What comes with util-linux and mount, which every Debian has, and with the certificates.
-  const here = ["mount", "nsenter", "openssl", "setpriv", "umount", "unshare"];
+  const here = ["flock", "mount", "nsenter", "openssl", "setpriv", "umount", "unshare"];
   assertEquals((await found(needs.map((need) => need.provides))).sort(), here);
   assertEquals(
     (await machine.sh("ls -A ~")).split("\n").filter((name) => !/^\.(bashrc|profile)$/.test(name)),
