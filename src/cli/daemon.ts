@@ -60,7 +60,7 @@ async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: A
   let overlay: Overlay | null = null;
   const status = new StartStatus();
   const report = () => overlay?.readiness() ?? status.readiness();
-  await using _health = openHealth(options, machine, log, report, () => overlay?.standing() ?? null);
+  await using _health = openHealth(options, machine, log, report, () => overlay?.hostReport() ?? null);
   const ports = await openPorts(options, machine, status.listen(log), stop);
   await using _store = ports.store;
   using _identity = ports.identity;
@@ -163,13 +163,13 @@ function openHealth(
   { clock, kernel }: Machine,
   log: Log,
   report: () => Readiness,
-  standing: () => HostReport | null,
+  hostReport: () => HostReport | null,
 ): AsyncDisposable {
   const { healthzIp: address, healthzPort: port } = options;
   if (port <= 0) return { [Symbol.asyncDispose]: () => Promise.resolve() };
   const routes = new Map([...healthRoutes(report), [
     "/metrics",
-    () => metricsAnswer(standing(), kernel.tunnels()),
+    () => metricsAnswer(hostReport(), kernel.tunnels()),
   ]]);
   return serveHttp({ address, port, routes, clock, log });
 }

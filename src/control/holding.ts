@@ -7,7 +7,7 @@
 import type { Instant } from "../model/clock.ts";
 import type { Found, Holder, Mark } from "../model/identity.ts";
 import type { Lease, LeaseRecord } from "../model/lease.ts";
-import { encodeRecord } from "../model/lease_codec.ts";
+import { sameRecord } from "../model/lease_codec.ts";
 import { isOlder } from "../store/both_lease.ts";
 import { sameAddress, sameTunnelAddress } from "../store/choice.ts";
 import type { Look } from "../store/store.ts";
@@ -117,7 +117,7 @@ export function foundBy({ found, asWritten }: Look, content: LeaseRecord, elderT
 
 /** True where two records say the same, whoever wrote them. */
 export function sameContent(a: LeaseRecord, b: LeaseRecord): boolean {
-  return encodeRecord(unmarked(a)) === encodeRecord(unmarked(b));
+  return sameRecord(unmarked(a), unmarked(b));
 }
 
 export function unmarked({ mark: _, ...record }: LeaseRecord): LeaseRecord {

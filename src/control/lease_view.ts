@@ -146,8 +146,6 @@ export class LeaseView {
     const old = this.#peers();
     if (listing.restored === true) this.#missing.keep(old.values(), now);
     this.#leases = new Map();
-    const names = new Set(listing.leases.map(({ subnets }) => describeSubnets(subnets)));
-    for (const key of this.#tried.keys()) if (!names.has(key)) this.#tried.delete(key);
     this.#unreadable = new Map();
     for (const lease of listing.leases) this.#put(lease, old.get(describeSubnets(lease.subnets)), now);
     for (const unreadable of listing.unreadable) {
@@ -156,6 +154,7 @@ export class LeaseView {
       if (lastGood) this.#put(lastGood, undefined, now);
       this.#unreadable.set(key, unreadable);
     }
+    for (const key of this.#tried.keys()) if (!this.#leases.has(key)) this.#tried.delete(key);
     this.#inSync = true;
     this.#outage = null;
   }

@@ -193,7 +193,7 @@ export class Overlay {
   }
 
   /** The same in figures. */
-  standing(): HostReport {
+  hostReport(): HostReport {
     const { onTrial } = this.#keeper;
     return { ready: this.readiness().ready, onTrial, rivals: this.#rivals.reasons.length };
   }
@@ -239,13 +239,7 @@ export class Overlay {
   }
 
   #occupiedBesides(own = this.#self.subnets): Promise<Occupied[]> {
-    return occupiedBesides(
-      this.#self,
-      this.#backend,
-      this.#former,
-      own ?? none,
-      this.#ports.kernel,
-    );
+    return occupiedBesides(this.#self, this.#backend, this.#former, own ?? none, this.#ports.kernel);
   }
 
   async #watchStore(signal: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@
 import { describeSubnets } from "../model/lease.ts";
 import { shownJson } from "../model/shown.ts";
 import type { Outcome } from "../model/plan.ts";
+import { TRIAL_MS } from "./holding.ts";
 import type { RefusedPeer } from "./peers.ts";
 import { describeBlocked, isDirect } from "./describe.ts";
 import { packetsNeed } from "./needed.ts";
@@ -54,7 +55,9 @@ export interface Situation {
 export function judgeReadiness(now: Situation): Readiness {
   const reasons = [
     ...(now.leaseHeld ? [] : ["our lease was lost; another is being taken"]),
-    ...(now.onTrial ? ["our lease is on trial: the host that had it may object within 15 s"] : []),
+    ...(now.onTrial
+      ? [`our lease is on trial: the host that had it may object within ${TRIAL_MS / 1000} s`]
+      : []),
     ...(now.inSync ? [] : ["the leases of the store were not read yet"]),
     ...(now.unfit === null ? [] : [now.unfit]),
     ...now.rivals,

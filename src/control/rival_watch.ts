@@ -68,6 +68,6 @@ export class RivalWatch {
   }
 
   #living(): readonly Lease[] {
-    return this.#rivals.living(this.ports.own(), this.ports.leases());
+    return this.#rivals.living(this.ports.own(), () => this.ports.leases());
   }
 }

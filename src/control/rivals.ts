@@ -4,10 +4,9 @@
  * A record at our address that stands when we come may be left over from a host that is gone. One that is written while we run
  * is of a host that lives: packets for one of the two reach the other. Nobody but people can end that.
  */
-import { type Lease, type LeaseRecord, sameSubnets, type Subnets } from "../model/lease.ts";
+import { describeSubnets, type Lease, type LeaseRecord, sameSubnets, type Subnets } from "../model/lease.ts";
 import { isJsonObject, type Json, member } from "../model/json.ts";
 import { formatIp } from "../model/ip.ts";
-import { describeSubnets } from "../model/lease.ts";
 import { isWrittenSince } from "../store/both_lease.ts";
 import { sameAddress } from "../store/choice.ts";
 import type { StoreEvent } from "../store/store.ts";
@@ -22,12 +21,11 @@ export interface Own {
 export class Rivals {
   /** Records at our address, by their subnets; those that were written while we run are alive. */
   #atOurAddress = new Map<string, { readonly lease: Lease; readonly lives: boolean }>();
-  #address = "";
-  #complete = false;
+  /** Our address when all leases were listed last: at another one, what the next list has may stand there since long. */
+  #listedAt = "";
 
   /** Takes an event in. */
   take(event: StoreEvent, own: Own): void {
-    this.#moveTo(own);
     switch (event.type) {
       case "put":
         return this.#put(event.lease, own, this.#isRewritten(event.lease));
@@ -46,11 +44,13 @@ export class Rivals {
    * Records at our address of hosts that live. What a host left behind when it took another subnet is none.
    *
    * @param own as it is now: we may have moved since the last event
-   * @param leases all that there are
+   * @param all gives every lease; asked only where there is one to tell of, because they may be many
    */
-  living({ record }: Own, leases: readonly Lease[]): readonly Lease[] {
+  living({ record }: Own, all: () => readonly Lease[]): readonly Lease[] {
     const alive = [...this.#atOurAddress.values()].filter(({ lives }) => lives).map(({ lease }) => lease)
       .filter((lease) => sameAddress(lease.record, record));
+    if (alive.length === 0) return [];
+    const leases = all();
     return alive.filter(({ record: { mark }, created }) =>
       mark === undefined || !leases.some((l) => l.record.mark?.host === mark.host && l.created > created)
     );
@@ -64,9 +64,10 @@ export class Rivals {
 
   #replace(leases: readonly Lease[], own: Own): void {
     const before = this.#atOurAddress;
-    const first = !this.#complete;
+    const address = addressOf(own);
+    const first = address !== this.#listedAt;
     this.#atOurAddress = new Map();
-    this.#complete = true;
+    this.#listedAt = address;
     for (const lease of leases) {
       const known = before.get(describeSubnets(lease.subnets));
       const rewritten = known ? known.lives || isWrittenSince(known.lease, lease) : !first;
@@ -79,15 +80,6 @@ export class Rivals {
     const concerns = !isOwn(lease, own) && sameAddress(lease.record, own.record);
     if (concerns) this.#atOurAddress.set(key, { lease, lives });
     else this.#atOurAddress.delete(key);
-  }
-
-  /** At another address there may be others: what stands there is known with the next list. */
-  #moveTo({ record }: Own): void {
-    const address = record.publicIp ?? record.publicIpv6;
-    const text = address === null ? "" : formatIp(address);
-    if (text === this.#address) return;
-    this.#address = text;
-    this.#atOurAddress.clear();
   }
 }
 
@@ -110,13 +102,15 @@ function macsOf({ backendData, backendV6Data }: LeaseRecord): Json[] {
 
 /** For people: who has our address as well, and the way out. */
 export function describeRival({ subnets, record }: Lease, own: Own): string {
-  const address = own.record.publicIp ?? own.record.publicIpv6;
   return `another host with subnet ${describeSubnets(subnets)}${
     record.mark ? ` (id ${record.mark.host.slice(0, 8)}…)` : ""
-  } publishes our address ${address === null ? "" : formatIp(address)} too (ours is ${
-    describeSubnets(own.subnets)
-  }, id ${
+  } publishes our address ${addressOf(own)} too (ours is ${describeSubnets(own.subnets)}, id ${
     own.id.slice(0, 8)
   }…): packets for one of the two go astray; give one of them another address or -public-ip, ` +
     "or remove that record if its host is gone";
+}
+
+function addressOf({ record: { publicIp, publicIpv6 } }: Own): string {
+  const address = publicIp ?? publicIpv6;
+  return address === null ? "" : formatIp(address);
 }

@@ -198,10 +198,10 @@ function holdOwn(self: Holder, found: Found, there: Mark, fresh: Fresh): Verdict
 function holdOther(self: Holder, { mark: there, atOurAddress, wasOurs }: Found): Verdict {
   const { mark, nextHost, contactLost } = self;
   const isOurs = (host: string | null) => host !== null && (host === mark.host || host === nextHost);
-  // As before the trial: the store was restored meanwhile, or its owner was back while we could not hear of it.
-  const isUntried = there !== null && there.after === null && there.host === mark.after;
-  if (contactLost && isUntried && atOurAddress) return write(mark, "found again");
   if (mark.after !== null) {
+    // As before the trial: the store was restored meanwhile, or its owner was back while we could not hear of it.
+    const isUntried = there?.host === mark.after && there.after === null;
+    if (contactLost && atOurAddress && isUntried) return write(mark, "found again");
     return { type: "yield", newHost: isOurs(there?.host ?? null), why: "replaced on trial" };
   }
   if (there === null) {

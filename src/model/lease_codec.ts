@@ -89,6 +89,11 @@ function escapeLikeGo(json: string): string {
   );
 }
 
+/** True where two records say the same, member for member. */
+export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
+  return encodeRecord(a) === encodeRecord(b);
+}
+
 /**
  * Reads a record's value. A missing `PublicIP` reads as none, `null` makes the record unreadable (as upstream has it).
  *

@@ -6,7 +6,7 @@
  * both takes v2 first; the numbers of the two APIs can't be compared.
  */
 import type { Lease } from "../model/lease.ts";
-import { encodeRecord } from "../model/lease_codec.ts";
+import { sameRecord } from "../model/lease_codec.ts";
 import { mirrorOf } from "./mirror.ts";
 
 /** At least one of them is there; two belong to one host. */
@@ -47,7 +47,7 @@ function source({ v2, v3 }: Halves): Lease {
 
 /** True where the host that a lease is of wrote it between the two: what a bridge makes of it in the other API does not count. */
 export function isWrittenSince(before: Lease, after: Lease): boolean {
-  if (encodeRecord(before.record) !== encodeRecord(after.record)) return true;
+  if (!sameRecord(before.record, after.record)) return true;
   if (!("halves" in before) || !("halves" in after)) return before.version !== after.version;
   const [was, is] = [halvesOf(before), halvesOf(after)];
   return (["v2", "v3"] as const).some((side) => {

@@ -8,7 +8,7 @@
  * - Where the second half can't be reached, the first stays and is found as ours at the next try.
  */
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
-import { encodeRecord, formatLeaseKey } from "../model/lease_codec.ts";
+import { formatLeaseKey, sameRecord } from "../model/lease_codec.ts";
 import { sameHost } from "./choice.ts";
 import { type Halves, halvesOf, joined } from "./both_lease.ts";
 import { type CopyTable, isAsWritten, type LeaseTable } from "./lease_table.ts";
@@ -67,7 +67,7 @@ export class BothTable implements LeaseTable {
     return {
       found: asWritten ? { ...there, record: lease.record } : there,
       asWritten,
-      incomplete: v2 === null || v3 === null || !saysTheSame(v2.record, v3.record),
+      incomplete: v2 === null || v3 === null || !sameRecord(v2.record, v3.record),
     };
   }
 
@@ -87,7 +87,7 @@ export class BothTable implements LeaseTable {
     const { subnets, record } = lease;
     const { v2, v3 } = halvesOf(lease);
     const extend = async (table: CopyTable, half: Lease) => {
-      const isRight = saysTheSame(half.record, record);
+      const isRight = sameRecord(half.record, record);
       const kept = isRight ? await table.renew(half) : await table.update(half, record);
       if (!isLost(kept)) return kept;
       // Removed by itself, while the other half stands; or mirrored from that already.
@@ -158,7 +158,7 @@ function isOurs(found: Found | undefined, record: LeaseRecord): found is Lease {
 }
 
 /** A copy of this host has its id, not its run. */
-function isOfRun(found: Found, { mark }: LeaseRecord): boolean {
+function isOfRun(found: Found, { mark }: LeaseRecord): found is Lease {
   return found !== null && !("reason" in found) && found.record.mark?.run === mark?.run;
 }
 
@@ -172,14 +172,9 @@ function isOwnHalf(half: Lease, known: Lease | null, { mark }: LeaseRecord): boo
   return known !== null && isAsWritten(half, known) && there?.host === mark?.host;
 }
 
-function saysTheSame(a: LeaseRecord, b: LeaseRecord): boolean {
-  return encodeRecord(a) === encodeRecord(b);
-}
-
 /** True for what another made of our record in the other API. */
-function isMirrorOf(found: Found, { mark }: LeaseRecord): boolean {
-  return found !== null && !("reason" in found) && mirrorOf(found.record) !== null &&
-    found.record.mark?.run === mark?.run;
+function isMirrorOf(found: Found, record: LeaseRecord): boolean {
+  return isOfRun(found, record) && mirrorOf(found.record) !== null;
 }
 
 function lostTo(found: Found): Lost {

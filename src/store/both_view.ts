@@ -8,7 +8,7 @@
  */
 import type { Instant } from "../model/clock.ts";
 import { describeSubnets, type Lease } from "../model/lease.ts";
-import { encodeRecord, formatLeaseKey } from "../model/lease_codec.ts";
+import { formatLeaseKey, sameRecord } from "../model/lease_codec.ts";
 import type { Log } from "../observe/log.ts";
 import { sameHost } from "./choice.ts";
 import { joined } from "./both_lease.ts";
@@ -199,5 +199,5 @@ function lease(entry: Entry | undefined): Lease | null {
 
 function alike(before: Entry, now: Lease): boolean {
   return !("reason" in before) && before.version === now.version &&
-    encodeRecord(before.record) === encodeRecord(now.record);
+    sameRecord(before.record, now.record);
 }

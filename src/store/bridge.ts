@@ -11,7 +11,7 @@
 import type { Clock, Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease } from "../model/lease.ts";
-import { encodeRecord, formatLeaseKey } from "../model/lease_codec.ts";
+import { formatLeaseKey, sameRecord } from "../model/lease_codec.ts";
 import { orAborted } from "../model/race.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
@@ -150,7 +150,7 @@ export class Bridge {
     const { clock, tables } = this.#options;
     const known = this.#followed.get(placeOf(to, origin));
     const wanted = asMirror(origin.record, from(to));
-    const same = encodeRecord(wanted) === encodeRecord(mirror.record);
+    const same = sameRecord(wanted, mirror.record);
     if (same && known?.originVersion === origin.version && clock.boot() < known.due) return;
     const ends = await this.#endOf(to, origin);
     if (ends - clock.boot() < SHORTEST_MS) return;

@@ -8,7 +8,7 @@
  */
 import type { Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
-import { encodeRecord } from "../model/lease_codec.ts";
+import { sameRecord } from "../model/lease_codec.ts";
 import type { Listing, Look, Lost, Unreadable } from "./store.ts";
 
 /** Upstream's lease time: 24 hours. */
@@ -48,7 +48,7 @@ export interface CopyTable extends LeaseTable {
 /** True where what stands is at the version of `lease` and says the same. */
 export function isAsWritten(found: Lease | Unreadable | null, lease: Lease): found is Lease {
   return found !== null && !("reason" in found) && found.version === lease.version &&
-    encodeRecord(found.record) === encodeRecord(lease.record);
+    sameRecord(found.record, lease.record);
 }
 
 /** A look at what was found. */

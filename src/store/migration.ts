@@ -11,7 +11,7 @@ import type { Instant } from "../model/clock.ts";
 import { configDifferences, describeDifference } from "../model/config_difference.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease, sameSubnets } from "../model/lease.ts";
-import { encodeRecord } from "../model/lease_codec.ts";
+import { sameRecord } from "../model/lease_codec.ts";
 import { parseNetworkConfig } from "../model/parse_config.ts";
 import { held, sameHost } from "./choice.ts";
 import type { StoredConfig } from "./config_place.ts";
@@ -121,7 +121,7 @@ function holds(each: Unreadable, lease: Lease): boolean {
 
 /** What was copied before, from a lease that has been renewed since. */
 function isShorterCopy(there: Lease, lease: Lease): boolean {
-  if (there.expires === null || encodeRecord(there.record) !== encodeRecord(lease.record)) return false;
+  if (there.expires === null || !sameRecord(there.record, lease.record)) return false;
   return lease.expires === null || lease.expires - there.expires > SAME_END_MS;
 }
 

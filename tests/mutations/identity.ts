@@ -109,7 +109,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "a trial is not begun anew after a restore",
     file,
-    find: "if (contactLost && isUntried && atOurAddress) return",
+    find: "if (contactLost && atOurAddress && isUntried) return",
     replace: "if (false) return",
     test: "tests/unit/lease_keeper_test.ts",
     filter: "a trial that a restored store has undone",

@@ -17,6 +17,7 @@ import {
   quiet,
   ready,
   renumber,
+  startTwo,
   subnetOf,
 } from "../support/identity_cluster.ts";
 import { linkOf } from "../support/overlay.ts";
@@ -49,10 +50,7 @@ async function copiedAddress(net: Topology, kind: Kind, backend: string): Promis
 /** Host 2 moves on while it runs; a host that is new gets its old address. */
 async function addressHandedOn(net: Topology, kind: Kind, backend: string): Promise<void> {
   const cluster = await openCluster(net, kind, backend);
-  const [h2, h3, h4] = [net.host(2), net.host(3), net.host(4)];
-  const two = await launchReady(h2, cluster.args);
-  await launchReady(h4, cluster.args);
-  const subnet = await subnetOf(h2);
+  const { h2, h3, h4, two, subnet } = await startTwo(net, cluster);
   await renumber(h2, h2.ip, "192.168.64.75");
   await two.line(/the underlay has changed/);
   await renumber(h3, h3.ip, h2.ip);
@@ -70,10 +68,7 @@ async function addressHandedOn(net: Topology, kind: Kind, backend: string): Prom
 /** The disk of a machine that runs is started on another. */
 async function diskOfTheLiving(net: Topology, kind: Kind, backend: string): Promise<void> {
   const cluster = await openCluster(net, kind, backend);
-  const [h2, h3, h4] = [net.host(2), net.host(3), net.host(4)];
-  const two = await launchReady(h2, cluster.args);
-  await launchReady(h4, cluster.args);
-  const subnet = await subnetOf(h2);
+  const { h2, h3, h4, two, subnet } = await startTwo(net, cluster);
   await copyDisk(h2, h3);
   const three = launch(h3, cluster.args);
   await two.line(/it is a copy of this host; taking it back/);
@@ -89,10 +84,7 @@ async function diskOfTheLiving(net: Topology, kind: Kind, backend: string): Prom
 /** The disk of a machine that is gone is put into another. */
 async function diskOfTheDead(net: Topology, kind: Kind, backend: string): Promise<void> {
   const cluster = await openCluster(net, kind, backend);
-  const [h2, h3, h4] = [net.host(2), net.host(3), net.host(4)];
-  const two = await launchReady(h2, cluster.args);
-  await launchReady(h4, cluster.args);
-  const subnet = await subnetOf(h2);
+  const { h2, h3, h4, two, subnet } = await startTwo(net, cluster);
   await copyDisk(h2, h3);
   assertEquals(await two.stop("SIGKILL"), 137);
   await h2.sh("ip link set eth0 down");
@@ -105,10 +97,7 @@ async function diskOfTheDead(net: Topology, kind: Kind, backend: string): Promis
 /** Everything that host 2 remembers is lost: it is known by its address, and waits for an objection. */
 async function reborn(net: Topology, kind: Kind, backend: string): Promise<void> {
   const cluster = await openCluster(net, kind, backend);
-  const [h2, h4] = [net.host(2), net.host(4)];
-  const two = await launchReady(h2, cluster.args);
-  await launchReady(h4, cluster.args);
-  const subnet = await subnetOf(h2);
+  const { h2, h4, two, subnet } = await startTwo(net, cluster);
   const before = await idOf(h2);
   await two.stop("SIGKILL");
   await forget(h2);
@@ -142,11 +131,8 @@ async function swapped(net: Topology, kind: Kind, backend: string): Promise<void
 /** A new host comes up with the address of one that runs (Vagrant's 10.0.2.15). */
 async function twin(net: Topology, kind: Kind, backend: string): Promise<void> {
   const cluster = await openCluster(net, kind, backend);
-  const [h2, h3, h4] = [net.host(2), net.host(3), net.host(4)];
-  const two = await launchReady(h2, cluster.args);
-  await launchReady(h4, cluster.args);
+  const { h2, h3, h4, two, subnet } = await startTwo(net, cluster);
   const traffic = await SteadyTraffic.start(net, h4, h2);
-  const subnet = await subnetOf(h2);
   const three = launch(h3, [...cluster.args, `-public-ip=${h2.ip}`]);
   await two.line(/tried to take our subnet/);
   await three.line(/which had it before; taking another subnet/);

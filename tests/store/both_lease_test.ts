@@ -4,7 +4,7 @@ import { BothTable } from "../../src/store/both_table.ts";
 import { openSide } from "../../src/store/etcd_side.ts";
 import type { Lease } from "../../src/model/lease.ts";
 import { isLost } from "../../src/store/store.ts";
-import { bothSides, mirrored } from "./both_sides.ts";
+import { A, B, bothSides, C, CONFIG, mirrored, OTHER_MAC } from "./both_sides.ts";
 import { flags } from "./etcd3_harness.ts";
 import {
   claim,
@@ -19,12 +19,6 @@ import {
   subnets,
   value,
 } from "./harness.ts";
-
-const CONFIG = '{"Network": "10.3.0.0/16", "Backend": {"Type": "vxlan"}}';
-const A = "192.168.0.1";
-const B = "192.168.0.2";
-const C = "192.168.0.3";
-const OTHER_MAC = "02:00:00:00:00:99";
 
 const test = bothSides();
 
@@ -221,4 +215,17 @@ test("a stranger's half decides what is found, on either side, and so does one t
     assert(again.found !== null && "record" in again.found);
     assertEquals([again.found.record, again.asWritten], [lease.record, false]);
   }
+});
+
+test("a half written beside a copy's is given back: a copy has our id, not our run", async ({ etcd, prefix, v2, v3 }) => {
+  await using two = await openSide("v2", flags(etcd.endpoints, { prefix }));
+  await using three = await openSide("v3", flags(etcd.endpoints, { prefix }));
+  const table = new BothTable(two.table, three.table);
+  const lease = await table.create(subnets("10.3.5.0-24"), ours(A));
+  assert(lease !== null);
+  const own = lease.record.mark!;
+  const copies = ownValue(A).replace(`"Run":"${own.run}"`, `"Run":"${"c".repeat(16)}"`);
+  await v3.put("10.3.5.0-24", copies, 5_000_000);
+  assert(isLost(await table.update(lease, { ...ours(A, OTHER_MAC), mark: own })));
+  assertEquals([await v2.get("10.3.5.0-24"), await v3.get("10.3.5.0-24")], [null, copies]);
 });

@@ -7,6 +7,11 @@ import { raw2, startEtcd2 } from "./etcd2_harness.ts";
 import { etcdHarness, etcdTest, flags, recordingLog } from "./etcd3_harness.ts";
 import type { RawAccess } from "./harness.ts";
 
+export const CONFIG = '{"Network": "10.3.0.0/16", "Backend": {"Type": "vxlan"}}';
+/** Hosts. */
+export const [A, B, C] = ["192.168.0.1", "192.168.0.2", "192.168.0.3"] as const;
+export const OTHER_MAC = "02:00:00:00:00:99";
+
 export interface BothSides {
   readonly etcd: EtcdCluster;
   readonly prefix: string;

@@ -4,16 +4,10 @@ import type { StoreEvent } from "../../src/store/store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { poll, Process } from "../support/process.ts";
 import { openBothStore } from "../../src/store/both.ts";
-import { becomes, bothSides, mirrored } from "./both_sides.ts";
+import { A, B, becomes, bothSides, C, CONFIG, mirrored, OTHER_MAC } from "./both_sides.ts";
 import { startEtcd2 } from "./etcd2_harness.ts";
 import { etcdTest, flags } from "./etcd3_harness.ts";
 import { claim, isDelete, isPut, keyOf, oldValue, Reader, soon, subnets, value, watch } from "./harness.ts";
-
-const CONFIG = '{"Network": "10.3.0.0/16", "Backend": {"Type": "vxlan"}}';
-const A = "192.168.0.1";
-const B = "192.168.0.2";
-const C = "192.168.0.3";
-const OTHER_MAC = "02:00:00:00:00:99";
 
 const test = bothSides();
 

@@ -3,10 +3,10 @@
  * and asked of it.
  */
 import { DatabaseSync } from "node:sqlite";
-import { health, STATE_DIRECTORY as STATE, subnetEnv } from "./daemon.ts";
+import { health, launchReady, STATE_DIRECTORY as STATE, subnetEnv } from "./daemon.ts";
 import { EtcdCluster } from "./etcd.ts";
 import { CONFIG, containerOn, sqliteArgs } from "./overlay.ts";
-import { poll } from "./process.ts";
+import { poll, type Process } from "./process.ts";
 import type { Host, PlainContainer, Topology } from "./topology.ts";
 import { unreachablePairs } from "./traffic.ts";
 
@@ -77,6 +77,24 @@ async function recordsOf2(etcd: EtcdCluster): Promise<string[]> {
   return await Promise.all(keys.map((key) => etcd.ctl2("-o", "extended", "get", key)))
     // How long it still lives changes by itself, and so does what else stands in etcd.
     .then((texts) => texts.map((text) => text.replaceAll(/^(TTL|Etcd-Index|Raft-(Index|Term)):.*\n/gm, "")));
+}
+
+export interface Two {
+  /** The host of which the scenario tells, its daemon and its subnet. */
+  readonly h2: Host;
+  readonly two: Process;
+  readonly subnet: string;
+  /** It has nothing yet. */
+  readonly h3: Host;
+  /** The one that must not notice; its daemon runs as well. */
+  readonly h4: Host;
+}
+
+export async function startTwo(net: Topology, { args }: Cluster): Promise<Two> {
+  const [h2, h3, h4] = [net.host(2), net.host(3), net.host(4)];
+  const two = await launchReady(h2, args);
+  await launchReady(h4, args);
+  return { h2, h3, h4, two, subnet: await subnetOf(h2) };
 }
 
 export async function subnetOf(host: Host): Promise<string> {

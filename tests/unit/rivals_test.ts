@@ -25,7 +25,7 @@ const own: Own = { id: claimant("own").host, subnets: subnets("10.1.15.0/24"), r
 const put = (lease: Lease): StoreEvent => ({ type: "put", lease });
 const snapshot = (...leases: Lease[]): StoreEvent => ({ type: "snapshot", leases, unreadable: [] });
 const alive = (rivals: Rivals, ...all: Lease[]) =>
-  rivals.living(own, all).map(({ subnets }) => describeSubnets(subnets));
+  rivals.living(own, () => all).map(({ subnets }) => describeSubnets(subnets));
 
 Deno.test("rivals: what stands at our address when we come may be left over; what is written later is alive", () => {
   const rivals = new Rivals();
@@ -89,9 +89,21 @@ Deno.test("rivals: with another address of ours those at the old one are none an
   rivals.take(put(of("other", "10.1.31.0/24", OURS)), own);
   const there = of("own", "10.1.15.0/24", "192.168.64.50", MAC);
   // Before any event tells of the move.
-  assertEquals(rivals.living({ ...own, record: there.record }, []), []);
+  assertEquals(rivals.living({ ...own, record: there.record }, () => []), []);
   rivals.take(put(there), { ...own, record: there.record });
-  assertEquals(alive(rivals), []);
+  assertEquals(rivals.living({ ...own, record: there.record }, () => []), []);
+});
+
+Deno.test("rivals: what stands at our new address when we come there may be left over, too", () => {
+  const rivals = new Rivals();
+  rivals.take(snapshot(), own);
+  const there = { ...own, record: of("own", "10.1.15.0/24", "192.168.64.50", MAC).record };
+  const old = of("old", "10.1.31.0/24", "192.168.64.50");
+  const living = () => rivals.living(there, () => []).length;
+  rivals.take(snapshot(old), there);
+  assertEquals(living(), 0);
+  rivals.take(put({ ...old, version: "renewed" }), there);
+  assertEquals(living(), 1);
 });
 
 Deno.test("rivals: told with both ids, and what to do", () => {
@@ -155,6 +167,9 @@ Deno.test("rivals: each that lives is answered once, not more often than once a 
   watch.tell();
   watch.tell();
   assertEquals(met, 2);
+  await clock.advance(600_000);
+  watch.tell();
+  assertEquals(met, 2);
   watch.take(snapshot());
   assertEquals([watch.reasons, said.at(-1)?.replace(/ after.*/, "")], [
     [],
@@ -162,4 +177,13 @@ Deno.test("rivals: each that lives is answered once, not more often than once a 
   ]);
   watch.take(put(of(null, "10.1.33.0/24", "192.168.64.77", MAC)));
   assertEquals(macs, 1);
+});
+
+Deno.test("rivals: where there is none, nobody asks for all leases", () => {
+  const rivals = new Rivals();
+  rivals.take(snapshot(of("old", "10.1.20.0/24", OURS), of("far", "10.1.21.0/24", "192.168.64.12")), own);
+  const all = () => {
+    throw new Error("as many as there are peers");
+  };
+  assertEquals(rivals.living(own, all), []);
 });
