@@ -55,6 +55,7 @@ function readArguments(args: readonly string[]): SoakOptions | string {
     }
     values.set(name, value);
   }
+  if (json === "") return 'read --json "": no path of a file';
   return optionsOf(values, api, json ?? null);
 }
 

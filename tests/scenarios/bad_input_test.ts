@@ -199,10 +199,11 @@ function giveAway(path: string, ip: string, other: string): void {
   using db = new DatabaseSync(path);
   for (const { key } of db.prepare("SELECT key FROM leases WHERE value LIKE ?").all(`%"${ip}"%`)) {
     const revision = db.prepare("INSERT INTO changes (key) VALUES (?)").run(key!).lastInsertRowid;
-    const given = "json_remove(replace(value, ?, ?), '$.Host', '$.Run', '$.Turn')";
-    const value = `json_set(${given}, '$.BackendData.VtepMAC', '0e:00:00:00:00:99')`;
-    db.prepare(`UPDATE leases SET value = ${value}, modified = ? WHERE key = ?`)
-      .run(`"${ip}"`, `"${other}"`, revision, key!);
+    db.prepare(
+      `UPDATE leases SET modified = ?1, value = json_set(
+         json_remove(replace(value, ?2, ?3), '$.Host', '$.Run', '$.Turn'),
+         '$.BackendData.VtepMAC', '0e:00:00:00:00:99') WHERE key = ?4`,
+    ).run(revision, `"${ip}"`, `"${other}"`, key!);
   }
 }
 
