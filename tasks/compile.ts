@@ -120,10 +120,18 @@ function describeParts(name: string, built: Built, binary: Uint8Array, target: T
   });
 }
 
+const SHIPPED = /^flanneld|^mk-docker-opts\.sh$|^docker\.service\.d\//;
+
+/** Of files, with those of directories below. */
+function namesIn(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? namesIn(`${directory}/${name}`).map((below) => `${name}/${below}`) : name
+  );
+}
+
 /** Of every file of the directory that goes on a node, as `sha256sum --check` reads it. */
 function writeSums(directory: string): void {
-  const names = [...Deno.readDirSync(directory)].map(({ name }) => name);
-  const shipped = names.filter((name) => /^flanneld|^mk-docker-opts\.sh$/.test(name)).sort();
+  const shipped = namesIn(directory).filter((name) => SHIPPED.test(name)).sort();
   const lines = shipped.map((name) => `${hex(sha256(Deno.readFileSync(`${directory}/${name}`)))}  ${name}\n`);
   writeText(`${directory}/SHA256SUMS`, lines.join(""));
 }

@@ -61,6 +61,9 @@ export class TlsFiles {
   context(): SecureContext {
     try {
       const fresh = readContext(this.#paths);
+      if (this.#trouble !== "") {
+        this.#log?.info("the certificates for etcd can be read again, and are in use");
+      }
       this.#trouble = "";
       this.#good = fresh;
       return fresh.context;

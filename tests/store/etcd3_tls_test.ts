@@ -223,6 +223,12 @@ test("files that become unreadable leave the last good ones in use", async () =>
   const warnings = lines.filter((line) => line.includes(cafile));
   assertEquals(warnings.length, 1, lines.join("\n"));
   assertMatch(warnings[0]!, /no such file or directory.*stay in use/);
+  await Deno.copyFile(ca.cert, cafile);
+  await etcd.members[0]!.kill();
+  await events.until("another outage", ({ type }) => type === "outage");
+  etcd.members[0]!.launch();
+  await events.until("its end", ({ type }) => type === "recovered");
+  assertEquals(lines.filter((line) => line.includes("can be read again, and are in use")).length, 1);
 });
 
 test("files that can't be used are named at once, with flag and path", async () => {

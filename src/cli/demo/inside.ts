@@ -14,8 +14,9 @@ export function isInside(): boolean {
   return Deno.env.has(MARK);
 }
 
-/** Runs this demo again inside, with the same words; its exit code. */
+/** Runs this demo again inside, with the same words; its exit code. @throws Failure where the root can't be left */
 export async function goInside(words: readonly string[]): Promise<number> {
+  refuseRoot(Deno.readTextFileSync("/proc/self/mountinfo"));
   const asUser = Deno.uid() === 0 ? [] : ["--user", "--map-root-user"];
   const [program, ...args] = selfCommand();
   let init = "";
@@ -46,6 +47,19 @@ export async function goInside(words: readonly string[]): Promise<number> {
   const { code } = await child.status;
   await told;
   return code;
+}
+
+/**
+ * A mount namespace of one's own keeps its mounts to itself only where the root is a mount: in a chroot into a plain directory
+ * they can't be told apart from the machine's.
+ *
+ * @param mounts as in /proc/self/mountinfo
+ */
+export function refuseRoot(mounts: string): void {
+  if (/^(\S+ ){4}\/ /m.test(mounts)) return;
+  throw new Failure(
+    'make namespaces for the demo at "/": this root is a plain directory (a chroot), no mount; run "mount --bind DIR DIR" on it before chroot, or start the demo outside',
+  );
 }
 
 /** Without what would steer the demo's daemons: a flag's variable of the shell's, what a service manager gives its services. */
