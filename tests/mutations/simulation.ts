@@ -43,6 +43,20 @@ export const mutations: readonly SimulatedMutation[] = [
     says: "its record says",
   },
   {
+    name: "a lease is renewed every ten seconds",
+    file: "src/control/lease_keeper.ts",
+    find: "this.#lease.expires - this.#options.marginMs;",
+    replace: "this.#lease.expires - 86_390_000;",
+    says: "writes came to the store",
+  },
+  {
+    name: "the MACs of all hosts are one",
+    file: "src/model/mac.ts",
+    find: "...new TextEncoder().encode(host), family,",
+    replace: "...new TextEncoder().encode(host.slice(32)), family,",
+    says: ", are one: ",
+  },
+  {
     name: "the older of two claims does not count",
     file: "src/control/lease_view.ts",
     find: "this.#rank(a) - this.#rank(b) || one.created - other.created",

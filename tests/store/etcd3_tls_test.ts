@@ -224,10 +224,12 @@ test("files that become unreadable leave the last good ones in use", async () =>
   assertEquals(warnings.length, 1, lines.join("\n"));
   assertMatch(warnings[0]!, /no such file or directory.*stay in use/);
   await Deno.copyFile(ca.cert, cafile);
+  const seen = (type: string, wanted: string) =>
+    type === wanted ? events.seen.filter((event) => event.type === wanted).length : 0;
   await etcd.members[0]!.kill();
-  await events.until("another outage", ({ type }) => type === "outage");
+  await events.until("another outage", ({ type }) => seen(type, "outage") === 2);
   etcd.members[0]!.launch();
-  await events.until("its end", ({ type }) => type === "recovered");
+  await events.until("its end", ({ type }) => seen(type, "recovered") === 2);
   assertEquals(lines.filter((line) => line.includes("can be read again, and are in use")).length, 1);
 });
 
