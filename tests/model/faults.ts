@@ -1,5 +1,5 @@
 /** What befalls hosts, their disks and the store, as often as a scenario's budget has it, in any order. */
-import { type Emit, spend } from "./steps.ts";
+import { breakContact, type Emit, spend } from "./steps.ts";
 import { type Budget, freshId, freshRun, type Host, NOTHING, type State, STOPPED } from "./world.ts";
 
 export function faults(state: State, emit: Emit): void {
@@ -35,7 +35,7 @@ function strike(
 function restore(to: State): void {
   to.store = to.backup!;
   to.backup = null;
-  for (const host of to.hosts) if (host.up && host.kind === "ours") host.contactLost = true;
+  for (const host of to.hosts) if (host.up && host.kind === "ours") breakContact(host);
 }
 
 function hostFaults(state: State, i: number, emit: Emit): void {

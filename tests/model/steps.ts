@@ -64,8 +64,14 @@ function reconnect(state: State, i: number, emit: Emit): void {
   const to = copy(state);
   const host = to.hosts[i]!;
   host.connected = true;
-  if (host.kind === "ours") host.contactLost = true;
+  if (host.kind === "ours") breakContact(host);
   emit({ to, what: `h${i} reaches the store again`, writes: 0, fault: false });
+}
+
+/** A trial counts unbroken contact: it begins anew. */
+export function breakContact(host: Host): void {
+  host.contactLost = true;
+  host.proven = false;
 }
 
 /** One look at the store, and what follows from it. */
@@ -133,6 +139,7 @@ function lookAfter(state: State, i: number, emit: Emit): void {
     case "learn":
       self.written = rec.version;
       self.outstanding = false;
+      self.proven = false;
       settleId(self, rec.id);
       return done("learns that its write stands");
     case "create":
@@ -262,8 +269,8 @@ function acknowledge(self: Host, subnet: number, rec: Rec): void {
 
 /** A trial's time ends when nobody in reach is about to object: the time is longer than it takes to hear and to answer. */
 function clock(state: State, i: number, emit: Emit): void {
-  const { after, proven, holds } = state.hosts[i]!;
-  if (after === 0 || proven) return;
+  const { after, proven, holds, contactLost } = state.hosts[i]!;
+  if (after === 0 || proven || contactLost) return;
   const objected = isObjectedTo(state, i, holds - 1);
   if (objected && state.budget.slow === 0) return;
   const to = objected ? spend(state, "slow") : copy(state);
