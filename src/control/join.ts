@@ -8,7 +8,7 @@ import { parseIp } from "../model/ip.ts";
 import { Failure } from "../model/errors.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { Lease } from "../model/lease.ts";
-import { race } from "../model/race.ts";
+import { race } from "../async/race.ts";
 import type { Log } from "../observe/log.ts";
 import { literalConfigSource } from "../store/config_source.ts";
 import { openSqliteStore } from "../store/sqlite.ts";

@@ -33,7 +33,7 @@ import {
 } from "./desired.ts";
 import { diff } from "./diff.ts";
 import { recordOf, requireSuited, settleDevices } from "./host.ts";
-import { later } from "./later.ts";
+import { later } from "../async/later.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
 import { planWarnings } from "./plan_warnings.ts";
@@ -44,8 +44,8 @@ import { RivalWatch } from "./rival_watch.ts";
 import type { Own } from "./rivals.ts";
 import { StoreReports } from "./store_reports.ts";
 import { SubnetFileWriter } from "./subnet_file_writer.ts";
-import { every, runTasks } from "./tasks.ts";
-import { Throttle } from "./throttle.ts";
+import { every, runTasks } from "../async/tasks.ts";
+import { Throttle } from "../async/throttle.ts";
 import { UnderlayFollower } from "./underlay_follower.ts";
 
 /** How often everything is read back without any event, with up to a quarter of jitter. */

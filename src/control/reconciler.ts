@@ -15,16 +15,16 @@ import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
 import type { Blocked, Observed, Operation, Outcome, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "../async/backoff.ts";
 import { describeBlocked } from "./describe.ts";
 import { diff } from "./diff.ts";
 import { packetsNeed } from "./needed.ts";
 import { throughNexthops } from "./nexthops.ts";
 import { protectedBy } from "./protection.ts";
-import { later } from "./later.ts";
+import { later } from "../async/later.ts";
 import { RoundReport } from "./round_report.ts";
 import { SECOND_LOOK_MS, ShrinkGuard } from "./shrink_guard.ts";
-import { Trigger } from "./trigger.ts";
+import { Trigger } from "../async/trigger.ts";
 
 /** Everything a round needs to know, as of its start. */
 export interface Wanted {

@@ -8,7 +8,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 import { parseNetworkConfig } from "../model/parse_config.ts";
-import { orAborted } from "../model/race.ts";
+import { abortable } from "../async/abortable.ts";
 import type { Log } from "../observe/log.ts";
 import { acquire, createAt } from "./acquire.ts";
 import { contradictions, readBoth } from "./both_config.ts";
@@ -18,7 +18,7 @@ import { Bridge } from "./bridge.ts";
 import type { ConfigPlace } from "./config_place.ts";
 import type { Election } from "./election.ts";
 import type { EtcdStoreFlags } from "./etcd_store.ts";
-import { interleave } from "./interleave.ts";
+import { interleave } from "../async/interleave.ts";
 import type { CopyTable } from "./lease_table.ts";
 import {
   type Claim,
@@ -101,38 +101,38 @@ export class BothStore implements Store {
 
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
     const end = this.#orClosed(signal);
-    return orAborted(acquire(this.#table, claim, this.#parts, end), end);
+    return abortable(acquire(this.#table, claim, this.#parts, end), end);
   }
 
   look(lease: Lease, signal?: AbortSignal): Promise<Look> {
-    return orAborted(this.#table.look(lease), signal);
+    return abortable(this.#table.look(lease), signal);
   }
 
   create(subnets: Subnets, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost | null> {
-    return orAborted(createAt(this.#table, subnets, record), signal);
+    return abortable(createAt(this.#table, subnets, record), signal);
   }
 
   publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {
-    return orAborted(this.#table.update(lease, record), signal);
+    return abortable(this.#table.update(lease, record), signal);
   }
 
   renew(lease: Lease, signal?: AbortSignal): Promise<Lease | Lost> {
-    return orAborted(this.#table.renew(lease), signal);
+    return abortable(this.#table.renew(lease), signal);
   }
 
   release(lease: Lease, signal?: AbortSignal): Promise<void> {
-    return orAborted(this.#table.remove(lease), signal);
+    return abortable(this.#table.remove(lease), signal);
   }
 
   list(signal?: AbortSignal): Promise<Listing> {
-    return orAborted(this.#table.list(), signal);
+    return abortable(this.#table.list(), signal);
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<StoreEvent> {
     const { v2, v3, election, clock, log } = this.#parts;
     const end = new AbortController();
     const over = AbortSignal.any([this.#orClosed(signal), end.signal]);
-    const view = new BothView({ endInV3: (lease) => orAborted(v3.table.endOf(lease), over), log });
+    const view = new BothView({ endInV3: (lease) => abortable(v3.table.endOf(lease), over), log });
     const bridge = new Bridge({
       tables: { v2: v2.table, v3: v3.table },
       entries: () => view.entries(),

@@ -7,7 +7,7 @@ import { type ConfigDifference, configDifferences, describeDifference } from "..
 import type { Ip } from "../model/ip.ts";
 import type { FamilyNetwork, NetworkConfig } from "../model/network_config.ts";
 import type { SideName } from "./etcd_side.ts";
-import { interleave } from "./interleave.ts";
+import { interleave } from "../async/interleave.ts";
 import type { ConfigReading, Store } from "./store.ts";
 
 /** What keeps the two from being one network, a sentence each. */

@@ -12,7 +12,7 @@ import type { Clock, Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { describeSubnets, type Lease } from "../model/lease.ts";
 import { formatLeaseKey, sameRecord } from "../model/lease_codec.ts";
-import { orAborted } from "../model/race.ts";
+import { abortable } from "../async/abortable.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import type { Entries } from "./both_view.ts";
@@ -22,7 +22,7 @@ import { type CopyTable, LEASE_TTL_MS } from "./lease_table.ts";
 import { asMirror } from "./mirror.ts";
 import { type MirrorStep, planMirrors } from "./mirror_plan.ts";
 import { isLost } from "./store.ts";
-import { Waker } from "./waker.ts";
+import { Trigger } from "../async/trigger.ts";
 
 export interface BridgeOptions {
   readonly tables: Readonly<Record<SideName, CopyTable>>;
@@ -54,7 +54,7 @@ const AT_ONCE = 16;
 
 export class Bridge {
   readonly #options: BridgeOptions;
-  readonly #waker = new Waker();
+  readonly #trigger = new Trigger();
   /** By where the mirror is, and its key. */
   readonly #followed = new Map<string, Followed>();
   #objected: { readonly list: readonly string[]; readonly until: Instant } = { list: [], until: -Infinity };
@@ -67,7 +67,7 @@ export class Bridge {
 
   /** Something may have changed. */
   wake(): void {
-    this.#waker.wake();
+    this.#trigger.ring();
   }
 
   /** Mirrors until aborted; never throws. */
@@ -77,8 +77,8 @@ export class Bridge {
     this.#followed.clear();
     this.#objected = { list: [], until: -Infinity };
     while (!elected.aborted) {
-      const done = await orAborted(this.#round(elected), elected).catch(() => true);
-      await this.#waker.wait(done ? this.#untilDue() : RETRY_MS, clock, elected);
+      const done = await abortable(this.#round(elected), elected).catch(() => true);
+      await this.#trigger.waitFor(done ? this.#untilDue() : RETRY_MS, clock, elected);
     }
   }
 

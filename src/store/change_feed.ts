@@ -5,8 +5,8 @@
  * that falls behind the log gets a snapshot. Aborting ends the iterable at the next turn, whether anybody reads or not.
  */
 import { messageOf } from "../model/errors.ts";
-import { orAborted } from "../model/race.ts";
-import { backoff, type OutageDeps } from "./outage.ts";
+import { abortable } from "../async/abortable.ts";
+import { outageBackoff, type OutageDeps } from "./outage.ts";
 import type { StoreEvent } from "./store.ts";
 
 /** Where a reader stands; opaque, made by the feed. */
@@ -25,20 +25,23 @@ export async function* follow(
   signal: AbortSignal,
 ): AsyncGenerator<StoreEvent> {
   let cursor: Cursor | null = null;
-  let failures = 0;
+  const backoff = outageBackoff();
+  let out = false;
   while (!signal.aborted) {
     try {
-      const read: Awaited<ReturnType<ChangeFeed["read"]>> = await orAborted(feed.read(cursor), signal);
+      const read: Awaited<ReturnType<ChangeFeed["read"]>> = await abortable(feed.read(cursor), signal);
       if (signal.aborted) return;
-      if (failures > 0) yield { type: "recovered" };
-      failures = 0;
+      if (out) yield { type: "recovered" };
+      out = false;
+      backoff.reset();
       cursor = read.cursor;
       yield* read.events;
       if (!signal.aborted) await feed.wait(signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (failures === 0) yield { type: "outage", error: messageOf(error) };
-      await clock.sleep(backoff(failures++), signal).catch(() => {});
+      if (!out) yield { type: "outage", error: messageOf(error) };
+      out = true;
+      await clock.sleep(backoff.next(), signal).catch(() => {});
     }
   }
 }

@@ -7,7 +7,7 @@
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
-import { within } from "./deadline.ts";
+import { deadline } from "../async/deadline.ts";
 import type { EtcdRemote, LeaseId } from "./etcd3_remote.ts";
 
 export interface ElectionOptions {
@@ -102,7 +102,7 @@ export class Election {
       const left = ends - MARGIN_MS - now;
       if (left <= 0) return;
       try {
-        const ttl = await within(clock, left, elected, (stop) => remote.keepLeaseAlive(lease, stop));
+        const ttl = await deadline(clock, left, elected, (stop) => remote.keepLeaseAlive(lease, stop));
         if (ttl === 0) return;
         ends = now + ttl * 1000;
       } catch {
@@ -114,6 +114,6 @@ export class Election {
   /** Best effort: it ends by itself. */
   async #giveBack(lease: LeaseId): Promise<void> {
     const { remote, clock } = this.#options;
-    await within(clock, GIVE_BACK_MS, undefined, (over) => remote.revokeLease(lease, over)).catch(() => {});
+    await deadline(clock, GIVE_BACK_MS, undefined, (over) => remote.revokeLease(lease, over)).catch(() => {});
   }
 }

@@ -11,7 +11,7 @@ import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Instant } from "../model/clock.ts";
-import { DeadlineExceeded, within } from "./deadline.ts";
+import { deadline, DeadlineExceeded } from "../async/deadline.ts";
 import type { Endpoint } from "./etcd_endpoints.ts";
 import { classify, Denied, EndpointError } from "./etcd_errors.ts";
 import { ACCESS_MS, CONNECT_MS, type Connection, type ConnectOptions } from "./etcd_failover.ts";
@@ -89,7 +89,7 @@ export class HttpLink implements Connection {
    */
   async call(request: HttpRequest, ms: number, signal: AbortSignal): Promise<Answer> {
     return await this.#explained(signal, () =>
-      within(this.#options.clock, ms, signal, async (over) => {
+      deadline(this.#options.clock, ms, signal, async (over) => {
         const begun = await this.#send(request, over);
         return { head: begun.head, text: await begun.text };
       }));
@@ -99,7 +99,7 @@ export class HttpLink implements Connection {
   async begin(request: HttpRequest, ms: number, signal: AbortSignal): Promise<Begun> {
     return await this.#explained(
       signal,
-      () => within(this.#options.clock, ms, signal, () => this.#send(request, signal)),
+      () => deadline(this.#options.clock, ms, signal, () => this.#send(request, signal)),
     );
   }
 
@@ -119,7 +119,7 @@ export class HttpLink implements Connection {
     return await this.#explained(signal, async () => {
       while (true) {
         try {
-          return await within(clock, PING_MS, signal, () => work);
+          return await deadline(clock, PING_MS, signal, () => work);
         } catch (thrown) {
           if (!(thrown instanceof DeadlineExceeded)) throw thrown;
           if (clock.boot() >= end) return null;

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import type { CallOptions } from "@grpc/grpc-js";
 import type { Etcd3, IKeyValue, IResponseHeader, ITxnRequest, IWatchResponse } from "etcd3";
 import type { Clock } from "../model/clock.ts";
-import { DeadlineExceeded, within } from "./deadline.ts";
+import { deadline, DeadlineExceeded } from "../async/deadline.ts";
 import { describeEndpoints } from "./etcd_endpoints.ts";
 import { ACCESS_MS, CALL_MS, type ConnectOptions, Failover, LIST_MS } from "./etcd_failover.ts";
 import { bufferRange, Link } from "./etcd3_link.ts";
@@ -131,7 +131,7 @@ class EtcdClient implements EtcdRemote {
       for (let first = true;; first = false) {
         const pending = messages.next();
         const { done, value } = first
-          ? await within(this.#clock, CALL_MS, signal, () => pending)
+          ? await deadline(this.#clock, CALL_MS, signal, () => pending)
           : await this.#whileAllowed(pending, link, range, signal);
         if (done) return;
         yield readBatch(value, link);
@@ -151,7 +151,7 @@ class EtcdClient implements EtcdRemote {
   ): Promise<T> {
     while (true) {
       try {
-        return await within(this.#clock, ACCESS_MS, signal, () => pending);
+        return await deadline(this.#clock, ACCESS_MS, signal, () => pending);
       } catch (thrown) {
         if (!(thrown instanceof DeadlineExceeded)) throw thrown;
         await this.#requireAccess(link, range, signal);

@@ -24,7 +24,7 @@ import {
 import { Etcd3, type IDuplexStream, type IOptions, type IWatchRequest, type IWatchResponse } from "etcd3";
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
-import { within } from "./deadline.ts";
+import { deadline } from "../async/deadline.ts";
 import type { Endpoint } from "./etcd_endpoints.ts";
 import { LinkCredentials } from "./etcd3_credentials.ts";
 import { speaksHttp1 } from "./etcd3_greeting.ts";
@@ -99,7 +99,7 @@ export class Link implements Connection {
    */
   async open(signal: AbortSignal): Promise<void> {
     const { username, password } = this.#options;
-    await within(this.#clock, CONNECT_MS, signal, () => this.#connected()).catch(async (thrown) => {
+    await deadline(this.#clock, CONNECT_MS, signal, () => this.#connected()).catch(async (thrown) => {
       const failure = this.#outcome(thrown, signal);
       if (!(failure instanceof EndpointError)) throw failure;
       throw await whyNot(failure, this.endpoint, this.#sockets, this.#options, signal);
@@ -125,7 +125,7 @@ export class Link implements Connection {
     if (dates !== null) throw dates;
     const { tls } = this.#sockets;
     const greet = (over: AbortSignal) => speaksHttp1(this.endpoint, tls, over);
-    const old = await within(this.#clock, GREETING_MS, signal, greet).catch(() => false);
+    const old = await deadline(this.#clock, GREETING_MS, signal, greet).catch(() => false);
     if (signal.aborted) throw signal.reason;
     if (old) throw new Http2Absent(this.endpoint.text);
   }
@@ -141,7 +141,7 @@ export class Link implements Connection {
     signal: AbortSignal,
   ): Promise<T> {
     try {
-      return await within(this.#clock, ms, signal, (over) => {
+      return await deadline(this.#clock, ms, signal, (over) => {
         const interceptors = [this.#interceptor(over)];
         return invoke(this.#etcd, { deadline: this.#clock.wall() + ms, interceptors });
       });

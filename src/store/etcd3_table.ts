@@ -14,7 +14,7 @@
 import type { Clock, Instant } from "../model/clock.ts";
 import type { Lease, LeaseRecord, Subnets, Version } from "../model/lease.ts";
 import { encodeRecord } from "../model/lease_codec.ts";
-import { within } from "./deadline.ts";
+import { deadline } from "../async/deadline.ts";
 import {
   type EtcdKeys,
   leaseKey,
@@ -243,7 +243,7 @@ export class EtcdTable implements CopyTable {
   /** Best effort: a lease that stays behind ends by itself. */
   async #giveBack({ fresh, lease }: Tenure): Promise<void> {
     if (!fresh) return;
-    await within(this.#clock, GIVE_BACK_MS, undefined, (over) => this.#remote.revokeLease(lease, over))
+    await deadline(this.#clock, GIVE_BACK_MS, undefined, (over) => this.#remote.revokeLease(lease, over))
       .catch(() => {});
   }
 

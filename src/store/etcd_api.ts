@@ -13,10 +13,11 @@
 import type { Clock } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
-import { DeadlineExceeded, within } from "./deadline.ts";
+import { Backoff } from "../async/backoff.ts";
+import { deadline, DeadlineExceeded } from "../async/deadline.ts";
 import { ApiNotOffered, ApiNotReached } from "./etcd_errors.ts";
 import { etcdKeys } from "./etcd_keys.ts";
-import { backoff, untilAvailable } from "./outage.ts";
+import { untilAvailable } from "./outage.ts";
 import { etcd2Keys } from "./etcd2.ts";
 import type { Etcd2Remote } from "./etcd2_remote.ts";
 import type { EtcdRemote } from "./etcd3_remote.ts";
@@ -45,13 +46,14 @@ const OTHER_MS = 1_000;
  * @throws Failure where etcd refuses us; the signal's reason on abort; without a signal StoreUnavailable
  */
 export async function chooseApi(deps: ApiDeps, signal: AbortSignal | null): Promise<ApiChoice> {
+  const backoff = new Backoff(1_000, 5_000, null);
   for (let round = 0;; round++) {
     const look = () => lookOnce(deps, signal ?? undefined);
     const found = signal === null ? await look() : await untilAvailable(look, deps, signal);
     if ("api" in found) return found;
     if (signal === null) return { api: found.offered, why: "neither has a configuration" };
     if (round === 0) deps.log?.error(`Couldn't fetch network config: ${found.problem}; waiting for one`);
-    await deps.clock.sleep(Math.max(1_000, backoff(round)), signal);
+    await deps.clock.sleep(backoff.next(), signal);
   }
 }
 
@@ -115,7 +117,7 @@ async function known(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   try {
-    return await within(clock, OTHER_MS, signal, () => answer);
+    return await deadline(clock, OTHER_MS, signal, () => answer);
   } catch (thrown) {
     if (thrown instanceof DeadlineExceeded || thrown instanceof Failure) return false;
     if (thrown instanceof StoreUnavailable) return false;

@@ -8,7 +8,7 @@
  */
 import type { Clock, Random } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
-import { DeadlineExceeded, within } from "./deadline.ts";
+import { deadline, DeadlineExceeded } from "../async/deadline.ts";
 import type { Endpoint } from "./etcd_endpoints.ts";
 import {
   ApiAbsent,
@@ -92,7 +92,7 @@ export class Failover<L extends Connection> {
   ): Promise<T> {
     const failures = new Failures();
     try {
-      return await within(
+      return await deadline(
         this.#options.clock,
         OVERALL_MS,
         signal,

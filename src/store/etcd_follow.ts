@@ -18,7 +18,7 @@
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
-import { DeadlineExceeded, within } from "./deadline.ts";
+import { deadline, DeadlineExceeded } from "../async/deadline.ts";
 import {
   type EtcdReader,
   HistoryLost,
@@ -27,7 +27,7 @@ import {
   type WatchBatch,
   type WatchEvent,
 } from "./etcd_remote.ts";
-import { backoff } from "./outage.ts";
+import { outageBackoff } from "./outage.ts";
 
 export interface FollowDeps<K extends StoredKey> {
   readonly remote: EtcdReader<K>;
@@ -75,7 +75,7 @@ export async function* follow<K extends StoredKey>(
   const follower = new Follower(deps, range, signal);
   let out = false;
   let lost = false;
-  let failures = 0;
+  const backoff = outageBackoff(deps.random);
   while (!signal.aborted) {
     try {
       for await (const followed of follower.session()) {
@@ -92,9 +92,8 @@ export async function* follow<K extends StoredKey>(
         yield { type: "failed", error: messageOf(thrown), refused: thrown instanceof Failure };
       }
       out ||= stood === null;
-      if (stood !== null && stood > GOOD_MS) failures = 0;
-      const half = backoff(failures++) / 2;
-      await deps.clock.sleep(half + deps.random.int(half + 1), signal).catch(() => {});
+      if (stood !== null && stood > GOOD_MS) backoff.reset();
+      await deps.clock.sleep(backoff.next(), signal).catch(() => {});
     }
   }
 }
@@ -197,7 +196,7 @@ class Follower<K extends StoredKey> {
   async #before<T>(due: Instant, pending: Promise<T>): Promise<T | null> {
     const { clock } = this.#deps;
     try {
-      return await within(clock, Math.max(0, due - clock.boot()), this.#signal, () => pending);
+      return await deadline(clock, Math.max(0, due - clock.boot()), this.#signal, () => pending);
     } catch (thrown) {
       if (thrown instanceof DeadlineExceeded) return null;
       throw thrown;

@@ -4,7 +4,7 @@
  */
 import type { Clock, Random } from "../model/clock.ts";
 import { describeSubnets, type Lease, type LeaseRecord, type Subnets } from "../model/lease.ts";
-import { orAborted } from "../model/race.ts";
+import { abortable } from "../async/abortable.ts";
 import type { Log } from "../observe/log.ts";
 import { acquire, createAt } from "./acquire.ts";
 import { readConfig } from "./config_source.ts";
@@ -98,31 +98,31 @@ export class EtcdStoreBase<K extends StoredText> implements Store {
 
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
     const end = this.#orClosed(signal);
-    return orAborted(acquire(this.#parts.table, claim, this.#deps, end), end);
+    return abortable(acquire(this.#parts.table, claim, this.#deps, end), end);
   }
 
   look(lease: Lease, signal?: AbortSignal): Promise<Look> {
-    return orAborted(this.#parts.table.look(lease), signal);
+    return abortable(this.#parts.table.look(lease), signal);
   }
 
   create(subnets: Subnets, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost | null> {
-    return orAborted(createAt(this.#parts.table, subnets, record), signal);
+    return abortable(createAt(this.#parts.table, subnets, record), signal);
   }
 
   publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {
-    return orAborted(this.#parts.table.update(lease, record), signal);
+    return abortable(this.#parts.table.update(lease, record), signal);
   }
 
   renew(lease: Lease, signal?: AbortSignal): Promise<Lease | Lost> {
-    return orAborted(this.#parts.table.renew(lease), signal);
+    return abortable(this.#parts.table.renew(lease), signal);
   }
 
   release(lease: Lease, signal?: AbortSignal): Promise<void> {
-    return orAborted(this.#parts.table.remove(lease), signal);
+    return abortable(this.#parts.table.remove(lease), signal);
   }
 
   list(signal?: AbortSignal): Promise<Listing> {
-    return orAborted(this.#parts.table.list(), signal);
+    return abortable(this.#parts.table.list(), signal);
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<StoreEvent> {

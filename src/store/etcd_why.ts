@@ -1,7 +1,7 @@
 /** Why a connection to a member could not be made, where the error that came of it does not say so itself. */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { DeadlineExceeded, within } from "./deadline.ts";
+import { deadline, DeadlineExceeded } from "../async/deadline.ts";
 import type { Endpoint } from "./etcd_endpoints.ts";
 import { EndpointError, neverAnswered } from "./etcd_errors.ts";
 import type { ConnectOptions } from "./etcd_failover.ts";
@@ -32,7 +32,7 @@ async function unresolved(
 ): Promise<EndpointError | null> {
   if ("path" in address || isIP(host) !== 0) return null;
   try {
-    await within(clock, LOOK_MS, signal, () => lookup(host));
+    await deadline(clock, LOOK_MS, signal, () => lookup(host));
     return null;
   } catch (thrown) {
     if (signal.aborted) throw signal.reason;
@@ -58,7 +58,7 @@ export async function wrongDates(
   const now = clock.wall();
   if (!handshaken) {
     const look = (over: AbortSignal) => tls.dates.ofServer(endpoint, now, over);
-    return await within(clock, LOOK_MS, signal, look).catch(() => null);
+    return await deadline(clock, LOOK_MS, signal, look).catch(() => null);
   }
   const { own } = tls;
   if (own === null) return null;

@@ -18,7 +18,7 @@ import { LEASE_TTL_MS } from "./lease_table.ts";
 import { changeOf, type Row, type Rows, RowTable, snapshotOf, type Transact } from "./row_table.ts";
 import { type StoreEvent, StoreUnavailable } from "./store.ts";
 import { TableStore } from "./table_store.ts";
-import { Waker } from "./waker.ts";
+import { Trigger } from "../async/trigger.ts";
 
 /** `fail`: nothing is done. `lose reply`: it is done, and the caller hears of an outage. */
 export type Fault = "fail" | "lose reply";
@@ -44,7 +44,7 @@ export class MemoryCluster {
   inject: (operation: Operation, number: number) => Fault | null = () => null;
   readonly clock: Clock;
   readonly #rows = new Map<string, Row>();
-  readonly #wakers = new Set<Waker>();
+  readonly #triggers = new Set<Trigger>();
   #changes: Change[] = [];
   #revision = 0;
   /** Changes up to and including this revision are forgotten. */
@@ -151,14 +151,14 @@ export class MemoryCluster {
     return Math.max(0, this.#nextExpiry - this.clock.boot());
   }
 
-  subscribe(waker: Waker, signal: AbortSignal): void {
+  subscribe(trigger: Trigger, signal: AbortSignal): void {
     if (signal.aborted) return;
-    this.#wakers.add(waker);
-    signal.addEventListener("abort", () => this.#wakers.delete(waker), { once: true });
+    this.#triggers.add(trigger);
+    signal.addEventListener("abort", () => this.#triggers.delete(trigger), { once: true });
   }
 
   wakeAll(): void {
-    for (const waker of this.#wakers) waker.wake();
+    for (const trigger of this.#triggers) trigger.ring();
   }
 
   /** Keys changed after `revision`, each once. */
@@ -267,26 +267,26 @@ class Link implements ConfigSource {
 
   feed(signal: AbortSignal): ChangeFeed {
     const cluster = this.#cluster;
-    const waker = this.#waker(signal);
+    const trigger = this.#trigger(signal);
     return {
       read: (cursor) => this.call("watch", () => cluster.readChanges(cursor)),
       wait: async (signal, atMost = Infinity) => {
-        await waker.wait(Math.min(cluster.untilExpiry(), atMost), cluster.clock, signal);
+        await trigger.waitFor(Math.min(cluster.untilExpiry(), atMost), cluster.clock, signal);
       },
     };
   }
 
   async *watch(signal: AbortSignal): AsyncIterable<ConfigText> {
-    const waker = this.#waker(signal);
+    const trigger = this.#trigger(signal);
     while (!signal.aborted) {
       yield this.#broken === null ? this.#cluster.configText() : { type: "problem", error: this.#broken };
-      await waker.wait(Infinity, this.#cluster.clock, signal);
+      await trigger.waitFor(Infinity, this.#cluster.clock, signal);
     }
   }
 
-  #waker(signal: AbortSignal): Waker {
-    const waker = new Waker();
-    this.#cluster.subscribe(waker, signal);
-    return waker;
+  #trigger(signal: AbortSignal): Trigger {
+    const trigger = new Trigger();
+    this.#cluster.subscribe(trigger, signal);
+    return trigger;
   }
 }

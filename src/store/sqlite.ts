@@ -12,7 +12,7 @@
  */
 import type { Clock, Instant, Random } from "../model/clock.ts";
 import { Failure } from "../model/errors.ts";
-import { orAborted } from "../model/race.ts";
+import { abortable } from "../async/abortable.ts";
 import type { Log } from "../observe/log.ts";
 import type { ChangeFeed, Cursor } from "./change_feed.ts";
 import type { ConfigSource } from "./config_source.ts";
@@ -21,7 +21,7 @@ import { changeOf, type Row, type Rows, RowTable, snapshotOf, type Transact } fr
 import { Busy, SqliteFile } from "./sqlite_file.ts";
 import { type Store, type StoreEvent, StoreUnavailable } from "./store.ts";
 import { TableStore } from "./table_store.ts";
-import { Waker } from "./waker.ts";
+import { Trigger } from "../async/trigger.ts";
 
 export interface SqliteStoreOptions {
   readonly path: string;
@@ -55,7 +55,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const { clock, random, log, ttlMs = LEASE_TTL_MS } = options;
   const database = new Database(options);
   try {
-    await orAborted(database.read(() => {}), options.stop);
+    await abortable(database.read(() => {}), options.stop);
   } catch (error) {
     database.close();
     throw error;
@@ -74,7 +74,7 @@ class Database {
   readonly #file: SqliteFile;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #wakers = new Set<Waker>();
+  readonly #triggers = new Set<Trigger>();
   readonly #closed = new AbortController();
 
   constructor({ path, readOnly = false, clock, random }: SqliteStoreOptions) {
@@ -97,13 +97,13 @@ class Database {
         return body(this.#rows());
       })
     );
-    for (const waker of this.#wakers) waker.wake();
+    for (const trigger of this.#triggers) trigger.ring();
     return result;
   }
 
   feed(signal: AbortSignal): ChangeFeed {
-    const waker = new Waker();
-    this.#subscribe(waker, signal);
+    const trigger = new Trigger();
+    this.#subscribe(trigger, signal);
     let seen = "";
     let nextExpiry: Instant = Infinity;
     return {
@@ -121,7 +121,7 @@ class Database {
         const end = Math.min(nextExpiry, this.#clock.boot() + atMost);
         const changed = () => this.#clock.boot() >= end || this.#differs(seen);
         const pause = () => Math.max(1, Math.min(POLL_MS, end - this.#clock.boot()));
-        while (!await waker.wait(pause(), this.#clock, signal) && !signal.aborted && !changed());
+        while (!await trigger.waitFor(pause(), this.#clock, signal) && !signal.aborted && !changed());
       },
     };
   }
@@ -131,10 +131,10 @@ class Database {
     this.#file.close();
   }
 
-  #subscribe(waker: Waker, signal: AbortSignal): void {
+  #subscribe(trigger: Trigger, signal: AbortSignal): void {
     if (signal.aborted) return;
-    this.#wakers.add(waker);
-    signal.addEventListener("abort", () => this.#wakers.delete(waker), { once: true });
+    this.#triggers.add(trigger);
+    signal.addEventListener("abort", () => this.#triggers.delete(trigger), { once: true });
   }
 
   /** True where another process has written since, or it can't be told. */

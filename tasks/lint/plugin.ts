@@ -5,7 +5,7 @@
  * - denim/outside: time and chance come in from outside; only src/system may ask the machine for them;
  * - denim/pure: src/model and src/backend do no I/O;
  * - denim/watch: nothing watches directories;
- * - denim/race: promises are raced by src/model/race.ts alone.
+ * - denim/race: promises are raced by src/async/race.ts alone.
  */
 import { dirname } from "node:path";
 import { layerProblem, resolved } from "./layers.ts";
@@ -125,7 +125,7 @@ const watch: Deno.lint.Rule = {
 const race: Deno.lint.Rule = {
   create(context) {
     if (!/^(src|ffi)\/|^(main|mod)\.ts/.test(pathOf(context))) return {};
-    const hint = "Use race() of src/model/race.ts, which leaves nothing behind";
+    const hint = "Use race() of src/async/race.ts, which leaves nothing behind";
     return {
       MemberExpression(node) {
         if (node.object.type !== "Identifier" || node.object.name !== "Promise") return;

@@ -48,17 +48,3 @@ function follow(promise: Promise<unknown>): { now: Waiting } {
   waiting.set(promise, state);
   return state;
 }
-
-/** What `work` gives; rejects with the signal's reason where the abort comes first. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work;
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}

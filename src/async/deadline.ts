@@ -1,6 +1,6 @@
 /** A limit on the time that something may take, on the clock that was passed in. */
 import type { Clock } from "../model/clock.ts";
-import { race } from "../model/race.ts";
+import { race } from "./race.ts";
 
 /** The time was over. */
 export class DeadlineExceeded extends Error {
@@ -13,7 +13,7 @@ export class DeadlineExceeded extends Error {
  *
  * @throws what `work` throws; DeadlineExceeded; the reason of `signal`
  */
-export async function within<T>(
+export async function deadline<T>(
   clock: Clock,
   ms: number,
   signal: AbortSignal | undefined,

@@ -1,0 +1,16 @@
+/** Waiting no longer than until an abort, for work that does not listen to it. */
+import { race } from "./race.ts";
+
+/** What `work` gives; rejects with the signal's reason where the abort comes first. */
+export async function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
