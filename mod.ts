@@ -14,11 +14,11 @@ export { systemRandom } from "./src/system/random.ts";
 export type { Level, Log, LogFields } from "./src/observe/log.ts";
 
 export type * from "./src/store/store.ts";
-export { openEtcdStore } from "./src/store/etcd3.ts";
-export { openEtcd2Store } from "./src/store/etcd2.ts";
-export type { EtcdStoreFlags } from "./src/store/etcd_store.ts";
-export { openSqliteStore, type SqliteStoreOptions } from "./src/store/sqlite.ts";
-export { MemoryCluster, MemoryStore } from "./src/store/memory.ts";
+export { openV3Store } from "./src/store/etcd/v3/v3_store.ts";
+export { openV2Store } from "./src/store/etcd/v2/v2_store.ts";
+export type { EtcdStoreFlags } from "./src/store/etcd/etcd_store.ts";
+export { openSqliteStore, type SqliteStoreOptions } from "./src/store/rows/sqlite.ts";
+export { MemoryCluster, MemoryStore } from "./src/store/rows/memory.ts";
 export { type ConfigSource, fileConfigSource, literalConfigSource } from "./src/store/config_source.ts";
 
 export { type Family, formatIp, type Ip, parseIp } from "./src/model/ip.ts";

@@ -1,4 +1,4 @@
-/** Waiting no longer than until an abort, for work that does not listen to it. */
+/** Waiting for an abort, and for work that does not listen to one. */
 import { race } from "./race.ts";
 
 /** What `work` gives; rejects with the signal's reason where the abort comes first. */
@@ -13,4 +13,12 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal | undef
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
+}
+
+/** Resolves when `signal` is aborted. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

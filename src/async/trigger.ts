@@ -1,5 +1,6 @@
 /** A doorbell between tasks: rings are not counted, one ring wakes one wait, and a ring before the wait is kept. */
 import type { Clock } from "../model/clock.ts";
+import { untilAborted } from "./abortable.ts";
 
 export class Trigger {
   #rung = false;
@@ -51,8 +52,4 @@ export class Trigger {
       this.#wake = null;
     }
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -11,7 +11,7 @@ import type { Lease } from "../model/lease.ts";
 import { race } from "../async/race.ts";
 import type { Log } from "../observe/log.ts";
 import { literalConfigSource } from "../store/config_source.ts";
-import { openSqliteStore } from "../store/sqlite.ts";
+import { openSqliteStore } from "../store/rows/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import { systemRandom } from "../system/random.ts";
 import { type FirewallWishes, type Machine, openMachine } from "./machine.ts";

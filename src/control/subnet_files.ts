@@ -1,7 +1,7 @@
 /** The two forms of a `SubnetFile`: a file for other programs to read, and none at all. */
 import { readSubnetEnv, writeSubnetEnv } from "../files/subnet_env.ts";
 import type { Clock } from "../model/clock.ts";
-import { untilAborted } from "../store/config_source.ts";
+import { untilAborted } from "../async/abortable.ts";
 import { Failure, UsageError } from "../model/errors.ts";
 import { shorten } from "../model/shown.ts";
 import { osErrorCode, osErrorText } from "../system/os_error.ts";

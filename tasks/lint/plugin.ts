@@ -112,7 +112,7 @@ const watch: Deno.lint.Rule = {
   create(context) {
     if (!/^(src|ffi|tests)\/|^(main|mod)\.ts/.test(pathOf(context))) return {};
     const message = "Deno.watchFs opens and closes what changes, which drops SQLite's locks on it";
-    const hint = "Look again from time to time (src/store/sqlite_file.ts says more)";
+    const hint = "Look again from time to time (src/store/rows/sqlite_file.ts says more)";
     return {
       MemberExpression(node) {
         const found = node.property.type === "Identifier" && node.property.name === "watchFs";

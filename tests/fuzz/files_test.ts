@@ -10,7 +10,7 @@ import { parseEnv } from "../../src/files/env_text.ts";
 import { parseSubnetEnv } from "../../src/files/subnet_env.ts";
 import { keptDescriptors } from "../../src/kernel/kept_descriptors.ts";
 import { formatPrefix, parsePrefix } from "../../src/model/prefix.ts";
-import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
+import { parseEndpoints } from "../../src/store/etcd/endpoints.ts";
 import { fuzz, long, noise, orFailure, soup } from "../support/fuzzing.ts";
 
 const names = [

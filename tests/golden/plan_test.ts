@@ -11,7 +11,7 @@ import { FakeKernel } from "../../src/kernel/fake.ts";
 import { type Ip, parseIp } from "../../src/model/ip.ts";
 import { type Obj, route } from "../../src/model/objects.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
-import { MemoryCluster } from "../../src/store/memory.ts";
+import { MemoryCluster } from "../../src/store/rows/memory.ts";
 import { FakeClock, seededRandom } from "../support/clock.ts";
 
 interface Case {

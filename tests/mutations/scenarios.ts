@@ -200,7 +200,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "the move to the other API leaves the leases behind",
-    file: "src/store/migration.ts",
+    file: "src/store/etcd/migration.ts",
     find: 'else if (there === undefined) steps.push({ type: "create", lease });',
     replace: "else if (there === undefined) kept.push(lease);",
     test: "tests/scenarios/migrate_test.ts",

@@ -23,7 +23,7 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: "writes of a changed record are not conditional",
-    file: "src/store/etcd3_table.ts",
+    file: "src/store/etcd/v3/table.ts",
     find: "if (over === null || !isAsWritten(this.read(over), lease)) return this.#lost(over);",
     replace: "if (over === null) return this.#lost(over);",
     says: "wrote over the record of",
@@ -65,14 +65,14 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: "a compacted watch goes on as if nothing were",
-    file: "src/store/etcd_follow.ts",
+    file: "src/store/etcd/follow.ts",
     find: "if (!(thrown instanceof HistoryLost)) throw thrown;",
     replace: "throw thrown;",
     says: "wanted",
   },
   {
     name: "the record of IPv6 alone is written where it is not read",
-    file: "src/store/etcd_keys.ts",
+    file: "src/store/etcd/keys.ts",
     find: "if (subnets.v4 !== null) return key + formatLeaseKey(subnets);",
     replace: "return key + formatLeaseKey(subnets);",
     says: "is not in the store",

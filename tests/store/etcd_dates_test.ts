@@ -3,10 +3,10 @@
  * since when, and what the clock says; and because the clock may be to blame, it is tried until it works.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { TlsFiles } from "../../src/store/etcd_tls.ts";
-import { type EtcdApi, openEtcd } from "../../src/store/etcd_open.ts";
-import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { TlsFiles } from "../../src/store/etcd/tls.ts";
+import { type EtcdApi, openEtcd } from "../../src/store/etcd/open.ts";
+import { parseEndpoints } from "../../src/store/etcd/endpoints.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import type { ConfigReading } from "../../src/store/store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { Authority, type Identity } from "../support/certs.ts";

@@ -20,7 +20,7 @@ import type { Subnets } from "../../src/model/lease.ts";
 import type { Random } from "../../src/model/clock.ts";
 import type { Level, Log } from "../../src/observe/log.ts";
 import type { InterfaceAddress } from "../../src/kernel/kernel.ts";
-import { MemoryCluster } from "../../src/store/memory.ts";
+import { MemoryCluster } from "../../src/store/rows/memory.ts";
 import type { Store } from "../../src/store/store.ts";
 import { FakeClock, seededRandom, settle } from "./clock.ts";
 

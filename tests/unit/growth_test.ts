@@ -15,7 +15,7 @@ import type { Observed } from "../../src/model/plan.ts";
 import { overlaps, type Prefix, prefix } from "../../src/model/prefix.ts";
 import { PrefixClaims, PrefixNesting } from "../../src/model/prefix_claims.ts";
 import { PrefixCover } from "../../src/model/prefix_order.ts";
-import { planMirrors } from "../../src/store/mirror_plan.ts";
+import { planMirrors } from "../../src/store/etcd/both/mirror_plan.ts";
 import { seededRandom } from "../support/clock.ts";
 import { host } from "../support/hosts.ts";
 
