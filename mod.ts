@@ -4,7 +4,7 @@
  * Beside `join` there are the stores, to be passed to it; the pure functions that read configurations and leases; and the
  * parts of the loop, for programs that want to see or plan what would stand on a host.
  */
-export { join, type JoinOptions, Membership } from "./src/control/join.ts";
+export { join, type JoinOptions, Membership } from "./src/embed/join.ts";
 export type { Readiness } from "./src/control/readiness.ts";
 
 export { Failure, UsageError } from "./src/model/errors.ts";
@@ -39,4 +39,4 @@ export type * from "./src/model/plan.ts";
 
 export type { Backend, Host, Underlay } from "./src/backend/backend.ts";
 export { backends } from "./src/backend/registry.ts";
-export { diff } from "./src/control/diff.ts";
+export { diff } from "./src/plan/diff.ts";

@@ -21,7 +21,7 @@ import { hostOf } from "../store/host_name.ts";
 import { isAsWritten } from "../store/lease_table.ts";
 import { isLost, type Look, type Store, type StoreEvent, StoreUnavailable } from "../store/store.ts";
 import { Backoff } from "../async/backoff.ts";
-import { peerFields } from "./describe.ts";
+import { peerFields } from "../plan/describe.ts";
 import { describeOwner, describeWrite } from "./holding_texts.ts";
 import { foundBy, hasElderTwin, Holding, sameContent, unmarked } from "./holding.ts";
 import type { Identity } from "./identity.ts";

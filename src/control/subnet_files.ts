@@ -5,7 +5,7 @@ import { untilAborted } from "../async/abortable.ts";
 import { Failure, UsageError } from "../model/errors.ts";
 import { shorten } from "../model/shown.ts";
 import { osErrorCode, osErrorText } from "../system/os_error.ts";
-import type { SubnetFile } from "./start.ts";
+import type { SubnetFile } from "./ports.ts";
 
 /** How often is looked whether the file is the same. It is not watched: its directory can go, and come again. */
 const LOOK_MS = 1_000;

@@ -1,5 +1,5 @@
 /**
- * Imports go one way:  model ← async ← system, ffi ← store, backend, kernel, observe, files ← control ← cli ← main.ts, mod.ts.
+ * Imports go one way:  model ← async ← system, ffi ← store, backend, kernel, observe, files ← plan, underlay ← control ← embed, cli ← main.ts, mod.ts.
  *
  * Layers on one level don't know each other; the log's contract, `src/observe/log.ts`, and its one tool, `lasting.ts`, are open
  * to all above the model. The backends are pure and see the model alone.
@@ -15,10 +15,13 @@ const levels: Readonly<Record<string, number>> = {
   "src/kernel": 3,
   "src/observe": 3,
   "src/files": 3,
-  "src/control": 4,
-  "src/cli": 5,
-  "main.ts": 6,
-  "mod.ts": 6,
+  "src/plan": 4,
+  "src/underlay": 4,
+  "src/control": 5,
+  "src/embed": 6,
+  "src/cli": 6,
+  "main.ts": 7,
+  "mod.ts": 7,
 };
 
 const openToAll: readonly string[] = ["src/observe/log.ts", "src/observe/lasting.ts"];

@@ -3,7 +3,7 @@
  *
  * - denim/layers: imports go one way (layers.ts);
  * - denim/outside: time and chance come in from outside; only src/system may ask the machine for them;
- * - denim/pure: src/model and src/backend do no I/O;
+ * - denim/pure: src/model, src/backend and src/plan do no I/O;
  * - denim/watch: nothing watches directories;
  * - denim/race: promises are raced by src/async/race.ts alone.
  */
@@ -91,8 +91,8 @@ const outside: Deno.lint.Rule = {
 
 const pure: Deno.lint.Rule = {
   create(context) {
-    if (!/^src\/(model|backend)\//.test(pathOf(context))) return {};
-    const hint = "src/model and src/backend are pure: pass the fact in";
+    if (!/^src\/(model|backend|plan)\//.test(pathOf(context))) return {};
+    const hint = "src/model, src/backend and src/plan are pure: pass the fact in";
     return {
       Identifier(node) {
         if (["Deno", "fetch", "console", "process"].includes(node.name) && node.parent?.type !== "Property") {

@@ -57,7 +57,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "of changes that come together the first is lost",
-    file: "src/store/etcd/etcd_store.ts",
+    file: "src/store/etcd/events.ts",
     find: "return followed.events.flatMap(",
     replace: "return followed.events.slice(1).flatMap(",
     ...history,
@@ -108,7 +108,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "the underlay is not followed",
-    file: "src/control/underlay_follower.ts",
+    file: "src/underlay/follower.ts",
     find: "if (changes.length === 0) return;",
     replace: "if (changes.length >= 0) return;",
     test: "tests/scenarios/fault_underlay_test.ts",

@@ -16,7 +16,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 1,
     name: "what an unreadable record names is not protected",
-    file: "src/control/protection.ts",
+    file: "src/plan/protection.ts",
     find: "if (subnets.length === 0) return () => false;",
     replace: "if (subnets.length >= 0) return () => false;",
     says: "protected after a restart too",
@@ -49,7 +49,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 3,
     name: "only a peer's MAC is compared, not where it leads",
-    file: "src/control/diff.ts",
+    file: "src/plan/diff.ts",
     find: "if (fits(object.fields, before.fields)) return null;",
     replace: 'if (object.kind === "fdb" || fits(object.fields, before.fields)) return null;',
     says: "the address alone",
@@ -57,7 +57,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 4,
     name: "our own lease is judged like a peer's",
-    file: "src/control/peers.ts",
+    file: "src/plan/peers.ts",
     find: "if (isOwn(self, lease) || isLeftOver(self, lease, youngest)) continue;",
     replace: "",
     says: "overlaps our own",
@@ -152,9 +152,9 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 31,
     name: "a list asks for every key's time",
-    file: "src/store/etcd/etcd_store.ts",
-    find: "return abortable(this.#parts.table.list(), signal);",
-    replace: "return abortable(this.#parts.table.listExact(), signal);",
+    file: "src/store/table_store.ts",
+    find: "return abortable(this.table.list(), signal);",
+    replace: "return abortable(this.table.listExact(), signal);",
     test: model,
     filter: "a list is one call",
     says: "22 !== 1",
@@ -162,7 +162,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 33,
     name: "a malformed key is told again and again",
-    file: "src/store/etcd/etcd_store.ts",
+    file: "src/store/etcd/events.ts",
     find: 'return ["reason" in read ? { type: "unreadable", unreadable: read } : { type, lease: read }];',
     replace: 'return "reason" in read ? [1, 2].map(() => ({ type: "unreadable", unreadable: read })) : ' +
       "[{ type, lease: read }];",
@@ -172,7 +172,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 33,
     name: "a record that can't be read counts as deleted",
-    file: "src/store/etcd/etcd_store.ts",
+    file: "src/store/etcd/events.ts",
     find: '"reason" in read ? { type: "unreadable", unreadable: read } : { type, lease: read }',
     replace: '"reason" in read ? { type: "delete", subnets: read.subnets! } : { type, lease: read }',
     runs: etcd3,

@@ -10,13 +10,13 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: "things are deleted before a whole list was read",
     file: "src/control/reconciler.ts",
-    find: "mayDelete: (o) => wanted.inSync && !shielded(o)",
-    replace: "mayDelete: (o) => !shielded(o)",
+    find: "{ ...input, deletes: inSync }",
+    replace: "{ ...input, deletes: true }",
     says: "before a whole snapshot was seen",
   },
   {
     name: "what is not ours is changed where it is in the way",
-    file: "src/control/diff.ts",
+    file: "src/plan/diff.ts",
     find: 'if (before.standing === "foreign") return { object, by: before };',
     replace: "",
     says: "it is somebody else's",
@@ -79,7 +79,7 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: "the second look counts routes alone",
-    file: "src/control/peer_objects.ts",
+    file: "src/plan/peer_objects.ts",
     find: 'if (kind === "peer") return String(fields.subnet);',
     replace: 'if (kind === "peer") return null;',
     says: "peers go at once",
@@ -150,7 +150,7 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: "the whole of IPv4 is our network",
-    file: "src/control/desired.ts",
+    file: "src/plan/desired.ts",
     find: "networks: [...networks, ...former.networks],",
     replace: "networks: [...networks.map((n) => ({ ...n, length: n.length - 8 })), ...former.networks],",
     says: "for its own",

@@ -4,11 +4,11 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { backends } from "../../src/backend/registry.ts";
-import { desire } from "../../src/control/desired.ts";
-import { judgePeers } from "../../src/control/peers.ts";
-import { protectedBy } from "../../src/control/protection.ts";
+import { desire } from "../../src/plan/desired.ts";
+import { judgePeers } from "../../src/plan/peers.ts";
+import { protectedBy } from "../../src/plan/protection.ts";
 import { ShrinkGuard } from "../../src/control/shrink_guard.ts";
-import { diff } from "../../src/control/diff.ts";
+import { diff } from "../../src/plan/diff.ts";
 import { ip } from "../../src/model/ip.ts";
 import { type Lease, prefixesOf } from "../../src/model/lease.ts";
 import type { Observed } from "../../src/model/plan.ts";

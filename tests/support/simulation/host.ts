@@ -3,11 +3,13 @@
  * started again. Only kernel and file outlive a process. A supervisor starts a daemon that failed again after some seconds.
  */
 import { Overlay } from "../../../src/control/overlay.ts";
-import type { OverlayOptions, OverlayPorts, SubnetFile } from "../../../src/control/start.ts";
-import { underlayChooser } from "../../../src/control/underlay_choice.ts";
+import type { OverlayOptions } from "../../../src/control/ports.ts";
+import type { OverlayPorts } from "../../../src/control/ports.ts";
+import type { SubnetFile } from "../../../src/control/ports.ts";
+import { underlayChooser } from "../../../src/underlay/chooser.ts";
 import { noSubnetFile } from "../../../src/control/subnet_files.ts";
 import { parseSubnetEnv } from "../../../src/files/subnet_env.ts";
-import { FakeKernel } from "../../../src/kernel/fake.ts";
+import { FakeKernel } from "../kernel/fake.ts";
 import type { Clock } from "../../../src/model/clock.ts";
 import { Failure, messageOf } from "../../../src/model/errors.ts";
 import { formatIp, type Ip } from "../../../src/model/ip.ts";

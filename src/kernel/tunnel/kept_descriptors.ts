@@ -11,9 +11,9 @@ import {
   setCloseOnExec,
   type TunDescriptor,
   type UdpSocketDescriptor,
-} from "../../ffi/descriptors.ts";
-import type { Library } from "../../ffi/library.ts";
-import { notify, notifyWithDescriptors } from "../../ffi/process.ts";
+} from "../../../ffi/descriptors.ts";
+import type { Library } from "../../../ffi/library.ts";
+import { notify, notifyWithDescriptors } from "../../../ffi/process.ts";
 
 /** The first descriptor that a manager hands over (sd_listen_fds(3)). */
 const FIRST = 3;

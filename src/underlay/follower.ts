@@ -17,10 +17,11 @@ import { prefixesOf } from "../model/lease.ts";
 import { familiesOf } from "../model/network_config.ts";
 import { addressOf } from "../backend/host.ts";
 import { Lasting } from "../observe/lasting.ts";
-import type { ChosenUnderlay } from "./host.ts";
-import type { OverlayPorts } from "./start.ts";
-import { canCarry } from "./underlay.ts";
-import type { UnderlayRoutes } from "./underlay_routes.ts";
+import type { ChosenUnderlay } from "./choose.ts";
+import type { Log } from "../observe/log.ts";
+import type { ChooseUnderlay } from "./chooser.ts";
+import { canCarry } from "./choose.ts";
+import type { UnderlayRoutes } from "./routes.ts";
 
 type Become = (change: Partial<Host>) => Promise<void>;
 
@@ -28,7 +29,9 @@ type Become = (change: Partial<Host>) => Promise<void>;
 const SAME_DEVICE_MS = 1_500;
 const OTHER_DEVICE_MS = 30_000;
 
-export interface FollowerPorts extends Pick<OverlayPorts, "log" | "chooseUnderlay"> {
+export interface FollowerPorts {
+  readonly log: Log;
+  readonly chooseUnderlay: ChooseUnderlay;
   readonly clock: Clock;
   readonly kernel: Pick<Kernel, "interfaces">;
   /** Asks for another round after so many milliseconds. */

@@ -8,7 +8,7 @@ import type { Family } from "../model/ip.ts";
 import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/lease.ts";
 import { familiesOf, networkOf } from "../model/network_config.ts";
 import { type Obj, ObjectIndex, sameFields } from "../model/objects.ts";
-import type { Owner } from "../kernel/kernel.ts";
+import type { Owner } from "../model/owner.ts";
 import type { Prefix } from "../model/prefix.ts";
 import { remembered } from "../model/memo.ts";
 import { judgePeers, type RefusedPeer } from "./peers.ts";

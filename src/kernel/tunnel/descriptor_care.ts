@@ -2,7 +2,7 @@
  * Closing descriptors and telling the service manager of them, where neither may stop anything: one that can't be closed keeps
  * no other from it, and a manager that does not answer is told again. What went wrong is said, once while it lasts.
  */
-import { messageOf } from "../model/errors.ts";
+import { messageOf } from "../../model/errors.ts";
 import type { KeptDescriptors } from "./kept_descriptors.ts";
 
 export class DescriptorCare {

@@ -1,5 +1,5 @@
 /** Who has a UDP port that we would like to have: for messages. */
-import { processesHere, udpSockets } from "../system/processes.ts";
+import { processesHere, udpSockets } from "../../system/processes.ts";
 
 /** `"dnsmasq" (pid 77) has it`; empty where it is not to be seen. */
 export function ownerOfPort(port: number): string {

@@ -14,14 +14,14 @@ import { literalConfigSource } from "../store/config_source.ts";
 import { openSqliteStore } from "../store/rows/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import { systemRandom } from "../system/random.ts";
-import { type FirewallWishes, type Machine, openMachine } from "./machine.ts";
-import { lockName } from "./name_lock.ts";
-import { Overlay } from "./overlay.ts";
-import type { Readiness } from "./readiness.ts";
-import { identityFiles, stateDirectory } from "./identity_files.ts";
-import type { OverlayPorts } from "./start.ts";
-import { noSubnetFile, openSubnetFile } from "./subnet_files.ts";
-import { underlayChooser } from "./underlay_choice.ts";
+import { type FirewallWishes, type Machine, openMachine } from "../control/machine.ts";
+import { lockName } from "../control/name_lock.ts";
+import { Overlay } from "../control/overlay.ts";
+import type { Readiness } from "../control/readiness.ts";
+import { identityFiles, stateDirectory } from "../control/identity_files.ts";
+import type { OverlayPorts } from "../control/ports.ts";
+import { noSubnetFile, openSubnetFile } from "../control/subnet_files.ts";
+import { underlayChooser } from "../underlay/chooser.ts";
 
 export interface JoinOptions {
   /** Who owns which subnet; stays the caller's to dispose of, after `leave`. Without one: SQLite. */

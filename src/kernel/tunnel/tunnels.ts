@@ -13,15 +13,15 @@
  * with the first of them, or at the next read where there are none. What does not fit what is wanted (another number of
  * queues, another port) is closed, and made anew.
  */
-import type { UdpDescriptors, UdpTunnel, UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
-import { messageOf } from "../model/errors.ts";
-import type { Fields, Obj } from "../model/objects.ts";
-import type { Observed, Operation, Outcome } from "../model/plan.ts";
+import type { UdpDescriptors, UdpTunnel, UdpTunnelOptions } from "../../../ffi/udp_tunnel.ts";
+import { messageOf } from "../../model/errors.ts";
+import type { Fields, Obj } from "../../model/objects.ts";
+import type { Observed, Operation, Outcome } from "../../model/plan.ts";
 import { DescriptorCare } from "./descriptor_care.ts";
-import type { Driver } from "./driver.ts";
+import type { Driver } from "../driver.ts";
 import type { KeptDescriptor, KeptDescriptors } from "./kept_descriptors.ts";
-import type { TunnelReport } from "./kernel.ts";
-import { failed, succeeded } from "./outcomes.ts";
+import type { TunnelReport } from "../kernel.ts";
+import { failed, succeeded } from "../outcomes.ts";
 import {
   arrange,
   deviceOf,
@@ -34,7 +34,7 @@ import {
   texts,
   tunnelRules,
   udpPeers,
-} from "./tunnel_fields.ts";
+} from "./fields.ts";
 
 export interface TunnelPorts {
   /** @throws Failure where it can't be opened */

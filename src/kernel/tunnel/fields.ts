@@ -1,9 +1,9 @@
 /**
  * Tunnels and peers as objects, as the C library takes them, and as a service manager hands them back. Pure.
  */
-import type { UdpDescriptors, UdpPeer, UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
-import type { Fields, Obj } from "../model/objects.ts";
-import type { KindRules } from "../model/plan.ts";
+import type { UdpDescriptors, UdpPeer, UdpTunnelOptions } from "../../../ffi/udp_tunnel.ts";
+import type { Fields, Obj } from "../../model/objects.ts";
+import type { KindRules } from "../../model/plan.ts";
 import type { KeptDescriptor } from "./kept_descriptors.ts";
 
 export const tunnelRules: KindRules = {

@@ -4,9 +4,9 @@
  * its MAC changes (neighbours), that the routes by way of a nexthop object go with it, and that a tunnel makes its device and goes with its process.
  * Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
  */
-import type { Fields, Kind, Obj } from "../model/objects.ts";
-import { parsePrefix } from "../model/prefix.ts";
-import { defaultMetric } from "./ownership.ts";
+import type { Fields, Kind, Obj } from "../../../src/model/objects.ts";
+import { parsePrefix } from "../../../src/model/prefix.ts";
+import { defaultMetric } from "../../../src/kernel/ownership.ts";
 
 const defaults: Partial<Record<Kind, Fields>> = {
   link: { type: "", alias: "", mac: null, mtu: 1500, up: false, lower: null, local: null },

@@ -3,7 +3,7 @@ import { families, formatIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, publicIpOf } from "../model/lease.ts";
 import { daemonOf } from "../model/objects.ts";
 import type { Blocked, KindRules, Observed, Operation, Verb } from "../model/plan.ts";
-import { ownerOfDevice } from "../kernel/device_owner.ts";
+import { ownerOfDevice } from "../model/device_owner.ts";
 import type { LogFields } from "../observe/log.ts";
 import { differences } from "./diff.ts";
 

@@ -8,29 +8,29 @@
  *
  * Faults come in through `refuse`, `unreadable` and `pause`; an administrator's hand through `put` and `remove`.
  */
-import type { Family, Ip } from "../model/ip.ts";
-import { isFirewall, type Kind, type Obj, ROUTE_PROTOCOL } from "../model/objects.ts";
-import type { Occupied } from "../model/occupied.ts";
-import { parsePrefix, prefix } from "../model/prefix.ts";
-import type { KindRules, Observed, Operation, Outcome, Standing } from "../model/plan.ts";
+import type { Family, Ip } from "../../../src/model/ip.ts";
+import { isFirewall, type Kind, type Obj, ROUTE_PROTOCOL } from "../../../src/model/objects.ts";
+import type { Occupied } from "../../../src/model/occupied.ts";
+import { parsePrefix, prefix } from "../../../src/model/prefix.ts";
+import type { KindRules, Observed, Operation, Outcome, Standing } from "../../../src/model/plan.ts";
 import { FakeTable } from "./fake_table.ts";
-import { iptablesDriver } from "./firewall/iptables.ts";
+import { iptablesDriver } from "../../../src/kernel/firewall/iptables.ts";
+import type { Owner } from "../../../src/model/owner.ts";
+import type { Scope } from "../../../src/model/plan.ts";
 import type {
   DefaultRoute,
   Interface,
   Kernel,
   KernelEvent,
-  Owner,
   RouteAnswer,
-  Scope,
   TunnelReport,
-} from "./kernel.ts";
-import { addressRules } from "./addresses.ts";
-import { fdbRules } from "./fdb.ts";
-import { linkRules } from "./links.ts";
-import { neighbourRules } from "./neighbours.ts";
-import { nexthopRules } from "./nexthops.ts";
-import { failed, succeeded } from "./outcomes.ts";
+} from "../../../src/kernel/kernel.ts";
+import { addressRules } from "../../../src/kernel/addresses.ts";
+import { fdbRules } from "../../../src/kernel/fdb.ts";
+import { linkRules } from "../../../src/kernel/links.ts";
+import { neighbourRules } from "../../../src/kernel/neighbours.ts";
+import { nexthopRules } from "../../../src/kernel/nexthops.ts";
+import { failed, succeeded } from "../../../src/kernel/outcomes.ts";
 import {
   addressStanding,
   fdbStanding,
@@ -39,10 +39,10 @@ import {
   nexthopStanding,
   routeStanding,
   sysctlStanding,
-} from "./ownership.ts";
-import { routeRules } from "./routes.ts";
-import { sysctlRules } from "./sysctls.ts";
-import { onlySources, peerRules, tunnelRules } from "./tunnel_fields.ts";
+} from "../../../src/kernel/ownership.ts";
+import { routeRules } from "../../../src/kernel/routes.ts";
+import { sysctlRules } from "../../../src/kernel/sysctls.ts";
+import { onlySources, peerRules, tunnelRules } from "../../../src/kernel/tunnel/fields.ts";
 
 type EventKinds = KernelEvent["kinds"];
 

@@ -1,7 +1,7 @@
 /**
  * Choosing the external interface: the device that carries the tunnels, its own addresses, and the addresses that other hosts
  * are told. Upstream's order: each -iface, each -iface-regex, -iface-can-reach; without any of them the default route.
- * What is not found is logged and the next is tried. Whether a choice that was made still stands: `underlay_follower.ts`.
+ * What is not found is logged and the next is tried. Whether a choice that was made still stands: `follower.ts`.
  *
  * The overlay is never its own underlay: devices of our tunnels, and those that carry addresses of containers' subnets (bridges,
  * tunnels of other daemons), are passed over whatever names them.
@@ -20,8 +20,17 @@ import { bits, type Family, formatIp, type Ip, parseIp, sameIp } from "../model/
 import { type NetworkConfig, networkOf } from "../model/network_config.ts";
 import { containsIp, type Prefix } from "../model/prefix.ts";
 import type { DefaultRoute, Interface, InterfaceAddress, Kernel, RouteAnswer } from "../kernel/kernel.ts";
-import type { ChosenUnderlay } from "./host.ts";
 import { interfacePattern } from "./interface_pattern.ts";
+
+/** The outcome of choosing the external interface. */
+export interface ChosenUnderlay {
+  readonly device: string;
+  readonly mtu: number;
+  readonly v4: Ip | null;
+  readonly v6: Ip | null;
+  readonly publicIp: Ip | null;
+  readonly publicIpv6: Ip | null;
+}
 
 /** Members as the flags of these names; null and empty where not given. */
 export interface UnderlayOptions {

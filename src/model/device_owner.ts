@@ -1,7 +1,7 @@
 /**
  * Whose a device is that is not ours, as far as its alias and its name tell: for messages, never for a decision.
  */
-import { daemonOf } from "../model/objects.ts";
+import { daemonOf } from "./objects.ts";
 
 interface Device {
   readonly name: string;
