@@ -14,8 +14,8 @@ export { systemRandom } from "./src/system/random.ts";
 export type { Level, Log, LogFields } from "./src/observe/log.ts";
 
 export type * from "./src/store/store.ts";
-export { openV3Store } from "./src/store/etcd/v3/v3_store.ts";
-export { openV2Store } from "./src/store/etcd/v2/v2_store.ts";
+export { openV3Store as openEtcdStore } from "./src/store/etcd/v3/v3_store.ts";
+export { openV2Store as openEtcd2Store } from "./src/store/etcd/v2/v2_store.ts";
 export type { EtcdStoreFlags } from "./src/store/etcd/etcd_store.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./src/store/rows/sqlite.ts";
 export { MemoryCluster, MemoryStore } from "./src/store/rows/memory.ts";
