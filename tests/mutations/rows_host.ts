@@ -199,7 +199,7 @@ export const ofHosts: readonly RowDamage[] = [
   {
     row: 30,
     name: "senders are not checked",
-    file: "native/udp_receive.c",
+    file: "native/udp/receive.c",
     find: "return from->owner ? owner == from->owner :",
     replace: "return from->owner ? owner != 0 :",
     says: "spoofed",

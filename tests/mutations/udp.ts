@@ -36,7 +36,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "an inner source is anybody's",
-    file: "native/udp_receive.c",
+    file: "native/udp/receive.c",
     find: "return from->owner ? owner == from->owner :",
     replace: "return from->owner ? owner != 0 :",
     test: scenarios,

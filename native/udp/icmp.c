@@ -1,7 +1,7 @@
 /* Building ICMP errors; see icmp.h. */
 #include "icmp.h"
 
-#include "bytes.h"
+#include "../bytes.h"
 
 #include <netinet/in.h>
 

@@ -10,7 +10,7 @@
  */
 #include "packet.h"
 
-#include "bytes.h"
+#include "../bytes.h"
 
 #include <arpa/inet.h>
 #include <endian.h>

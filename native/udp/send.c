@@ -1,5 +1,5 @@
 /*
- * From the device to the wire: read (super-)packets, check them, cut them, gather the pieces for udp_flush.c. Payload is
+ * From the device to the wire: read (super-)packets, check them, cut them, gather the pieces for flush.c. Payload is
  * never copied.
  */
 #include "udp.h"

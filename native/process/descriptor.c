@@ -2,7 +2,7 @@
  * Descriptors from elsewhere, such as a service manager kept through a restart: what they are, and the end of them. Nothing
  * about them is believed but what the kernel says.
  */
-#include "denim.h"
+#include "../denim.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
  */
 #include "packet.h"
 
-#include "bytes.h"
+#include "../bytes.h"
 
 #include <endian.h>
 #include <netinet/in.h>

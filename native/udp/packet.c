@@ -1,7 +1,7 @@
 /* Parsing, counting down and summing inner packets; see packet.h. */
 #include "packet.h"
 
-#include "bytes.h"
+#include "../bytes.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

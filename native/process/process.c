@@ -1,5 +1,5 @@
 /* What a daemon needs of its process and Deno does not offer: the boot clock, an ignored signal, a lock. */
-#include "denim.h"
+#include "../denim.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -7,7 +7,7 @@
 #ifndef DENIM_NL_H
 #define DENIM_NL_H
 
-#include "denim.h"
+#include "../denim.h"
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>

@@ -11,8 +11,8 @@
 #ifndef DENIM_PREFIXES_H
 #define DENIM_PREFIXES_H
 
-#include "bytes.h"
-#include "denim.h"
+#include "../bytes.h"
+#include "../denim.h"
 
 #include <stdbool.h>
 

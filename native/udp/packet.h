@@ -9,7 +9,7 @@
 #ifndef DENIM_PACKET_H
 #define DENIM_PACKET_H
 
-#include "denim.h"
+#include "../denim.h"
 
 #include <linux/virtio_net.h>
 #include <stdbool.h>

@@ -8,7 +8,7 @@
  */
 #include "udp.h"
 
-#include "bytes.h"
+#include "../bytes.h"
 
 #include <errno.h>
 

@@ -8,7 +8,7 @@
 #ifndef DENIM_PEERS_H
 #define DENIM_PEERS_H
 
-#include "denim.h"
+#include "../denim.h"
 #include "prefixes.h"
 
 #include <netinet/in.h>

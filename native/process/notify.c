@@ -1,5 +1,5 @@
 /* sd_notify(3) without libsystemd: one datagram, with descriptors where there are any. */
-#include "denim.h"
+#include "../denim.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /*
- * The parts of the userspace datapath, for the files of this library only: udp_open.c makes descriptors, udp_send.c
- * carries from the device to the messages that udp_flush.c sends, by way of a sender (udp_sender*.c), udp_receive.c from
- * the wire to the device, udp_tunnel.c runs the threads.
+ * The parts of the userspace datapath, for the files of this library only: open.c makes descriptors, send.c
+ * carries from the device to the messages that flush.c sends, by way of a sender (sender*.c), receive.c from
+ * the wire to the device, tunnel.c runs the threads.
  *
  * A queue belongs to its thread alone; other threads touch its atomics only. Nothing is allocated after the start. No error
  * of a single packet ends anything.
@@ -157,12 +157,12 @@ static inline void udp_give_up(struct queue *queue, uint32_t feature)
 	atomic_fetch_and_explicit(&queue->features, ~feature, memory_order_relaxed);
 }
 
-/* udp_open.c: 0 or a negative errno; what was opened is in the queue. */
+/* open.c: 0 or a negative errno; what was opened is in the queue. */
 int udp_open_queue(struct queue *queue, uint32_t index);
 /* For ICMP errors; without the right to open them there are none. */
 void udp_open_raw(struct denim_udp *udp);
 
-/* udp_sender*.c: how datagrams leave. */
+/* sender*.c: how datagrams leave. */
 struct sender_kind {
 	enum denim_udp_sender kind;
 	/* Opens what it needs; 0, or a negative errno: it cannot be here. NULL: needs nothing. */
@@ -184,7 +184,7 @@ int udp_open_out(int family, int type, int protocol);
 /* Binds to the address of this host in the underlay that the settings say. */
 int udp_bind(int fd, uint8_t family, const struct denim_udp_settings *settings, uint16_t port);
 
-/* udp_flush.c: one packet to the peer; its header stands in the next packet's slot already. */
+/* flush.c: one packet to the peer; its header stands in the next packet's slot already. */
 void udp_gather(struct queue *queue, struct peer *peer, uint32_t flow, const struct segment *segment);
 /* Where the next segment's header goes. */
 uint8_t *udp_slot(struct queue *queue);
@@ -196,13 +196,13 @@ static inline int udp_socket_for(const struct queue *queue, const struct peer *p
 	return peer->record.underlay_family == DENIM_V4 ? queue->v4 : queue->v6;
 }
 
-/* udp_send.c: 1 where there was something, 0 where not, a negative errno where the device is gone. */
+/* send.c: 1 where there was something, 0 where not, a negative errno where the device is gone. */
 int udp_from_device(struct queue *queue);
 /* The error about a packet, if there may be one now. */
 void udp_send_icmp(struct queue *queue, enum icmp_kind kind, const uint8_t *bytes, const struct packet *packet,
 		   uint32_t mtu);
 
-/* udp_receive.c: likewise, of one socket. */
+/* receive.c: likewise, of one socket. */
 void udp_receive_init(struct queue *queue);
 int udp_from_wire(struct queue *queue, int fd);
 
