@@ -43,19 +43,17 @@ const wrong = {
   },
 } as const;
 
-/** Copies that can be replaced while they are in use. */
-async function copy(name: string, { cert, key }: Identity): Promise<Identity> {
-  const own = { ca: ca.cert, cert: `${directory}/${name}-used.pem`, key: `${directory}/${name}-used.key` };
-  await install(own, { cert, key });
-  return own;
+/** A copy that can be replaced while it is in use: certificate and key in one file, so that nobody reads half of a pair. */
+async function copy(name: string, from: Identity): Promise<Identity> {
+  const path = `${directory}/${name}-used.pem`;
+  await install({ cert: path }, from);
+  return { ca: ca.cert, cert: path, key: path };
 }
 
-async function install(
-  to: Pick<Identity, "cert" | "key">,
-  from: Pick<Identity, "cert" | "key">,
-): Promise<void> {
-  await Deno.copyFile(from.key, to.key);
-  await Deno.copyFile(from.cert, to.cert);
+async function install(to: Pick<Identity, "cert">, from: Pick<Identity, "cert" | "key">): Promise<void> {
+  const parts = [from.cert, from.key].map((path) => Deno.readTextFile(path));
+  await Deno.writeTextFile(`${to.cert}.new`, (await Promise.all(parts)).join("\n"));
+  await Deno.rename(`${to.cert}.new`, to.cert);
 }
 
 async function configured(etcd: EtcdCluster): Promise<EtcdCluster> {
