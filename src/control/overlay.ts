@@ -237,7 +237,7 @@ export class Overlay {
     if (keep) return [];
     const observed = await kernel.read(this.#owner(), everything);
     const { instance } = this.#self;
-    const plan = planRound({ objects: [], observed, scope: everything, instance, deletes: true }, kernel);
+    const { plan } = planRound({ objects: [], observed, scope: everything, instance, deletes: true }, kernel);
     const outcomes = await kernel.apply(plan.operations);
     return outcomes.flatMap((outcome) => outcome.error ?? []);
   }

@@ -83,7 +83,7 @@ export async function preview(
   );
   const owner = ownerOf(self, backend, former, options.layout);
   const observed = await ports.kernel.read(owner, everything);
-  const plan = planRound({
+  const { plan } = planRound({
     objects: desired.objects,
     observed,
     scope: everything,

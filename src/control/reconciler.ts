@@ -19,7 +19,7 @@ import type { Log } from "../observe/log.ts";
 import { Backoff } from "../async/backoff.ts";
 import { describeBlocked } from "../plan/describe.ts";
 import { packetsNeed } from "../plan/needed.ts";
-import { planRound } from "../plan/round.ts";
+import { type PlannedRound, planRound } from "../plan/round.ts";
 import { later } from "../async/later.ts";
 import { RoundReport } from "./round_report.ts";
 import { SECOND_LOOK_MS, ShrinkGuard } from "./shrink_guard.ts";
@@ -147,20 +147,20 @@ export class Reconciler {
     const { kernel, clock } = this.#ports;
     const wanted = await this.#ports.wanted();
     const observed = await kernel.read(wanted.owner, scope);
-    const plan = this.#plan(wanted, observed, scope, clock.boot());
+    const { plan, objects } = this.#plan(wanted, observed, scope, clock.boot());
     const outcomes = plan.operations.length === 0 ? [] : await kernel.apply(plan.operations);
     const failed = outcomes.filter((outcome) => outcome.error !== null);
     const round = { scope, inSync: wanted.inSync, plan, failed };
-    this.#report.round(round, wanted);
+    this.#report.round(round, { ...wanted, objects });
     this.#ports.finished(round);
     return round;
   }
 
-  #plan(wanted: Wanted, observed: readonly Observed[], scope: Scope, now: number): Plan {
+  #plan(wanted: Wanted, observed: readonly Observed[], scope: Scope, now: number): PlannedRound {
     const { objects, protectedSubnets, inSync, owner: { instance } } = wanted;
     const input = { objects, observed, scope, instance, protectedSubnets };
-    const plan = planRound({ ...input, deletes: inSync }, this.#ports.kernel);
-    if (!scope.network || !this.#guard.holds(plan, observed, now)) return plan;
+    const planned = planRound({ ...input, deletes: inSync }, this.#ports.kernel);
+    if (!scope.network || !this.#guard.holds(planned.plan, observed, now)) return planned;
     return planRound({ ...input, deletes: false }, this.#ports.kernel);
   }
 

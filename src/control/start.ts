@@ -148,7 +148,7 @@ async function makeDevices(
     "read the kernel's state",
     kernel.read(owner, networkAlone),
   );
-  const plan = planRound(
+  const { plan } = planRound(
     { objects: devices, observed, scope: networkAlone, instance: self.instance, deletes: false },
     kernel,
   );

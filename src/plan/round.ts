@@ -32,7 +32,13 @@ export interface KernelTraits {
   readonly hasNexthops: boolean;
 }
 
-export function planRound(input: RoundInput, { rules, hasNexthops }: KernelTraits): Plan {
+export interface PlannedRound {
+  readonly plan: Plan;
+  /** What was planned for: by way of nexthop objects where there are many. */
+  readonly objects: readonly Obj[];
+}
+
+export function planRound(input: RoundInput, { rules, hasNexthops }: KernelTraits): PlannedRound {
   const { observed, scope, instance, deletes, protectedSubnets = [] } = input;
   const ways = scope.network && hasNexthops
     ? throughNexthops(input.objects, observed, instance)
@@ -43,7 +49,8 @@ export function planRound(input: RoundInput, { rules, hasNexthops }: KernelTrait
     ? firewallPart(ways)
     : networkPart(ways);
   const shielded = protectedBy(protectedSubnets, observed);
-  return diff(objects, observed, { rules, mayDelete: (object) => deletes && !shielded(object) });
+  const mayDelete = (object: Observed) => deletes && !shielded(object);
+  return { plan: diff(objects, observed, { rules, mayDelete }), objects };
 }
 
 /** The very same for the very same list, as everything that is worked out of it. */

@@ -219,8 +219,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "what goes from the store stays in the kernel",
     file: "src/plan/round.ts",
-    find: "mayDelete: (object) => deletes && !shielded(object)",
-    replace: 'mayDelete: (object) => object.kind !== "fdb" && deletes && !shielded(object)',
+    find: "(object: Observed) => deletes && !shielded(object)",
+    replace: '(object: Observed) => object.kind !== "fdb" && deletes && !shielded(object)',
     test: "tests/scenarios/soak_test.ts",
     filter: "soak",
     says: "too much: fdb",
