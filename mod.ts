@@ -4,7 +4,7 @@
  * Beside `join` there are the stores, to be passed to it; the pure functions that read configurations and leases; and the
  * parts of the loop, for programs that want to see or plan what would stand on a host.
  */
-export { join, type JoinOptions, Membership } from "./src/control/join.ts";
+export { join, type JoinOptions, Membership } from "./src/embed/join.ts";
 export type { Readiness } from "./src/control/readiness.ts";
 
 export { Failure, UsageError } from "./src/model/errors.ts";
@@ -14,11 +14,11 @@ export { systemRandom } from "./src/system/random.ts";
 export type { Level, Log, LogFields } from "./src/observe/log.ts";
 
 export type * from "./src/store/store.ts";
-export { openEtcdStore } from "./src/store/etcd3.ts";
-export { openEtcd2Store } from "./src/store/etcd2.ts";
-export type { EtcdStoreFlags } from "./src/store/etcd_store.ts";
-export { openSqliteStore, type SqliteStoreOptions } from "./src/store/sqlite.ts";
-export { MemoryCluster, MemoryStore } from "./src/store/memory.ts";
+export { openV3Store as openEtcdStore } from "./src/store/etcd/v3/v3_store.ts";
+export { openV2Store as openEtcd2Store } from "./src/store/etcd/v2/v2_store.ts";
+export type { EtcdStoreFlags } from "./src/store/etcd/etcd_store.ts";
+export { openSqliteStore, type SqliteStoreOptions } from "./src/store/rows/sqlite.ts";
+export { MemoryCluster, MemoryStore } from "./src/store/rows/memory.ts";
 export { type ConfigSource, fileConfigSource, literalConfigSource } from "./src/store/config_source.ts";
 
 export { type Family, formatIp, type Ip, parseIp } from "./src/model/ip.ts";
@@ -39,4 +39,4 @@ export type * from "./src/model/plan.ts";
 
 export type { Backend, Host, Underlay } from "./src/backend/backend.ts";
 export { backends } from "./src/backend/registry.ts";
-export { diff } from "./src/control/diff.ts";
+export { diff } from "./src/plan/diff.ts";

@@ -5,7 +5,7 @@
  * of everything (every 60 to 75 s) is to fall into it.
  */
 import { pause, type Process, say } from "../tests/support/process.ts";
-import { SqliteFile } from "../src/store/sqlite_file.ts";
+import { SqliteFile } from "../src/store/rows/sqlite_file.ts";
 import { Ear } from "./ear.ts";
 import { Lab } from "./lab.ts";
 import { foreignLeases, networkConfig } from "./leases.ts";

@@ -4,7 +4,7 @@
  */
 import { isRefused } from "../src/backend/backend.ts";
 import { vxlan } from "../src/backend/vxlan.ts";
-import { diff } from "../src/control/diff.ts";
+import { diff } from "../src/plan/diff.ts";
 import type { Lease } from "../src/model/lease.ts";
 import { decodeRecord, encodeRecord } from "../src/model/lease_codec.ts";
 import type { Obj } from "../src/model/objects.ts";

@@ -4,7 +4,7 @@
  * `out` is the look-up of a packet from the device (whose is the destination?), `in` that of a datagram (is its source a
  * peer's, whose is the inner source, are they the same?). Numbers of peers take turns, round after round. Prints JSON lines.
  */
-#include "../peers.h"
+#include "../udp/peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

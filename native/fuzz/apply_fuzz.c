@@ -5,7 +5,7 @@
  * record, the second how many there are; then come the records, then datagrams, each behind its length in two bytes. Records
  * are a heap block of their own size, so that text without its NUL is found out.
  */
-#include "../nl.h"
+#include "../netlink/nl.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
  * cut again into the very packets it was made of, but for the identification of IPv4 packets that must not be fragmented;
  * and what goes in must come out.
  */
-#include "../udp.h"
+#include "../udp/udp.h"
 
 #include "../bytes.h"
 

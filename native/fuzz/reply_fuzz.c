@@ -4,7 +4,7 @@
  * The first byte chooses the parser and whether the rest is a whole datagram or the body of one message whose header is
  * right; the second way gets past the length checks at once. Each input is a heap block of its own size.
  */
-#include "../nl.h"
+#include "../netlink/nl.h"
 
 #include <stdlib.h>
 #include <string.h>

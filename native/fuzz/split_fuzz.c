@@ -5,7 +5,7 @@
  * the first; the payloads one behind the other must be the whole's, with sequence numbers to match; and where the addresses
  * are those of the ends, its checksums must hold.
  */
-#include "../packet.h"
+#include "../udp/packet.h"
 
 #include "../bytes.h"
 

@@ -5,7 +5,7 @@
 #ifndef DENIM_TEST_BENCH_H
 #define DENIM_TEST_BENCH_H
 
-#include "../udp.h"
+#include "../udp/udp.h"
 #include "packets.h"
 
 #include <endian.h>

@@ -1,5 +1,5 @@
 /* ICMP errors: what they say, about what there is none, how many there are. */
-#include "../icmp.h"
+#include "../udp/icmp.h"
 #include "packets.h"
 
 static const uint8_t us[16] = { 10, 1, 9, 0 };

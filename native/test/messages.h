@@ -2,7 +2,7 @@
 #ifndef DENIM_TEST_MESSAGES_H
 #define DENIM_TEST_MESSAGES_H
 
-#include "../nl.h"
+#include "../netlink/nl.h"
 
 #include <arpa/inet.h>
 #include <linux/if.h>

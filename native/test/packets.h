@@ -3,7 +3,7 @@
 #define DENIM_TEST_PACKETS_H
 
 #include "../bytes.h"
-#include "../packet.h"
+#include "../udp/packet.h"
 #include "check.h"
 
 #include <netinet/in.h>

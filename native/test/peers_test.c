@@ -1,5 +1,5 @@
 /* The peer table: longest prefix, both families, whose public address; counters that go on; ten thousand cost as ten. */
-#include "../peers.h"
+#include "../udp/peers.h"
 #include "packets.h"
 
 #include <errno.h>

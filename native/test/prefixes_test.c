@@ -1,5 +1,5 @@
 /* The hash of prefixes: lengths, duplicates, full buckets, and prefixes that were chosen to collide. */
-#include "../prefixes.h"
+#include "../udp/prefixes.h"
 #include "packets.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
  * A whole tunnel with its threads, in a network namespace of this process: peers change while packets flow both ways. Without the
  * right to make a namespace or a device only the refusals are tested, and that is said.
  */
-#include "../udp.h"
+#include "../udp/udp.h"
 #include "packets.h"
 
 #include <errno.h>

@@ -14,12 +14,13 @@ import { describePreview, preview } from "../control/preview.ts";
 import type { Readiness } from "../control/readiness.ts";
 import { ReadinessLog } from "../control/readiness_log.ts";
 import { StartStatus } from "../control/start_status.ts";
-import type { OverlayOptions, OverlayPorts } from "../control/start.ts";
+import type { OverlayOptions } from "../control/ports.ts";
+import type { OverlayPorts } from "../control/ports.ts";
 import { identityFiles, stateDirectory } from "../control/identity_files.ts";
 import { openSubnetFile } from "../control/subnet_files.ts";
-import { underlayChooser } from "../control/underlay_choice.ts";
+import { underlayChooser } from "../underlay/chooser.ts";
 import { Failure, messageOf } from "../model/errors.ts";
-import { orAborted } from "../model/race.ts";
+import { abortable } from "../async/abortable.ts";
 import { healthRoutes } from "../observe/health.ts";
 import { serveHttp } from "../observe/http.ts";
 import { type HostReport, metricsAnswer } from "../observe/metrics.ts";
@@ -115,7 +116,7 @@ async function openPorts(
   const previous = subnetFile.previous.subnets;
   const opening = openStore(options, { clock, random: systemRandom, log, previous, stop });
   // Loading etcd's client takes its time as well; what it opens too late goes with the process.
-  const store = await orAborted(opening, stop);
+  const store = await abortable(opening, stop);
   log.info(`Created subnet manager: ${store.name}`, { store: options.store.type });
   const chooseUnderlay = underlayChooser(kernel, options, log);
   const reserve = (instance: string) => lockName(machine.library, instance);

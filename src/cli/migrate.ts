@@ -5,9 +5,9 @@
 import type { Instant } from "../model/clock.ts";
 import { Failure, UsageError } from "../model/errors.ts";
 import { describeSubnets, type Lease } from "../model/lease.ts";
-import type { SideName } from "../store/etcd_side.ts";
+import type { SideName } from "../store/etcd/side.ts";
 import { hostOf } from "../store/host_name.ts";
-import type { MigrationPlan } from "../store/migration.ts";
+import type { MigrationPlan } from "../store/etcd/migration.ts";
 import { readFile } from "./config_file.ts";
 import { explained, storeDeps } from "./config/set.ts";
 import { etcdFlags } from "./open_store.ts";
@@ -46,8 +46,8 @@ export async function run(io: VerbIo): Promise<number> {
 
 async function migrate({ from, to, apply, options }: Words, io: VerbIo): Promise<void> {
   const [{ openSide }, { applyMigration, planMigration, readSide }] = await Promise.all([
-    import("../store/etcd_side.ts"),
-    import("../store/migration.ts"),
+    import("../store/etcd/side.ts"),
+    import("../store/etcd/migration.ts"),
   ]);
   const deps = storeDeps(io);
   const flags = { ...etcdFlags(options), ...deps };

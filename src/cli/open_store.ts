@@ -4,7 +4,7 @@ import { UsageError } from "../model/errors.ts";
 import type { Subnets } from "../model/lease.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigPlace } from "../store/config_place.ts";
-import type { EtcdFlags } from "../store/etcd_store.ts";
+import type { EtcdFlags } from "../store/etcd/etcd_store.ts";
 import type { Store } from "../store/store.ts";
 import type { DaemonOptions } from "./options.ts";
 
@@ -43,12 +43,12 @@ export async function openConfigPlace(
   options: DaemonOptions,
   deps: Omit<StoreDeps, "previous">,
 ): Promise<ConfigPlace> {
-  const { openConfigPlace } = await import("../store/etcd_open.ts");
+  const { openConfigPlace } = await import("../store/etcd/open.ts");
   return await openConfigPlace(options.etcdApi, { ...etcdFlags(options), ...deps });
 }
 
 async function openEtcd(options: DaemonOptions, deps: StoreDeps): Promise<Store> {
-  const { openEtcd } = await import("../store/etcd_open.ts");
+  const { openEtcd } = await import("../store/etcd/open.ts");
   return await openEtcd(options.etcdApi, { ...etcdFlags(options), ...deps }, deps.stop ?? null);
 }
 
@@ -66,7 +66,7 @@ export function etcdFlags(options: DaemonOptions): Omit<EtcdFlags, keyof StoreDe
 }
 
 async function openSqlite(file: string, options: DaemonOptions, deps: StoreDeps): Promise<Store> {
-  const { openSqliteStore } = await import("../store/sqlite.ts");
+  const { openSqliteStore } = await import("../store/rows/sqlite.ts");
   const { fileConfigSource, literalConfigSource } = await import("../store/config_source.ts");
   const { networkConfigText: text, netConfigPath } = options;
   const config = text === undefined ? fileConfigSource(netConfigPath, deps.clock) : literalConfigSource(text);

@@ -1,6 +1,6 @@
 /** From settings (words, numbers) to typed options: addresses parsed, lists split, names checked. Pure. */
 import { posix } from "node:path";
-import { interfacePattern } from "../control/interface_pattern.ts";
+import { interfacePattern } from "../underlay/interface_pattern.ts";
 import { UsageError } from "../model/errors.ts";
 import { type Family, type Ip, parseIp } from "../model/ip.ts";
 import { quotedWord } from "./hide.ts";

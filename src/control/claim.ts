@@ -4,7 +4,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Subnets } from "../model/lease.ts";
 import { type Occupied, withoutOwn } from "../model/occupied.ts";
 import type { Claim, Claimant } from "../store/store.ts";
-import { type Former, ownerOf } from "./desired.ts";
+import { type Former, ownerOf } from "../plan/desired.ts";
 import { recordOf } from "./host.ts";
 
 /** What is on this host without us and without what carries `own` for us. */

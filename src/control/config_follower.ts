@@ -8,14 +8,14 @@ import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
-import { orAborted } from "../model/race.ts";
+import { abortable } from "../async/abortable.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import type { ConfigReading } from "../store/store.ts";
 import { describeNetworks, judgeConfigChange } from "./config_change.ts";
 import type { ConfigNotes } from "./config_notes.ts";
 import { ConfigTrouble } from "./config_trouble.ts";
-import { later } from "./later.ts";
+import { later } from "../async/later.ts";
 
 /** How long until a configuration that could not be applied is tried again. */
 const RETRY_MS = 5_000;
@@ -59,7 +59,7 @@ export class ConfigFollower {
   async run(signal: AbortSignal): Promise<void> {
     const { readings, notes } = this.ports;
     while (!signal.aborted) {
-      const { value, done } = await orAborted(readings.next(), signal);
+      const { value, done } = await abortable(readings.next(), signal);
       if (done) return;
       this.#trouble.take(value);
       if (value.type === "problem") continue;

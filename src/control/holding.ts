@@ -8,7 +8,7 @@ import type { Instant } from "../model/clock.ts";
 import type { Found, Holder, Mark } from "../model/identity.ts";
 import type { Lease, LeaseRecord } from "../model/lease.ts";
 import { sameRecord } from "../model/lease_codec.ts";
-import { isOlder } from "../store/both_lease.ts";
+import { isOlder } from "../store/etcd/both/lease.ts";
 import { sameAddress, sameTunnelAddress } from "../store/choice.ts";
 import type { Look } from "../store/store.ts";
 

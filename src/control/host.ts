@@ -5,25 +5,16 @@
 import type { Backend, Host, Underlay } from "../backend/backend.ts";
 import type { Interface, Kernel } from "../kernel/kernel.ts";
 import { Failure } from "../model/errors.ts";
-import { type Family, type Ip, parseIp } from "../model/ip.ts";
+import { type Family, parseIp } from "../model/ip.ts";
 import type { Json } from "../model/json.ts";
 import type { LeaseRecord, Subnets } from "../model/lease.ts";
 import type { Mac } from "../model/mac.ts";
 import { type NetworkConfig, networkOf } from "../model/network_config.ts";
-import type { Observed } from "../model/plan.ts";
+import { networkAlone, type Observed } from "../model/plan.ts";
 import { prefix } from "../model/prefix.ts";
-import { baseObjects, enabled, ownerOf } from "./desired.ts";
-import type { UnderlayRoutes } from "./underlay_routes.ts";
-
-/** The outcome of choosing the external interface. */
-export interface ChosenUnderlay {
-  readonly device: string;
-  readonly mtu: number;
-  readonly v4: Ip | null;
-  readonly v6: Ip | null;
-  readonly publicIp: Ip | null;
-  readonly publicIpv6: Ip | null;
-}
+import { baseObjects, enabled, ownerOf } from "../plan/desired.ts";
+import type { ChosenUnderlay } from "../underlay/choose.ts";
+import type { UnderlayRoutes } from "../underlay/routes.ts";
 
 export function makeHost(
   id: string,
@@ -51,7 +42,7 @@ export async function settleDevices(
   kernel: Kernel,
   keepsMacs = true,
 ): Promise<Host> {
-  const observed = await kernel.read(ownerOf(self, backend), { network: true, firewall: false });
+  const observed = await kernel.read(ownerOf(self, backend), networkAlone);
   const links = observed.filter(({ kind, standing }) =>
     kind === "link" && (standing === "ours" || standing === "adoptable")
   );

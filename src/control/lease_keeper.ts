@@ -15,18 +15,17 @@ import { hold, type Mark, type Verdict, type Why } from "../model/identity.ts";
 import { describeSubnets, type Lease, type LeaseRecord, sameSubnets, type Subnets } from "../model/lease.ts";
 import type { Occupied } from "../model/occupied.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
-import { race } from "../model/race.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log, LogFields } from "../observe/log.ts";
 import { hostOf } from "../store/host_name.ts";
 import { isAsWritten } from "../store/lease_table.ts";
 import { isLost, type Look, type Store, type StoreEvent, StoreUnavailable } from "../store/store.ts";
-import { Backoff } from "./backoff.ts";
-import { peerFields } from "./describe.ts";
+import { Backoff } from "../async/backoff.ts";
+import { peerFields } from "../plan/describe.ts";
 import { describeOwner, describeWrite } from "./holding_texts.ts";
 import { foundBy, hasElderTwin, Holding, sameContent, unmarked } from "./holding.ts";
 import type { Identity } from "./identity.ts";
-import { Trigger } from "./trigger.ts";
+import { Trigger } from "../async/trigger.ts";
 
 /** How long nobody else has to have written our record for the next answer to be given at once. */
 const CONTEST_MS = 60_000;
@@ -129,7 +128,7 @@ export class LeaseKeeper {
     if (!this.onTrial) await this.#options.identity.hold(this.#lease.subnets);
     while (!signal.aborted) {
       const due = this.#dueIn();
-      if (due === null || due > 0) await this.#wait(due, signal);
+      if (due === null || due > 0) await this.#trigger.waitFor(due ?? Infinity, this.#options.clock, signal);
       if (signal.aborted) return;
       await this.#attempt(signal);
     }
@@ -408,21 +407,6 @@ export class LeaseKeeper {
 
   #renewAt(): Instant | null {
     return this.#lease.expires === null ? null : this.#lease.expires - this.#options.marginMs;
-  }
-
-  async #wait(ms: number | null, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    const either = AbortSignal.any([signal, woken.signal]);
-    const waits = [this.#trigger.wait(either)];
-    if (ms !== null) waits.push(this.#options.clock.sleep(ms, either));
-    try {
-      await race(waits);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    } finally {
-      woken.abort();
-      await Promise.allSettled(waits);
-    }
   }
 
   #renewed(): void {

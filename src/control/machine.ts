@@ -10,10 +10,14 @@ import { checkBridgeNetfilter } from "../kernel/firewall/bridge_netfilter.ts";
 import { iptablesDriver } from "../kernel/firewall/iptables.ts";
 import { type FirewallProbe, probeFirewall, resyncPeriod } from "../kernel/firewall/tools.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { keptDescriptors, type ManagerVariables, noKeptDescriptors } from "../kernel/kept_descriptors.ts";
+import {
+  keptDescriptors,
+  type ManagerVariables,
+  noKeptDescriptors,
+} from "../kernel/tunnel/kept_descriptors.ts";
 import { openKernel } from "../kernel/linux.ts";
-import { ownerOfPort } from "../kernel/port_owner.ts";
-import { tunnelDriver } from "../kernel/tunnels.ts";
+import { ownerOfPort } from "../kernel/tunnel/port_owner.ts";
+import { tunnelDriver } from "../kernel/tunnel/tunnels.ts";
 import type { Clock } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
 import type { FirewallLayout, Variant } from "../model/firewall.ts";

@@ -5,6 +5,7 @@
  *
  * Stopping leaves everything in place, so that packets flow on until the next start; `leave` takes it all away.
  */
+import { everything } from "../model/plan.ts";
 import type { Backend, Host } from "../backend/backend.ts";
 import { trafficObjects } from "../backend/traffic_rules.ts";
 import { formatSubnetEnv } from "../files/subnet_env.ts";
@@ -30,23 +31,25 @@ import {
   type Former,
   formerly,
   ownerOf,
-} from "./desired.ts";
-import { diff } from "./diff.ts";
+} from "../plan/desired.ts";
+import { planRound } from "../plan/round.ts";
 import { recordOf, requireSuited, settleDevices } from "./host.ts";
-import { later } from "./later.ts";
+import { later } from "../async/later.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
-import { planWarnings } from "./plan_warnings.ts";
+import { planWarnings } from "../plan/warnings.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
 import { leavesRemains, obstacles, type Part, Reconciler, type Round, type Wanted } from "./reconciler.ts";
-import { type OverlayOptions, type OverlayPorts, start, type Started } from "./start.ts";
+import type { OverlayOptions } from "./ports.ts";
+import type { OverlayPorts } from "./ports.ts";
+import { start, type Started } from "./start.ts";
 import { RivalWatch } from "./rival_watch.ts";
 import type { Own } from "./rivals.ts";
 import { StoreReports } from "./store_reports.ts";
 import { SubnetFileWriter } from "./subnet_file_writer.ts";
-import { every, runTasks } from "./tasks.ts";
-import { Throttle } from "./throttle.ts";
-import { UnderlayFollower } from "./underlay_follower.ts";
+import { every, runTasks } from "../async/tasks.ts";
+import { Throttle } from "../async/throttle.ts";
+import { UnderlayFollower } from "../underlay/follower.ts";
 
 /** How often everything is read back without any event, with up to a quarter of jitter. */
 const FULL_READ_MS = 60_000;
@@ -232,8 +235,9 @@ export class Overlay {
     const { kernel, store } = this.#ports;
     await store.release(this.#keeper.lease);
     if (keep) return [];
-    const observed = await kernel.read(this.#owner(), { network: true, firewall: true });
-    const plan = diff([], observed, { rules: kernel.rules, mayDelete: () => true });
+    const observed = await kernel.read(this.#owner(), everything);
+    const { instance } = this.#self;
+    const { plan } = planRound({ objects: [], observed, scope: everything, instance, deletes: true }, kernel);
     const outcomes = await kernel.apply(plan.operations);
     return outcomes.flatMap((outcome) => outcome.error ?? []);
   }

@@ -10,24 +10,23 @@ import { families } from "../model/ip.ts";
 import { describeSubnets, prefixesOf, publicIpOf, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall } from "../model/objects.ts";
-import type { KindRules, Plan } from "../model/plan.ts";
+import { everything, type KindRules, networkAlone, type Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import { shownJson } from "../model/shown.ts";
 import { describeExhausted } from "../store/acquire.ts";
 import { type Taken, wouldTake } from "../store/choice.ts";
 import type { Listing } from "../store/store.ts";
 import { claimOf } from "./claim.ts";
-import { describeRefusal, desire, formerly, ownerOf } from "./desired.ts";
-import { describeBlocked, describeObject } from "./describe.ts";
-import { diff } from "./diff.ts";
+import { describeRefusal, desire, formerly, ownerOf } from "../plan/desired.ts";
+import { describeBlocked, describeObject } from "../plan/describe.ts";
 import { makeHost, previousSubnets, requireSuited, settleDevices } from "./host.ts";
 import { restoreInputs } from "../kernel/firewall/apply.ts";
-import { throughNexthops } from "./nexthops.ts";
 import { tellPrevious } from "./previous_file.ts";
-import { protectedBy } from "./protection.ts";
-import type { OverlayOptions, OverlayPorts } from "./start.ts";
+import { planRound } from "../plan/round.ts";
+import type { OverlayOptions } from "./ports.ts";
+import type { OverlayPorts } from "./ports.ts";
 import { takeOver } from "./take_over.ts";
-import { UnderlayRoutes } from "./underlay_routes.ts";
+import { UnderlayRoutes } from "../underlay/routes.ts";
 
 export interface Preview {
   readonly subnets: Subnets;
@@ -63,7 +62,7 @@ export async function preview(
   const listing = await ports.store.list(signal);
   const former = formerly(ports.subnetFile.previous);
   const { kernel, random, subnetFile } = ports;
-  const stands = await kernel.read(ownerOf(settled, backend, former), { network: true, firewall: false });
+  const stands = await kernel.read(ownerOf(settled, backend, former), networkAlone);
   const previous = previousSubnets(subnetFile.previous.subnets, stands, known?.subnets ?? null, settled);
   tellPrevious(subnetFile, previous, ports.log);
   const taken = wouldTake(
@@ -83,12 +82,15 @@ export async function preview(
     trafficObjects({ ...options, network: config, subnets, instance: self.instance }),
   );
   const owner = ownerOf(self, backend, former, options.layout);
-  const observed = await ports.kernel.read(owner, { network: true, firewall: true });
-  const shielded = protectedBy(unreadableSubnets(listing), observed);
-  const objects = ports.kernel.hasNexthops
-    ? throughNexthops(desired.objects, observed, self.instance)
-    : desired.objects;
-  const plan = diff(objects, observed, { rules: ports.kernel.rules, mayDelete: (o) => !shielded(o) });
+  const observed = await ports.kernel.read(owner, everything);
+  const { plan } = planRound({
+    objects: desired.objects,
+    observed,
+    scope: everything,
+    instance: self.instance,
+    deletes: true,
+    protectedSubnets: unreadableSubnets(listing),
+  }, ports.kernel);
   const remarks = [
     ...(known === null ? [noId] : []),
     ...desired.refused.map(describeRefusal),

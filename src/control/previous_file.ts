@@ -2,7 +2,7 @@
 import { describeSubnets, prefixesOf, type Subnets } from "../model/lease.ts";
 import { formatPrefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
-import type { SubnetFile } from "./start.ts";
+import type { SubnetFile } from "./ports.ts";
 
 /** @param previous the subnets that will be asked for: the file's, and what else is known where it says nothing */
 export function tellPrevious({ path, previous: file }: SubnetFile, previous: Subnets, log: Log): void {

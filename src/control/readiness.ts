@@ -10,9 +10,9 @@ import { describeSubnets } from "../model/lease.ts";
 import { shownJson } from "../model/shown.ts";
 import type { Outcome } from "../model/plan.ts";
 import { TRIAL_MS } from "./holding.ts";
-import type { RefusedPeer } from "./peers.ts";
-import { describeBlocked, isDirect } from "./describe.ts";
-import { packetsNeed } from "./needed.ts";
+import type { RefusedPeer } from "../plan/peers.ts";
+import { describeBlocked, isDirect } from "../plan/describe.ts";
+import { packetsNeed } from "../plan/needed.ts";
 import type { Part, Round } from "./reconciler.ts";
 
 export interface Readiness {

@@ -6,25 +6,24 @@
  * change is acted on at once, a storm of changes costs few rounds and never more than half of the time. What fails is tried
  * again with back-off and never keeps anything else from being done. A device that was made is read back at once, because others (udev) may have a hand in it.
  */
-import type { Kernel, Owner, Scope } from "../kernel/kernel.ts";
+import type { Owner } from "../model/owner.ts";
+import type { Scope } from "../model/plan.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
-import { remembered } from "../model/memo.ts";
 import type { Lease } from "../model/lease.ts";
-import { isFirewall, makesDevices, type Obj } from "../model/objects.ts";
+import { makesDevices, type Obj } from "../model/objects.ts";
 import type { Blocked, Observed, Operation, Outcome, Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
-import { Backoff } from "./backoff.ts";
-import { describeBlocked } from "./describe.ts";
-import { diff } from "./diff.ts";
-import { packetsNeed } from "./needed.ts";
-import { throughNexthops } from "./nexthops.ts";
-import { protectedBy } from "./protection.ts";
-import { later } from "./later.ts";
+import { Backoff } from "../async/backoff.ts";
+import { describeBlocked } from "../plan/describe.ts";
+import { packetsNeed } from "../plan/needed.ts";
+import { type PlannedRound, planRound } from "../plan/round.ts";
+import { later } from "../async/later.ts";
 import { RoundReport } from "./round_report.ts";
 import { SECOND_LOOK_MS, ShrinkGuard } from "./shrink_guard.ts";
-import { Trigger } from "./trigger.ts";
+import { Trigger } from "../async/trigger.ts";
 
 /** Everything a round needs to know, as of its start. */
 export interface Wanted {
@@ -146,30 +145,23 @@ export class Reconciler {
 
   async #once(scope: Scope): Promise<Round> {
     const { kernel, clock } = this.#ports;
-    const asked = await this.#ports.wanted();
-    const observed = await kernel.read(asked.owner, scope);
-    const wanted = { ...asked, objects: this.#ways(asked, observed, scope) };
-    const plan = this.#plan(wanted, observed, scope, clock.boot());
+    const wanted = await this.#ports.wanted();
+    const observed = await kernel.read(wanted.owner, scope);
+    const { plan, objects } = this.#plan(wanted, observed, scope, clock.boot());
     const outcomes = plan.operations.length === 0 ? [] : await kernel.apply(plan.operations);
     const failed = outcomes.filter((outcome) => outcome.error !== null);
     const round = { scope, inSync: wanted.inSync, plan, failed };
-    this.#report.round(round, wanted);
+    this.#report.round(round, { ...wanted, objects });
     this.#ports.finished(round);
     return round;
   }
 
-  #ways({ objects, owner }: Wanted, observed: readonly Observed[], scope: Scope): readonly Obj[] {
-    if (!scope.network || !this.#ports.kernel.hasNexthops) return objects;
-    return throughNexthops(objects, observed, owner.instance);
-  }
-
-  #plan(wanted: Wanted, observed: readonly Observed[], scope: Scope, now: number): Plan {
-    const objects = scope.firewall ? firewallPart(wanted.objects) : networkPart(wanted.objects);
-    const shielded = protectedBy(wanted.protectedSubnets, observed);
-    const { rules } = this.#ports.kernel;
-    const plan = diff(objects, observed, { rules, mayDelete: (o) => wanted.inSync && !shielded(o) });
-    if (!scope.network || !this.#guard.holds(plan, observed, now)) return plan;
-    return diff(objects, observed, { rules, mayDelete: () => false });
+  #plan(wanted: Wanted, observed: readonly Observed[], scope: Scope, now: number): PlannedRound {
+    const { objects, protectedSubnets, inSync, owner: { instance } } = wanted;
+    const input = { objects, observed, scope, instance, protectedSubnets };
+    const planned = planRound({ ...input, deletes: inSync }, this.#ports.kernel);
+    if (!scope.network || !this.#guard.holds(planned.plan, observed, now)) return planned;
+    return planRound({ ...input, deletes: false }, this.#ports.kernel);
   }
 
   /** Looks at the store a second time when the guard says so; one look is under way at a time. */
@@ -196,10 +188,6 @@ export class Reconciler {
     });
   }
 }
-
-/** The very same for the very same list, as everything that is worked out of it. */
-const networkPart = remembered((objects: readonly Obj[]) => objects.filter((o) => !isFirewall(o.kind)));
-const firewallPart = remembered((objects: readonly Obj[]) => objects.filter((o) => isFirewall(o.kind)));
 
 /** @param ms how long the round took */
 function pauseAfter(ms: number): number {

@@ -7,7 +7,7 @@
 import { describeSubnets, type Lease, type LeaseRecord, sameSubnets, type Subnets } from "../model/lease.ts";
 import { isJsonObject, type Json, member } from "../model/json.ts";
 import { formatIp } from "../model/ip.ts";
-import { isWrittenSince } from "../store/both_lease.ts";
+import { isWrittenSince } from "../store/etcd/both/lease.ts";
 import { sameAddress } from "../store/choice.ts";
 import type { StoreEvent } from "../store/store.ts";
 

@@ -3,8 +3,8 @@ import { families, formatIp } from "../model/ip.ts";
 import { describeSubnets, type Lease, subnetOf } from "../model/lease.ts";
 import { remembered } from "../model/memo.ts";
 import type { Obj } from "../model/objects.ts";
-import { describePeer } from "./describe.ts";
-import { peerFinder, subnetServed } from "./peer_objects.ts";
+import { describePeer } from "../plan/describe.ts";
+import { peerFinder, subnetServed } from "../plan/peer_objects.ts";
 
 /** Whom an object serves: a peer, or nobody in particular. */
 export interface Subject {

@@ -3,7 +3,7 @@
  * any other change; a repair (something we had put up was gone or changed) as such; a failure or an obstacle once, and again
  * only when its text changes; and when it is over. Of each sort a few in ten seconds, of the rest how many there were.
  */
-import type { Scope } from "../kernel/kernel.ts";
+import type { Scope } from "../model/plan.ts";
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import type { Lease } from "../model/lease.ts";
@@ -12,8 +12,14 @@ import type { KindRules, Operation } from "../model/plan.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log, LogFields } from "../observe/log.ts";
 import { Sparing } from "../observe/sparing.ts";
-import { describeDone, describeRepair, describeRepairs, operationFields, peerFields } from "./describe.ts";
-import { subnetServed } from "./peer_objects.ts";
+import {
+  describeDone,
+  describeRepair,
+  describeRepairs,
+  operationFields,
+  peerFields,
+} from "../plan/describe.ts";
+import { subnetServed } from "../plan/peer_objects.ts";
 import type { Round } from "./reconciler.ts";
 import { type Subject, subjectFinder } from "./round_peers.ts";
 import { Troubles } from "./troubles.ts";

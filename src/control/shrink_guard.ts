@@ -5,12 +5,9 @@
  * as it keeps one of them or gets another.
  */
 import type { Instant } from "../model/clock.ts";
-import { families } from "../model/ip.ts";
-import type { Obj } from "../model/objects.ts";
 import type { Observed, Plan } from "../model/plan.ts";
-import { peerFinder } from "./peer_objects.ts";
+import { shrinks } from "../plan/shrink.ts";
 
-const FEWEST = 4;
 export const SECOND_LOOK_MS = 5_000;
 
 export class ShrinkGuard {
@@ -42,22 +39,4 @@ export class ShrinkGuard {
   restart(): void {
     this.#since = null;
   }
-}
-
-function shrinks({ operations }: Plan, observed: readonly Observed[]): boolean {
-  const going = new Set(operations.flatMap((o) => o.verb === "delete" ? o.object : []));
-  const devices = new Set([...going].flatMap(({ kind, key }) => kind === "link" ? key : []));
-  // Fewer than half of four stay: three go at least.
-  if (going.size < FEWEST - 1 && devices.size === 0) return false;
-  const stays = (object: Obj) => !going.has(object) && (object.on === undefined || !devices.has(object.on));
-  const made = operations.flatMap((o) => o.verb === "delete" ? [] : o.object);
-  const stood = observed.filter(({ standing }) => standing === "ours" || standing === "adoptable");
-  const peerOf = peerFinder([...stood, ...made]);
-  const peersOf = (objects: readonly Obj[]) => new Set(objects.flatMap((object) => peerOf(object) ?? []));
-  const [before, after] = [peersOf(stood), peersOf([...stood.filter(stays), ...made])];
-  return families.some((family) => {
-    const peers = [...before].filter((address) => address.includes(":") === (family === 6));
-    const staying = peers.filter((address) => after.has(address)).length;
-    return peers.length >= FEWEST && staying < peers.length / 2;
-  });
 }

@@ -4,83 +4,26 @@
  */
 import { backendFor } from "../backend/registry.ts";
 import type { Backend, Host } from "../backend/backend.ts";
-import type { Kernel } from "../kernel/kernel.ts";
-import type { Clock, Random } from "../model/clock.ts";
 import { Failure, messageOf } from "../model/errors.ts";
-import type { FirewallLayout } from "../model/firewall.ts";
 import { member } from "../model/json.ts";
-import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/lease.ts";
+import { describeSubnets, type Lease, prefixesOf } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { makesDevices } from "../model/objects.ts";
-import type { Observed } from "../model/plan.ts";
-import type { Prefix } from "../model/prefix.ts";
+import { networkAlone, type Observed } from "../model/plan.ts";
 import { Lasting } from "../observe/lasting.ts";
-import type { Log } from "../observe/log.ts";
-import type { ConfigReading, Store } from "../store/store.ts";
+import type { ConfigReading } from "../store/store.ts";
 import { claimOf } from "./claim.ts";
 import { describeNetworks } from "./config_change.ts";
 import { ConfigNotes } from "./config_notes.ts";
-import { baseObjects, formerly, ownerOf } from "./desired.ts";
-import { describeBlocked, describeDone, operationFields, peerFields } from "./describe.ts";
-import { diff } from "./diff.ts";
-import type { Identity, IdentitySource } from "./identity.ts";
-import { type ChosenUnderlay, makeHost, previousSubnets, requireSuited, settleDevices } from "./host.ts";
+import { baseObjects, formerly, ownerOf } from "../plan/desired.ts";
+import { describeBlocked, describeDone, operationFields, peerFields } from "../plan/describe.ts";
+import { planRound } from "../plan/round.ts";
+import type { Identity } from "./identity.ts";
+import { makeHost, previousSubnets, requireSuited, settleDevices } from "./host.ts";
+import type { OverlayOptions, OverlayPorts } from "./ports.ts";
 import { tellPrevious } from "./previous_file.ts";
-import type { OverlayParts } from "./underlay.ts";
-import { type Reserve, takeOver } from "./take_over.ts";
-import { UnderlayRoutes } from "./underlay_routes.ts";
-
-export interface OverlayOptions {
-  /** Names this daemon on its machine. */
-  readonly instance: string;
-  readonly ipMasq: boolean;
-  readonly forwardRules: boolean;
-  readonly randomFully: boolean;
-  readonly layout: FirewallLayout;
-  /** Milliseconds before its end at which a lease is renewed. */
-  readonly renewMarginMs: number;
-  readonly onLost: "reacquire" | "exit";
-  /** Peers of a userspace tunnel may send from another address than their public one. */
-  readonly acceptMoved: boolean;
-  /** How often the firewall is read back. */
-  readonly firewallPeriodMs: number;
-  /** Where no iptables was found: what can be done of the firewall once there is one. Rejects when the signal is aborted. */
-  later?(signal: AbortSignal): Promise<Pick<OverlayOptions, "forwardRules" | "randomFully">>;
-}
-
-/** The subnet file: where our subnet is told to others, and found again after a restart. */
-export interface SubnetFile {
-  /** As it was when the process started; `problems` are what of it could not be used, one sentence each. */
-  readonly previous: {
-    readonly networks: readonly Prefix[];
-    readonly subnets: Subnets;
-    readonly problems?: readonly string[];
-  };
-  /** The text that is there now; null where there is none. */
-  read(): Promise<string | null>;
-  write(text: string): Promise<void>;
-  /** Tells, within about a second, that somebody may have removed or changed it. Ends when the signal is aborted. */
-  changes(signal: AbortSignal): AsyncIterable<void>;
-  readonly path: string;
-}
-
-/** What the overlay stands on. */
-export interface OverlayPorts {
-  readonly store: Store;
-  readonly kernel: Kernel;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly subnetFile: SubnetFile;
-  /** By what this host is known in the store. */
-  readonly identity: IdentitySource;
-  /** Chooses the external interface; @throws Failure where none fits. */
-  chooseUnderlay(overlay: OverlayParts & { readonly network: NetworkConfig }): Promise<ChosenUnderlay>;
-  /** Takes the name of another daemon of this host, where none of that name runs; without it nothing is taken over. */
-  readonly reserve?: Reserve;
-  /** Is told what a start is about to do, or to wait for. */
-  stage?(what: string): void;
-}
+import { takeOver } from "./take_over.ts";
+import { UnderlayRoutes } from "../underlay/routes.ts";
 
 /** A host that holds a lease, and what it goes on with. */
 export interface Started {
@@ -203,9 +146,12 @@ async function makeDevices(
   const owner = ownerOf(self, backend, formerly(subnetFile.previous));
   const observed = await orFailure(
     "read the kernel's state",
-    kernel.read(owner, { network: true, firewall: false }),
+    kernel.read(owner, networkAlone),
   );
-  const plan = diff(devices, observed, { rules: kernel.rules, mayDelete: () => false });
+  const { plan } = planRound(
+    { objects: devices, observed, scope: networkAlone, instance: self.instance, deletes: false },
+    kernel,
+  );
   const [blocked] = plan.blocked;
   if (blocked !== undefined) throw new Failure(describeBlocked(blocked));
   for (const { operation, error } of await kernel.apply(plan.operations)) {

@@ -10,9 +10,9 @@ import { Lasting, Lasts } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import { Sparing } from "../observe/sparing.ts";
 import { describeOutage, type StoreEvent, type Unreadable } from "../store/store.ts";
-import { peerFields } from "./describe.ts";
-import { describeRefusal } from "./desired.ts";
-import type { RefusedPeer } from "./peers.ts";
+import { peerFields } from "../plan/describe.ts";
+import { describeRefusal } from "../plan/desired.ts";
+import type { RefusedPeer } from "../plan/peers.ts";
 
 export class StoreReports {
   readonly #records: Sparing;

@@ -6,9 +6,9 @@
 import type { Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { Lasting } from "../observe/lasting.ts";
-import { Backoff } from "./backoff.ts";
-import type { OverlayPorts } from "./start.ts";
-import { Trigger } from "./trigger.ts";
+import { Backoff } from "../async/backoff.ts";
+import type { OverlayPorts } from "./ports.ts";
+import { Trigger } from "../async/trigger.ts";
 
 /** The least time between two lines about somebody who removes or changes the file. */
 const QUIET_MS = 60_000;

@@ -1,11 +1,11 @@
 /** The two forms of a `SubnetFile`: a file for other programs to read, and none at all. */
 import { readSubnetEnv, writeSubnetEnv } from "../files/subnet_env.ts";
 import type { Clock } from "../model/clock.ts";
-import { untilAborted } from "../store/config_source.ts";
+import { untilAborted } from "../async/abortable.ts";
 import { Failure, UsageError } from "../model/errors.ts";
 import { shorten } from "../model/shown.ts";
 import { osErrorCode, osErrorText } from "../system/os_error.ts";
-import type { SubnetFile } from "./start.ts";
+import type { SubnetFile } from "./ports.ts";
 
 /** How often is looked whether the file is the same. It is not watched: its directory can go, and come again. */
 const LOOK_MS = 1_000;

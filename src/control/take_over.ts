@@ -3,11 +3,12 @@
  * followed another subnet file. A device in our place with another's alias is its, and whether that one still runs is told by
  * the lock that bears its name. As long as what it left is being taken over the lock is ours, so that it can't start meanwhile.
  */
+import { networkAlone } from "../model/plan.ts";
 import type { Backend, Host } from "../backend/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { daemonOf } from "../model/objects.ts";
 import type { Log } from "../observe/log.ts";
-import { ownerOf } from "./desired.ts";
+import { ownerOf } from "../plan/desired.ts";
 
 /** Takes the lock of an instance; null where a daemon of that name runs. */
 export type Reserve = (instance: string) => Disposable | null;
@@ -46,7 +47,7 @@ export async function takeOver(
 
 /** Daemons of this make that have a device in our place, and which. */
 async function strangers(self: Host, backend: Backend, kernel: Kernel): Promise<Map<string, string>> {
-  const observed = await kernel.read(ownerOf(self, backend), { network: true, firewall: false });
+  const observed = await kernel.read(ownerOf(self, backend), networkAlone);
   const found = new Map<string, string>();
   for (const { kind, key, standing, fields } of observed) {
     const instance = kind === "link" && standing === "foreign" ? daemonOf(fields.alias) : null;

@@ -7,8 +7,8 @@ import { describeDuration } from "../model/duration.ts";
 import { isFirewall, type Obj } from "../model/objects.ts";
 import type { Log, LogFields } from "../observe/log.ts";
 import { Sparing } from "../observe/sparing.ts";
-import { describeBlocked, isDirect, peerFields } from "./describe.ts";
-import { packetsNeed } from "./needed.ts";
+import { describeBlocked, isDirect, peerFields } from "../plan/describe.ts";
+import { packetsNeed } from "../plan/needed.ts";
 import type { Round } from "./reconciler.ts";
 import type { Subject } from "./round_peers.ts";
 

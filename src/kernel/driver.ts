@@ -6,7 +6,8 @@
  * through one restore. `linux.ts` composes drivers into a `Kernel`.
  */
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
-import type { Owner, Scope } from "./kernel.ts";
+import type { Owner } from "../model/owner.ts";
+import type { Scope } from "../model/plan.ts";
 import type { LinkTable } from "./link_table.ts";
 
 /** The devices as they are at this moment; read at the first call, then the same until links are changed. */

@@ -3,36 +3,12 @@
  * operations, tells of changes made by anybody, and answers questions about the underlay. It takes no decisions: what to do
  * is the plan's business.
  */
-import type { FirewallLayout } from "../model/firewall.ts";
 import type { UdpStatistics } from "../../ffi/udp_tunnel.ts";
 import type { Family, Ip } from "../model/ip.ts";
+import type { Owner } from "../model/owner.ts";
 import type { Kind } from "../model/objects.ts";
-import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import type { KindRules, Observed, Operation, Outcome, Scope } from "../model/plan.ts";
 import type { Occupied } from "../model/occupied.ts";
-import type { Prefix } from "../model/prefix.ts";
-
-/** By what our own objects are recognised. */
-export interface Owner {
-  readonly instance: string;
-  /** Other names by which objects are ours as well: those of daemons that run no more. */
-  readonly formerInstances?: readonly string[];
-  /** Our devices, whether they exist or not. */
-  readonly devices: readonly string[];
-  /** Networks that are or were ours (now, and in the previous subnet.env): routes to subnets of these can be ours. */
-  readonly networks: readonly Prefix[];
-  /** Subnets that are or were this host's, likewise: with the networks they give the text of bare firewall rules. */
-  readonly subnets: readonly Prefix[];
-  /** With `legacy` every bare rule of such a text is ours; with `chains` only a whole set of them is. */
-  readonly layout: FirewallLayout;
-  /** VNI of each of our devices, for adopting one without an alias. */
-  readonly vnis: ReadonlyMap<string, number>;
-}
-
-/** What to read: netlink objects, the firewall, or both. */
-export interface Scope {
-  readonly network: boolean;
-  readonly firewall: boolean;
-}
 
 export interface KernelEvent {
   /** Which kinds changed; `chain` stands for any change of the firewall. "lost" where events were dropped (ENOBUFS). */

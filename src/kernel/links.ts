@@ -10,13 +10,13 @@ import type { Change, LinkRecord, Netlink, VxlanRecord } from "../../ffi/records
 import type { Fields, FieldValue, Obj } from "../model/objects.ts";
 import { remembered } from "../model/memo.ts";
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
-import { ownerOfDevice } from "./device_owner.ts";
+import { ownerOfDevice } from "../model/device_owner.ts";
 import type { Driver } from "./driver.ts";
-import type { Owner } from "./kernel.ts";
+import type { Owner } from "../model/owner.ts";
 import type { LinkTable } from "./link_table.ts";
 import { applyChanges, failed, type Translation } from "./outcomes.ts";
 import { type DeviceStandings, linkStanding } from "./ownership.ts";
-import { ownerOfPort } from "./port_owner.ts";
+import { ownerOfPort } from "./tunnel/port_owner.ts";
 
 /** What the kernel decides when a device is made and never again. */
 const fixed = ["type", "vni", "port", "gbp", "proxy", "rsc", "l2miss", "l3miss", "udpCsum"] as const;

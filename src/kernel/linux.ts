@@ -19,7 +19,7 @@ import { neighbourDriver } from "./neighbour_driver.ts";
 import { nexthopDriver } from "./nexthops.ts";
 import { failed } from "./outcomes.ts";
 import { routeDriver } from "./routes.ts";
-import type { TunnelDriver } from "./tunnels.ts";
+import type { TunnelDriver } from "./tunnel/tunnels.ts";
 import { readOccupied } from "./occupied.ts";
 import { procSys, type SysctlAccess, sysctlDriver } from "./sysctls.ts";
 import { readDefaultRoutes, readInterfaces, readRoutes } from "./underlay_facts.ts";

@@ -11,7 +11,7 @@ import { remembered } from "../model/memo.ts";
 import type { KindRules, Observed, Operation, Outcome, Verb } from "../model/plan.ts";
 import type { Driver, LinkSource } from "./driver.ts";
 import { fdbObject, fdbRecord, fdbRules } from "./fdb.ts";
-import type { Owner } from "./kernel.ts";
+import type { Owner } from "../model/owner.ts";
 import { deviceStandings } from "./links.ts";
 import type { LinkTable } from "./link_table.ts";
 import { neighbourObject, neighbourRecord, neighbourRules, PERMANENT } from "./neighbours.ts";

@@ -10,7 +10,7 @@ import { remembered } from "../model/memo.ts";
 import type { Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Verb } from "../model/plan.ts";
 import type { Driver } from "./driver.ts";
-import type { Owner } from "./kernel.ts";
+import type { Owner } from "../model/owner.ts";
 import { deviceStandings } from "./links.ts";
 import type { LinkTable } from "./link_table.ts";
 import { applyChanges, type Translation } from "./outcomes.ts";

@@ -4,7 +4,7 @@ import { parseIp } from "../model/ip.ts";
 import { ROUTE_PROTOCOL } from "../model/objects.ts";
 import type { Occupied } from "../model/occupied.ts";
 import { parsePrefix, prefix } from "../model/prefix.ts";
-import type { Owner } from "./kernel.ts";
+import type { Owner } from "../model/owner.ts";
 import { readLinks } from "./links.ts";
 import { LinkTable } from "./link_table.ts";
 import { MAIN_TABLE } from "./routes.ts";

@@ -28,7 +28,7 @@ import { inNexthopRange, nexthopIds } from "../model/nexthop_id.ts";
 import { linkAlias, type Obj, ROUTE_PROTOCOL } from "../model/objects.ts";
 import type { Standing } from "../model/plan.ts";
 import { containsIp, containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../model/prefix.ts";
-import type { Owner } from "./kernel.ts";
+import type { Owner } from "../model/owner.ts";
 
 /** RTPROT_BOOT (linux/rtnetlink.h): what iproute2 and upstream write when they say nothing. */
 const BOOT = 3;

@@ -13,7 +13,7 @@ import type { Obj } from "../model/objects.ts";
 import { remembered } from "../model/memo.ts";
 import type { KindRules, Observed, Operation } from "../model/plan.ts";
 import type { Driver } from "./driver.ts";
-import type { Owner } from "./kernel.ts";
+import type { Owner } from "../model/owner.ts";
 import { deviceStandings } from "./links.ts";
 import type { LinkTable } from "./link_table.ts";
 import { applyChanges, type Translation } from "./outcomes.ts";

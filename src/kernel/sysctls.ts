@@ -9,7 +9,7 @@ import type { Obj } from "../model/objects.ts";
 import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
 import { osErrorCode, osErrorText } from "../system/os_error.ts";
 import type { Driver, LinkSource } from "./driver.ts";
-import type { Owner } from "./kernel.ts";
+import type { Owner } from "../model/owner.ts";
 import { deviceStandings } from "./links.ts";
 import { failed, succeeded } from "./outcomes.ts";
 import { sysctlStanding } from "./ownership.ts";

@@ -1,6 +1,6 @@
 /**
  * A plan: the difference between what should stand and what does, as a value. The loop applies it, `--read-only` and the
- * verb `plan` print it, golden tests compare it. It is made by `src/control/diff.ts` alone.
+ * verb `plan` print it, golden tests compare it. It is made by `src/plan/diff.ts` alone.
  */
 import type { Kind, Obj } from "./objects.ts";
 
@@ -13,6 +13,15 @@ import type { Kind, Obj } from "./objects.ts";
  * - `foreign`: never touched; reported where it is in the way.
  */
 export type Standing = "ours" | "adoptable" | "lookalike" | "foreign";
+
+/** What is read and planned at a time: netlink objects, the firewall, or both. */
+export interface Scope {
+  readonly network: boolean;
+  readonly firewall: boolean;
+}
+
+export const everything: Scope = { network: true, firewall: true };
+export const networkAlone: Scope = { network: true, firewall: false };
 
 export interface Observed extends Obj {
   readonly standing: Standing;

@@ -164,7 +164,7 @@ function choose(claim: Claim, preferred: Subnets, view: Listing, { random, log }
 
 /**
  * Members of a stored value that belong to nobody we know are kept when we write it again. `Speaks` is ours: it is what the
- * claim says. `Mirror` ends when the host itself writes (`mirror.ts`).
+ * claim says. `Mirror` ends when the host itself writes (`etcd/both/mirror.ts`).
  */
 function inheritExtra(claimed: LeaseRecord, stored: LeaseRecord): LeaseRecord {
   const { Speaks: _ours, Mirror: _mark, ...foreign } = stored.extra ?? {};

@@ -5,6 +5,7 @@
  * `readConfig` turns any source's texts into readings: parsed, each distinct problem once, and a configuration again after a
  * problem even where it is the old one.
  */
+import { untilAborted } from "../async/abortable.ts";
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
 import { osErrorCode, osErrorText } from "../system/os_error.ts";
@@ -27,7 +28,7 @@ export interface ConfigSource {
   watch(signal: AbortSignal): AsyncIterable<ConfigText>;
 }
 
-/** How often the file is read again. It is not watched: the store's own files may stand beside it (`sqlite_file.ts`). */
+/** How often the file is read again. It is not watched: the store's own files may stand beside it (`rows/sqlite_file.ts`). */
 const POLL_MS = 1_000;
 /** Editors empty a file before they fill it: let them finish. */
 const SETTLE_MS = 50;
@@ -119,12 +120,4 @@ function readText(path: string): ConfigText {
 function wayToRead(error: unknown): string {
   const otherPath = ["EISDIR", "ENOTDIR", "ENAMETOOLONG"].includes(osErrorCode(error) ?? "");
   return otherPath ? "give -net-config-path the path of a file" : "make it readable for this user";
-}
-
-/** Resolves when `signal` is aborted. */
-export function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -1,5 +1,6 @@
 /** Waiting for a store that does not answer: back-off from 0.1 to 5 seconds, and one line in the log for each outage. */
-import type { Clock } from "../model/clock.ts";
+import { Backoff } from "../async/backoff.ts";
+import type { Clock, Random } from "../model/clock.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import { StoreUnavailable } from "./store.ts";
@@ -12,9 +13,12 @@ export interface OutageDeps {
 const FIRST_MS = 100;
 const LAST_MS = 5_000;
 
-/** Milliseconds to wait before the `n`th further try, n from 0. */
-export function backoff(n: number): number {
-  return Math.min(FIRST_MS * 2 ** Math.min(n, 16), LAST_MS);
+/** Between tries: from a tenth of a second to five. @param random where many hosts try again at once */
+export function outageBackoff(random: Random | null = null): Backoff {
+  // By chance up to twice as long: nobody waits longer than without.
+  return random === null
+    ? new Backoff(FIRST_MS, LAST_MS, null)
+    : new Backoff(FIRST_MS / 2, LAST_MS / 2, random, 1);
 }
 
 /**
@@ -28,7 +32,8 @@ export async function untilAvailable<T>(
   signal: AbortSignal,
 ): Promise<T> {
   const outage = new Lasting(log, clock);
-  for (let failures = 0;; failures++) {
+  const backoff = outageBackoff();
+  while (true) {
     signal.throwIfAborted();
     try {
       const result = await work();
@@ -38,7 +43,7 @@ export async function untilAvailable<T>(
       if (!(error instanceof StoreUnavailable)) throw error;
       const text = `The store does not answer: ${error.message}; trying again until it does`;
       outage.is("outage", text, { error: error.message });
-      await clock.sleep(backoff(failures), signal);
+      await clock.sleep(backoff.next(), signal);
     }
   }
 }

@@ -19,12 +19,6 @@ import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
 export interface Store extends AsyncDisposable {
   /** For logs, with upstream's wording where there is one: `Etcd Local Manager with Previous Subnet: None`. */
   readonly name: string;
-  readonly capabilities: {
-    /** False where the subnet is given from outside (Kubernetes' podCIDR). */
-    readonly allocates: boolean;
-    /** False where leases never end. */
-    readonly expiry: boolean;
-  };
   /** The configuration now and after every change; each distinct problem once, not once a second. */
   watchConfig(signal: AbortSignal): AsyncIterable<ConfigReading>;
   /**

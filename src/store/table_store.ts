@@ -1,12 +1,10 @@
 /**
- * A store out of its parts: a lease table, a feed of changes and a source of configuration. What stores of this kind share is
- * here, and nothing else: `memory.ts` and `sqlite.ts` bring the parts.
+ * A store out of its parts: a lease table, and where configuration and events come from. What all stores that allocate have in
+ * common is here: taking a subnet, the operations on one's own lease, and ending all that is under way when the store is closed.
  */
+import { abortable } from "../async/abortable.ts";
 import type { Lease, LeaseRecord, Subnets } from "../model/lease.ts";
-import { orAborted } from "../model/race.ts";
 import { acquire, type AcquireDeps, createAt } from "./acquire.ts";
-import { type ChangeFeed, follow } from "./change_feed.ts";
-import { type ConfigSource, readConfig } from "./config_source.ts";
 import type { LeaseTable } from "./lease_table.ts";
 import {
   type Claim,
@@ -18,25 +16,22 @@ import {
   type StoreEvent,
   StoreUnavailable,
 } from "./store.ts";
-import { guarded } from "./watch_guard.ts";
 
-export interface StoreParts {
+export interface StoreParts<T extends LeaseTable = LeaseTable> {
   readonly name: string;
-  readonly table: LeaseTable;
-  /** A feed for one reader, whose hints end with `signal`. */
-  feed(signal: AbortSignal): ChangeFeed;
-  readonly config: ConfigSource;
+  readonly table: T;
   readonly deps: AcquireDeps;
-  /** Frees what the store holds; called once. */
-  close(): void;
+  config(signal: AbortSignal): AsyncIterable<ConfigReading>;
+  events(signal: AbortSignal): AsyncIterable<StoreEvent>;
+  /** Frees what the store holds; called once, when everything that was under way has been told to end. */
+  close(): Promise<void> | void;
 }
 
-export class TableStore implements Store {
-  readonly capabilities = { allocates: true, expiry: true } as const;
-  readonly #parts: StoreParts;
+export class TableStore<T extends LeaseTable = LeaseTable> implements Store {
+  readonly #parts: StoreParts<T>;
   readonly #closing = new AbortController();
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreParts<T>) {
     this.#parts = parts;
   }
 
@@ -44,50 +39,53 @@ export class TableStore implements Store {
     return this.#parts.name;
   }
 
+  /** The records as such, for who stands in several stores. */
+  get table(): T {
+    return this.#parts.table;
+  }
+
   watchConfig(signal: AbortSignal): AsyncIterable<ConfigReading> {
-    return readConfig(this.#parts.config, this.#orClosed(signal));
+    return this.#parts.config(this.#orClosed(signal));
   }
 
   acquire(claim: Claim, signal: AbortSignal): Promise<Lease> {
     const end = this.#orClosed(signal);
-    return orAborted(acquire(this.#parts.table, claim, this.#parts.deps, end), end);
+    return abortable(acquire(this.table, claim, this.#parts.deps, end), end);
   }
 
   look(lease: Lease, signal?: AbortSignal): Promise<Look> {
-    return orAborted(this.#parts.table.look(lease), signal);
+    return abortable(this.table.look(lease), signal);
   }
 
   create(subnets: Subnets, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost | null> {
-    return orAborted(createAt(this.#parts.table, subnets, record), signal);
+    return abortable(createAt(this.table, subnets, record), signal);
   }
 
   publish(lease: Lease, record: LeaseRecord, signal?: AbortSignal): Promise<Lease | Lost> {
-    return orAborted(this.#parts.table.update(lease, record), signal);
+    return abortable(this.table.update(lease, record), signal);
   }
 
   renew(lease: Lease, signal?: AbortSignal): Promise<Lease | Lost> {
-    return orAborted(this.#parts.table.renew(lease), signal);
+    return abortable(this.table.renew(lease), signal);
   }
 
   release(lease: Lease, signal?: AbortSignal): Promise<void> {
-    return orAborted(this.#parts.table.remove(lease), signal);
+    return abortable(this.table.remove(lease), signal);
   }
 
   list(signal?: AbortSignal): Promise<Listing> {
-    return orAborted(this.#parts.table.list(), signal);
+    return abortable(this.table.list(), signal);
   }
 
   watch(signal: AbortSignal): AsyncIterable<StoreEvent> {
-    const end = this.#orClosed(signal);
-    return follow(guarded(this.#parts.feed(end), this.#parts.deps), this.#parts.deps, end);
+    return this.#parts.events(this.#orClosed(signal));
   }
 
   /** Ends every iterable and attempt, then frees the rest. */
-  [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closing.signal.aborted) return Promise.resolve();
-    this.#closing.abort(new StoreUnavailable(`${this.name} was closed`));
-    this.#parts.close();
-    return Promise.resolve();
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new StoreUnavailable(`the store was closed (${this.name})`));
+    await this.#parts.close();
   }
 
   #orClosed(signal: AbortSignal): AbortSignal {

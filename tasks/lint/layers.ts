@@ -1,5 +1,5 @@
 /**
- * Imports go one way:  model ← system, ffi ← store, backend, kernel, observe, files ← control ← cli ← main.ts, mod.ts.
+ * Imports go one way:  model ← async ← system, ffi ← store, backend, kernel, observe, files ← plan, underlay ← control ← embed, cli ← main.ts, mod.ts.
  *
  * Layers on one level don't know each other; the log's contract, `src/observe/log.ts`, and its one tool, `lasting.ts`, are open
  * to all above the model. The backends are pure and see the model alone.
@@ -7,17 +7,21 @@
 
 const levels: Readonly<Record<string, number>> = {
   "src/model": 0,
-  "src/system": 1,
-  "ffi": 1,
-  "src/store": 2,
-  "src/backend": 2,
-  "src/kernel": 2,
-  "src/observe": 2,
-  "src/files": 2,
-  "src/control": 3,
-  "src/cli": 4,
-  "main.ts": 5,
-  "mod.ts": 5,
+  "src/async": 1,
+  "src/system": 2,
+  "ffi": 2,
+  "src/store": 3,
+  "src/backend": 3,
+  "src/kernel": 3,
+  "src/observe": 3,
+  "src/files": 3,
+  "src/plan": 4,
+  "src/underlay": 4,
+  "src/control": 5,
+  "src/embed": 6,
+  "src/cli": 6,
+  "main.ts": 7,
+  "mod.ts": 7,
 };
 
 const openToAll: readonly string[] = ["src/observe/log.ts", "src/observe/lasting.ts"];

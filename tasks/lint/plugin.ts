@@ -3,9 +3,9 @@
  *
  * - denim/layers: imports go one way (layers.ts);
  * - denim/outside: time and chance come in from outside; only src/system may ask the machine for them;
- * - denim/pure: src/model and src/backend do no I/O;
+ * - denim/pure: src/model, src/backend and src/plan do no I/O;
  * - denim/watch: nothing watches directories;
- * - denim/race: promises are raced by src/model/race.ts alone.
+ * - denim/race: promises are raced by src/async/race.ts alone.
  */
 import { dirname } from "node:path";
 import { layerProblem, resolved } from "./layers.ts";
@@ -91,8 +91,8 @@ const outside: Deno.lint.Rule = {
 
 const pure: Deno.lint.Rule = {
   create(context) {
-    if (!/^src\/(model|backend)\//.test(pathOf(context))) return {};
-    const hint = "src/model and src/backend are pure: pass the fact in";
+    if (!/^src\/(model|backend|plan)\//.test(pathOf(context))) return {};
+    const hint = "src/model, src/backend and src/plan are pure: pass the fact in";
     return {
       Identifier(node) {
         if (["Deno", "fetch", "console", "process"].includes(node.name) && node.parent?.type !== "Property") {
@@ -112,7 +112,7 @@ const watch: Deno.lint.Rule = {
   create(context) {
     if (!/^(src|ffi|tests)\/|^(main|mod)\.ts/.test(pathOf(context))) return {};
     const message = "Deno.watchFs opens and closes what changes, which drops SQLite's locks on it";
-    const hint = "Look again from time to time (src/store/sqlite_file.ts says more)";
+    const hint = "Look again from time to time (src/store/rows/sqlite_file.ts says more)";
     return {
       MemberExpression(node) {
         const found = node.property.type === "Identifier" && node.property.name === "watchFs";
@@ -125,7 +125,7 @@ const watch: Deno.lint.Rule = {
 const race: Deno.lint.Rule = {
   create(context) {
     if (!/^(src|ffi)\/|^(main|mod)\.ts/.test(pathOf(context))) return {};
-    const hint = "Use race() of src/model/race.ts, which leaves nothing behind";
+    const hint = "Use race() of src/async/race.ts, which leaves nothing behind";
     return {
       MemberExpression(node) {
         if (node.object.type !== "Identifier" || node.object.name !== "Promise") return;

@@ -11,7 +11,7 @@ import { assert, assertEquals } from "@std/assert";
 import { noSubnetFile } from "../../src/control/subnet_files.ts";
 import type { Operation } from "../../src/model/plan.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
-import { EtcdStore } from "../../src/store/etcd3.ts";
+import { V3Store } from "../../src/store/etcd/v3/v3_store.ts";
 import { Cluster, type TestHost } from "../support/cluster.ts";
 import { type EtcdFault, EtcdModel } from "../support/etcd_model.ts";
 
@@ -71,7 +71,7 @@ function prepareEtcd(network: unknown): SetUp & { model: EtcdModel } {
   for (const [key, value] of peers(network)) {
     model.put(`/n/${key.includes(".") ? "subnets" : "subnet6"}/${key}`, value);
   }
-  host.store = new EtcdStore(model.connect(), {
+  host.store = new V3Store(model.connect(), {
     prefix: "/n",
     previous: { v4: null, v6: null },
     clock,

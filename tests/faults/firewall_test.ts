@@ -1,6 +1,6 @@
 /** A firewall that can't be set up: packets between containers come first, and the host is not ready until it can. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { OverlayOptions } from "../../src/control/start.ts";
+import type { OverlayOptions } from "../../src/control/ports.ts";
 import { isFirewall } from "../../src/model/objects.ts";
 import { Cluster } from "../support/cluster.ts";
 

@@ -9,7 +9,7 @@ import { describeSubnets } from "../../src/model/lease.ts";
 import { route } from "../../src/model/objects.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
-import { EtcdStore } from "../../src/store/etcd3.ts";
+import { V3Store } from "../../src/store/etcd/v3/v3_store.ts";
 import { Cluster, config, type TestHost } from "../support/cluster.ts";
 import { EtcdModel } from "../support/etcd_model.ts";
 
@@ -118,7 +118,7 @@ Deno.test("a store that refuses a running daemon does not end it", async () => {
   model.put("/n/config", JSON.stringify(config));
   const a = cluster.host(11);
   const { clock, random } = cluster;
-  a.store = new EtcdStore(model.connect(), { prefix: "/n", previous: { v4: null, v6: null }, clock, random });
+  a.store = new V3Store(model.connect(), { prefix: "/n", previous: { v4: null, v6: null }, clock, random });
   await a.start();
   await cluster.advance(1_000);
   model.inject = (call) => {
@@ -202,7 +202,7 @@ Deno.test("a lease that is stolen while its renewal is under way is noticed", as
   model.put("/n/config", JSON.stringify(config));
   const remote = model.connect();
   const a = cluster.host(11, { firewallPeriodMs: 3_600_000 });
-  a.store = new EtcdStore(remote, { prefix: "/n", previous: { v4: null, v6: null }, clock, random });
+  a.store = new V3Store(remote, { prefix: "/n", previous: { v4: null, v6: null }, clock, random });
   await a.start();
   await cluster.advance(1_000);
   const was = key(a);

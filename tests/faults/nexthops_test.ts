@@ -1,9 +1,9 @@
 /** The loop with hundreds of peers on a fake kernel: over the threshold, back below it, restarts, accidents. */
 import { identityIn } from "../support/identity.ts";
 import { assert, assertEquals } from "@std/assert";
-import { FEW, MANY } from "../../src/control/nexthops.ts";
+import { FEW, MANY } from "../../src/plan/nexthops.ts";
 import { preview } from "../../src/control/preview.ts";
-import { underlayChooser } from "../../src/control/underlay_choice.ts";
+import { underlayChooser } from "../../src/underlay/chooser.ts";
 import { nexthop } from "../../src/model/objects.ts";
 import { nexthopIds } from "../../src/model/nexthop_id.ts";
 import { Cluster, type TestHost } from "../support/cluster.ts";

@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { describeSubnets } from "../../src/model/lease.ts";
-import { EtcdStore } from "../../src/store/etcd3.ts";
+import { V3Store } from "../../src/store/etcd/v3/v3_store.ts";
 import { Cluster, config, type TestHost } from "../support/cluster.ts";
 import { EtcdModel } from "../support/etcd_model.ts";
 
@@ -19,7 +19,7 @@ function hostOn(cluster: Cluster): { host: TestHost; model: EtcdModel } {
   model.put(PEER, peer("192.168.64.12", "02:00:00:00:00:12"));
   const host = cluster.host(11);
   const told = { prefix: "/n", previous: { v4: null, v6: null }, clock, random };
-  host.store = new EtcdStore(model.connect(), told);
+  host.store = new V3Store(model.connect(), told);
   return { host, model };
 }
 
@@ -115,7 +115,7 @@ Deno.test("what a peer left that vanished while we were down goes once all was r
   for (const key of [...model.keys.keys()].filter((key) => key.startsWith("/n/subnets/"))) model.delete(key);
   const { clock, random } = cluster;
   const told = { prefix: "/n", previous: host.subnetFile.previous.subnets, clock, random };
-  host.store = new EtcdStore(model.connect(), told);
+  host.store = new V3Store(model.connect(), told);
   const admit = refuseLists(host, model);
   await host.start();
   await cluster.advance(60_000);
@@ -135,7 +135,7 @@ Deno.test("a list that comes while a round is being worked out is nothing that t
   await host.stop();
   const { clock, random } = cluster;
   const told = { prefix: "/n", previous: host.subnetFile.previous.subnets, clock, random };
-  host.store = new EtcdStore(model.connect(), told);
+  host.store = new V3Store(model.connect(), told);
   const admit = refuseLists(host, model);
   await host.start();
   await cluster.advance(2_000);

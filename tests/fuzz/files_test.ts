@@ -8,9 +8,9 @@ import { parseToml } from "../../src/cli/toml.ts";
 import { dockerOptions } from "../../src/files/docker_opts.ts";
 import { parseEnv } from "../../src/files/env_text.ts";
 import { parseSubnetEnv } from "../../src/files/subnet_env.ts";
-import { keptDescriptors } from "../../src/kernel/kept_descriptors.ts";
+import { keptDescriptors } from "../../src/kernel/tunnel/kept_descriptors.ts";
 import { formatPrefix, parsePrefix } from "../../src/model/prefix.ts";
-import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
+import { parseEndpoints } from "../../src/store/etcd/endpoints.ts";
 import { fuzz, long, noise, orFailure, soup } from "../support/fuzzing.ts";
 
 const names = [

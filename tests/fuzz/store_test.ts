@@ -7,18 +7,18 @@ import type { LeaseRecord } from "../../src/model/lease.ts";
 import { decodeRecord, encodeRecord, formatLeaseKey, parseAnyLeaseKey } from "../../src/model/lease_codec.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
 import { containsIp } from "../../src/model/prefix.ts";
-import { Denied, EndpointError } from "../../src/store/etcd_errors.ts";
-import { HistoryLost } from "../../src/store/etcd_remote.ts";
+import { Denied, EndpointError } from "../../src/store/etcd/errors.ts";
+import { HistoryLost } from "../../src/store/etcd/reader.ts";
 import {
   changeOf,
   contentOf,
-  Etcd2Error,
   headOf,
   type HttpHead,
   nodeOf,
   nodesOf,
   understood,
-} from "../../src/store/etcd2_answers.ts";
+  V2Error,
+} from "../../src/store/etcd/v2/answers.ts";
 import { fuzz, long, noise, orFailure, soup } from "../support/fuzzing.ts";
 
 const keyWords = [
@@ -130,7 +130,7 @@ function readAnswer(text: string, statusCode: number, headers: HttpHead["headers
     assert(Number.isSafeInteger(node.modRevision) && typeof node.key === "string");
     assert(node.expires === null || !Number.isNaN(node.expires));
   } catch (thrown) {
-    const known = [EndpointError, Etcd2Error, HistoryLost, Denied].some((each) => thrown instanceof each);
+    const known = [EndpointError, V2Error, HistoryLost, Denied].some((each) => thrown instanceof each);
     assert(known, thrown instanceof Error ? thrown.stack : String(thrown));
     assert((thrown as Error).message.length < 1000);
   }

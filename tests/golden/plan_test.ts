@@ -6,12 +6,12 @@ import { claimant, identityIn, MemoryPlace } from "../support/identity.ts";
 import { assertEquals } from "@std/assert";
 import { describePreview, preview } from "../../src/control/preview.ts";
 import { noSubnetFile } from "../../src/control/subnet_files.ts";
-import { underlayChooser } from "../../src/control/underlay_choice.ts";
-import { FakeKernel } from "../../src/kernel/fake.ts";
+import { underlayChooser } from "../../src/underlay/chooser.ts";
+import { FakeKernel } from "../support/kernel/fake.ts";
 import { type Ip, parseIp } from "../../src/model/ip.ts";
 import { type Obj, route } from "../../src/model/objects.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
-import { MemoryCluster } from "../../src/store/memory.ts";
+import { MemoryCluster } from "../../src/store/rows/memory.ts";
 import { FakeClock, seededRandom } from "../support/clock.ts";
 
 interface Case {

@@ -3,7 +3,7 @@
  * drawn in `kernel_host.ts`.
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { Owner } from "../../src/kernel/kernel.ts";
+import type { Owner } from "../../src/model/owner.ts";
 import { route } from "../../src/model/objects.ts";
 import {
   base,

@@ -1,7 +1,7 @@
 /** The drivers against the real kernel: making, changing, removing, events, the underlay. The host is drawn in `kernel_host.ts`. */
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { diff } from "../../src/control/diff.ts";
-import { FakeKernel } from "../../src/kernel/fake.ts";
+import { diff } from "../../src/plan/diff.ts";
+import { FakeKernel } from "../support/kernel/fake.ts";
 import { procSys } from "../../src/kernel/sysctls.ts";
 import { fdbEntry, neighbour, type Obj, route, vxlanLink } from "../../src/model/objects.ts";
 import type { Observed } from "../../src/model/plan.ts";

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { iptablesDriver } from "../../src/kernel/firewall/iptables.ts";
-import type { Owner } from "../../src/kernel/kernel.ts";
+import type { Owner } from "../../src/model/owner.ts";
 import type { FirewallLayout, Variant } from "../../src/model/firewall.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
 import { Firewall, firewallTest, otherThan, wanted } from "../support/firewall.ts";

@@ -9,7 +9,7 @@ const host = { test: "tests/scenarios/fault_host_test.ts", filter: "second daemo
 export const mutations: readonly Mutation[] = [
   {
     name: "a member without a leader may keep silent",
-    file: "src/store/etcd3_link.ts",
+    file: "src/store/etcd/v3/link.ts",
     find: 'if (needsLeader) metadata.set("hasleader", "true");',
     replace: "",
     ...members,
@@ -17,7 +17,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "a list may be stale",
-    file: "src/store/etcd3_client.ts",
+    file: "src/store/etcd/v3/client.ts",
     find: "...(request.newestOnly && newest) };",
     replace: "...(request.newestOnly && newest), serializable: true };",
     ...members,
@@ -25,7 +25,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "a frozen member is waited for",
-    file: "src/store/etcd3_link.ts",
+    file: "src/store/etcd/v3/link.ts",
     find: '"grpc.keepalive_time_ms": 6_000,',
     replace: "",
     ...members,
@@ -49,7 +49,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "forgotten history is not noticed",
-    file: "src/store/etcd3_client.ts",
+    file: "src/store/etcd/v3/client.ts",
     find: "if (Number(compact_revision) > 0) throw new Compacted(Number(compact_revision));",
     replace: "",
     ...history,
@@ -57,7 +57,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "of changes that come together the first is lost",
-    file: "src/store/etcd_store.ts",
+    file: "src/store/etcd/events.ts",
     find: "return followed.events.flatMap(",
     replace: "return followed.events.slice(1).flatMap(",
     ...history,
@@ -65,7 +65,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "a call with a token that has run out is repeated without end",
-    file: "src/store/etcd3_link.ts",
+    file: "src/store/etcd/v3/link.ts",
     find: 'status.details.replace("invalid auth token", "token not valid any more")',
     replace: "status.details",
     ...access,
@@ -73,7 +73,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "certificates are read once",
-    file: "src/store/etcd_tls.ts",
+    file: "src/store/etcd/tls.ts",
     find: "const fresh = readContext(this.#paths);",
     replace: "const fresh = this.#good ?? readContext(this.#paths);",
     ...access,
@@ -108,7 +108,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "the underlay is not followed",
-    file: "src/control/underlay_follower.ts",
+    file: "src/underlay/follower.ts",
     find: "if (changes.length === 0) return;",
     replace: "if (changes.length >= 0) return;",
     test: "tests/scenarios/fault_underlay_test.ts",

@@ -16,7 +16,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 1,
     name: "what an unreadable record names is not protected",
-    file: "src/control/protection.ts",
+    file: "src/plan/protection.ts",
     find: "if (subnets.length === 0) return () => false;",
     replace: "if (subnets.length >= 0) return () => false;",
     says: "protected after a restart too",
@@ -24,7 +24,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 2,
     name: "who can't list at first gives up",
-    file: "src/store/etcd_follow.ts",
+    file: "src/store/etcd/follow.ts",
     find: "if (signal.aborted) return;\n      lost = true;",
     replace: "if (signal.aborted || !follower.stood()) return;\n      lost = true;",
     says: "+   ready: false",
@@ -49,7 +49,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 3,
     name: "only a peer's MAC is compared, not where it leads",
-    file: "src/control/diff.ts",
+    file: "src/plan/diff.ts",
     find: "if (fits(object.fields, before.fields)) return null;",
     replace: 'if (object.kind === "fdb" || fits(object.fields, before.fields)) return null;',
     says: "the address alone",
@@ -57,7 +57,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 4,
     name: "our own lease is judged like a peer's",
-    file: "src/control/peers.ts",
+    file: "src/plan/peers.ts",
     find: "if (isOwn(self, lease) || isLeftOver(self, lease, youngest)) continue;",
     replace: "",
     says: "overlaps our own",
@@ -73,7 +73,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 5,
     name: "a reservation that is published gets 24 hours",
-    file: "src/store/etcd3_table.ts",
+    file: "src/store/etcd/v3/table.ts",
     find: "if (lease === NO_LEASE) return { lease, expires: null, fresh: false };",
     replace: "",
     runs: etcd3,
@@ -82,7 +82,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 5,
     name: "a reservation is listed as if it ended",
-    file: "src/store/etcd3_table.ts",
+    file: "src/store/etcd/v3/table.ts",
     find: "const expires = lease === NO_LEASE ? null : this.#clock",
     replace: "const expires = this.#clock",
     runs: model,
@@ -109,7 +109,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 7,
     name: "records of IPv6 alone are written and not read back",
-    file: "src/store/etcd_keys.ts",
+    file: "src/store/etcd/keys.ts",
     find: "records: { ...subnet6, end: subnets.end } };",
     replace: "records: subnets };",
     runs: model,
@@ -118,7 +118,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 8,
     name: "publishing goes by what stands there, not by what was known",
-    file: "src/store/etcd3_table.ts",
+    file: "src/store/etcd/v3/table.ts",
     find: "if (over === null || !isAsWritten(this.read(over), lease)) return this.#lost(over);",
     replace: "if (over === null) return this.#lost(over);",
     runs: etcd3,
@@ -127,7 +127,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 8,
     name: "renewing does not look whose record it is",
-    file: "src/store/etcd3_table.ts",
+    file: "src/store/etcd/v3/table.ts",
     find: "if (kv === null || !isAsWritten(this.read(kv), lease)) return this.#lost(kv);",
     replace: "if (kv === null) return this.#lost(kv);",
     runs: model,
@@ -136,7 +136,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 9,
     name: "keys are looked for without the slash",
-    file: "src/store/etcd_keys.ts",
+    file: "src/store/etcd/keys.ts",
     find: 'prefixRange(joinPath(base, "subnets/"))',
     replace: 'prefixRange(joinPath(base, "subnets"))',
     says: "the longer key",
@@ -144,7 +144,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 31,
     name: "each renewal takes another etcd lease",
-    file: "src/store/etcd3_table.ts",
+    file: "src/store/etcd/v3/table.ts",
     find: "const tenure = await this.#tenure(kv.lease);",
     replace: "const tenure = await this.#grant();",
     says: "+   6,",
@@ -152,9 +152,9 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 31,
     name: "a list asks for every key's time",
-    file: "src/store/etcd_store.ts",
-    find: "return orAborted(this.#parts.table.list(), signal);",
-    replace: "return orAborted(this.#parts.table.listExact(), signal);",
+    file: "src/store/table_store.ts",
+    find: "return abortable(this.table.list(), signal);",
+    replace: "return abortable(this.table.listExact(), signal);",
     test: model,
     filter: "a list is one call",
     says: "22 !== 1",
@@ -162,7 +162,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 33,
     name: "a malformed key is told again and again",
-    file: "src/store/etcd_store.ts",
+    file: "src/store/etcd/events.ts",
     find: 'return ["reason" in read ? { type: "unreadable", unreadable: read } : { type, lease: read }];',
     replace: 'return "reason" in read ? [1, 2].map(() => ({ type: "unreadable", unreadable: read })) : ' +
       "[{ type, lease: read }];",
@@ -172,7 +172,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 33,
     name: "a record that can't be read counts as deleted",
-    file: "src/store/etcd_store.ts",
+    file: "src/store/etcd/events.ts",
     find: '"reason" in read ? { type: "unreadable", unreadable: read } : { type, lease: read }',
     replace: '"reason" in read ? { type: "delete", subnets: read.subnets! } : { type, lease: read }',
     runs: etcd3,
@@ -181,7 +181,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 39,
     name: "an authority alone is ignored",
-    file: "src/store/etcd_tls.ts",
+    file: "src/store/etcd/tls.ts",
     find: "return { context: createSecureContext(trust), own: null };",
     replace: 'return { context: createSecureContext({ minVersion: "TLSv1.2" }), own: null };',
     says: "+ 'problem'",
@@ -189,7 +189,7 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 43,
     name: "the reason is said every time",
-    file: "src/store/etcd_config.ts",
+    file: "src/store/etcd/config.ts",
     find: 'if (!told.has(error)) yield { type: "problem",',
     replace: 'yield { type: "problem",',
     says: "+   'no route to host'",

@@ -3,7 +3,7 @@ import type { Mutation } from "../support/mutant.ts";
 
 const scenarios = "tests/scenarios/udp_test.ts";
 const restarts = "tests/scenarios/udp_restart_test.ts";
-const driver = "src/kernel/tunnels.ts";
+const driver = "src/kernel/tunnel/tunnels.ts";
 const backend = "src/backend/udp.ts";
 
 export const mutations: readonly Mutation[] = [
@@ -36,7 +36,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "an inner source is anybody's",
-    file: "native/udp_receive.c",
+    file: "native/udp/receive.c",
     find: "return from->owner ? owner == from->owner :",
     replace: "return from->owner ? owner != 0 :",
     test: scenarios,
@@ -45,7 +45,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "who moved stays a stranger",
-    file: driver.replace("tunnels", "tunnel_fields"),
+    file: driver.replace("tunnels.ts", "fields.ts"),
     find: "acceptMoved: fields.acceptMoved === true,",
     replace: "acceptMoved: false,",
     test: scenarios,

@@ -3,7 +3,7 @@
  * do. What it costs is printed beside what plain routes cost; that it is less than half is asserted, the rest is the machine's.
  */
 import { assert, assertEquals } from "@std/assert";
-import { throughNexthops } from "../../src/control/nexthops.ts";
+import { throughNexthops } from "../../src/plan/nexthops.ts";
 import { ip } from "../../src/model/ip.ts";
 import { fdbEntry, neighbour, type Obj, route } from "../../src/model/objects.ts";
 import { parsePrefix, prefix } from "../../src/model/prefix.ts";

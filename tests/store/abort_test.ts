@@ -5,8 +5,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { literalConfigSource } from "../../src/store/config_source.ts";
-import { type EtcdApi, openEtcd } from "../../src/store/etcd_open.ts";
-import { openSqliteStore } from "../../src/store/sqlite.ts";
+import { type EtcdApi, openEtcd } from "../../src/store/etcd/open.ts";
+import { openSqliteStore } from "../../src/store/rows/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";

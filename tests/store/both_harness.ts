@@ -1,6 +1,6 @@
 /** Both APIs of one etcd for the tests of the store on both: what other clients do, they do in both. */
 import { assertEquals } from "@std/assert";
-import { type BothStore, openBothStore } from "../../src/store/both.ts";
+import { type BothStore, openBothStore } from "../../src/store/etcd/both/both_store.ts";
 import { decodeRecord } from "../../src/model/lease_codec.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import type { EtcdCluster } from "../support/etcd.ts";

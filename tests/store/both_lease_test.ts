@@ -1,7 +1,7 @@
 /** A lease in both of etcd's APIs, on a real etcd: how its halves are taken, made whole, found and given back. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { BothTable } from "../../src/store/both_table.ts";
-import { openSide } from "../../src/store/etcd_side.ts";
+import { BothTable } from "../../src/store/etcd/both/table.ts";
+import { openSide } from "../../src/store/etcd/side.ts";
 import type { Lease } from "../../src/model/lease.ts";
 import { isLost } from "../../src/store/store.ts";
 import { A, B, bothSides, C, CONFIG, mirrored, OTHER_MAC } from "./both_sides.ts";

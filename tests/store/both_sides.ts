@@ -1,6 +1,6 @@
 /** One etcd with both of its APIs for the tests of the bridge: a prefix of its own for each, with raw access to either side. */
-import { type BothStore, openBothStore } from "../../src/store/both.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { type BothStore, openBothStore } from "../../src/store/etcd/both/both_store.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import type { EtcdCluster } from "../support/etcd.ts";
 import { poll } from "../support/process.ts";
 import { raw2, startEtcd2 } from "./etcd2_harness.ts";

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import type { StoreEvent } from "../../src/store/store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { poll, Process } from "../support/process.ts";
-import { openBothStore } from "../../src/store/both.ts";
+import { openBothStore } from "../../src/store/etcd/both/both_store.ts";
 import { A, B, becomes, bothSides, C, CONFIG, mirrored, OTHER_MAC } from "./both_sides.ts";
 import { startEtcd2 } from "./etcd2_harness.ts";
 import { etcdTest, flags } from "./etcd3_harness.ts";

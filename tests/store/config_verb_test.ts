@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { run } from "../../src/cli/config/config.ts";
 import { Failure } from "../../src/model/errors.ts";
-import { openEtcdConfig } from "../../src/store/etcd3.ts";
+import { openV3Config } from "../../src/store/etcd/v3/v3_store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { startEtcd2 } from "./etcd2_harness.ts";
 import { flags } from "./etcd3_harness.ts";
@@ -62,7 +62,7 @@ Deno.test("config get, set and explain on etcd", async () => {
 
 Deno.test("the configuration is not written over what nobody has looked at", async () => {
   await using etcd = await EtcdCluster.start();
-  await using place = await openEtcdConfig(flags(etcd.endpoints));
+  await using place = await openV3Config(flags(etcd.endpoints));
   assertEquals(await place.write(one, null), true);
   assertEquals(await place.write(two, null), false);
   const seen = await place.read();

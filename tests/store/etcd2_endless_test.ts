@@ -1,11 +1,11 @@
 /** What never comes to an end, an answer or the wait for one, neither fills the memory nor hides what comes later. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock } from "../../src/model/clock.ts";
-import { connectOptions } from "../../src/store/etcd_store.ts";
-import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
-import { EndpointError } from "../../src/store/etcd_errors.ts";
-import { connectEtcd2 } from "../../src/store/etcd2_client.ts";
-import { HttpLink } from "../../src/store/etcd2_link.ts";
+import { connectOptions } from "../../src/store/etcd/etcd_store.ts";
+import { parseEndpoints } from "../../src/store/etcd/endpoints.ts";
+import { EndpointError } from "../../src/store/etcd/errors.ts";
+import { connectV2 } from "../../src/store/etcd/v2/client.ts";
+import { V2Link } from "../../src/store/etcd/v2/link.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { growth } from "../support/heap.ts";
 import { flags } from "./etcd3_harness.ts";
@@ -25,7 +25,7 @@ Deno.test("etcd2: an answer without an end is an error of the endpoint", async (
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
   const poured = pour(listener).catch(() => {});
-  const link = new HttpLink(parseEndpoints(url, false)[0]!, connectOptions(flags(url)));
+  const link = new V2Link(parseEndpoints(url, false)[0]!, connectOptions(flags(url)));
   const signal = AbortSignal.timeout(60_000);
   const call = () => link.call({ method: "GET", path: "/v2/keys/x" }, 50_000, signal);
   await assertRejects(call, EndpointError, "an answer longer than 16 MiB");
@@ -53,7 +53,7 @@ Deno.test("etcd2: a poll of a key that nobody changes costs no memory, however l
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
   const clock = new FastClock();
-  const link = new HttpLink(parseEndpoints(url, false)[0]!, connectOptions(flags(url, { clock })));
+  const link = new V2Link(parseEndpoints(url, false)[0]!, connectOptions(flags(url, { clock })));
   const stop = new AbortController();
   await link.open(stop.signal);
   const ended = link.whileAlive(new Promise<string>(() => {}), Infinity, stop.signal).catch((error) => error);
@@ -90,7 +90,7 @@ Deno.test("etcd2: a poll whose connection is dead is begun anew, while the membe
       : Response.json({ action: "set", node }, { headers });
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
-  const remote = connectEtcd2(connectOptions(flags(url, { clock: new QuickClock() })));
+  const remote = connectV2(connectOptions(flags(url, { clock: new QuickClock() })));
   const range = { key: "/n/subnets/", end: "/n/subnets0" };
   for await (const { events } of remote.watch(range, 8, AbortSignal.timeout(30_000))) {
     if (events.length > 0) break;

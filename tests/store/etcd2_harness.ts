@@ -1,5 +1,5 @@
 /** An etcd's v2 API for the tests of that store: one process for many tests, each with a prefix of its own. */
-import { type Etcd2Store, openEtcd2Store } from "../../src/store/etcd2.ts";
+import { openV2Store, type V2Store } from "../../src/store/etcd/v2/v2_store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { EtcdCluster, type EtcdOptions } from "../support/etcd.ts";
 import { flags } from "./etcd3_harness.ts";
@@ -12,11 +12,11 @@ export function startEtcd2(options: EtcdOptions = {}): Promise<EtcdCluster> {
 
 /** The harness of the conformance suite on a part of an etcd's keys. */
 export function etcd2Harness(etcd: EtcdCluster, prefix: string): Harness {
-  const stores: Etcd2Store[] = [];
+  const stores: V2Store[] = [];
   return {
     clock: systemClock(),
     store(_hostIp, options) {
-      const store = openEtcd2Store(flags(etcd.endpoints, { prefix, ...options }));
+      const store = openV2Store(flags(etcd.endpoints, { prefix, ...options }));
       stores.push(store);
       return Promise.resolve(store);
     },

@@ -1,10 +1,10 @@
 /** What users get wrong about where things stand in etcd's v2 API: every refusal is a sentence with a way out. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
-import { etcd2ConfigPlace, openEtcd2Store } from "../../src/store/etcd2.ts";
-import { connectEtcd2 } from "../../src/store/etcd2_client.ts";
-import { openEtcd } from "../../src/store/etcd_open.ts";
-import { connectOptions } from "../../src/store/etcd_store.ts";
+import { openV2Store, v2ConfigPlace } from "../../src/store/etcd/v2/v2_store.ts";
+import { connectV2 } from "../../src/store/etcd/v2/client.ts";
+import { openEtcd } from "../../src/store/etcd/open.ts";
+import { connectOptions } from "../../src/store/etcd/etcd_store.ts";
 import type { EtcdCluster } from "../support/etcd.ts";
 import { poll } from "../support/process.ts";
 import { startEtcd2 } from "./etcd2_harness.ts";
@@ -26,12 +26,12 @@ function test(name: string, body: (top: string) => Promise<void>): void {
 }
 
 async function refusal(prefix: string, says: RegExp): Promise<void> {
-  await using store = openEtcd2Store(flags(etcd.endpoints, { prefix }));
+  await using store = openV2Store(flags(etcd.endpoints, { prefix }));
   await using readings = new Reader((signal) => store.watchConfig(signal));
   const reading = await readings.until("a reading", () => true);
   assert(reading.type === "problem" && reading.refused === true, Deno.inspect(reading));
   assertMatch(reading.error, says);
-  const place = etcd2ConfigPlace(connectEtcd2(connectOptions(flags(etcd.endpoints))), prefix);
+  const place = v2ConfigPlace(connectV2(connectOptions(flags(etcd.endpoints))), prefix);
   for (
     const call of [
       () => store.acquire(claim("192.168.0.1"), soon()),
@@ -73,12 +73,12 @@ test("a configuration that was set at the prefix itself", async (top) => {
 
 test("a directory where the configuration should be", async (top) => {
   await etcd.ctl2("mkdir", `${top}/config`);
-  await using store = openEtcd2Store(flags(etcd.endpoints, { prefix: top }));
+  await using store = openV2Store(flags(etcd.endpoints, { prefix: top }));
   await using readings = new Reader((signal) => store.watchConfig(signal));
   const reading = await readings.until("a reading", () => true);
   assert(reading.type === "problem");
   assertMatch(reading.error, /^read "\S+\/config" in etcd: it is a directory; remove it/);
-  const place = etcd2ConfigPlace(connectEtcd2(connectOptions(flags(etcd.endpoints))), top);
+  const place = v2ConfigPlace(connectV2(connectOptions(flags(etcd.endpoints))), top);
   assertMatch((await assertRejects(() => place.read(), Failure)).message, /it is a directory; remove it/);
   const over = { text: "", version: "1" };
   assertMatch(
@@ -92,7 +92,7 @@ test("a directory where the configuration should be", async (top) => {
 });
 
 test("a directory where our own record should be: no other's is overwritten, and it is told", async (top) => {
-  await using store = openEtcd2Store(flags(etcd.endpoints, { prefix: top }));
+  await using store = openV2Store(flags(etcd.endpoints, { prefix: top }));
   const lease = await store.acquire(claim("192.168.0.1", undefined, subnets("10.3.7.0-24")), soon());
   const key = `${top}/subnets/10.3.7.0-24`;
   await etcd.ctl2("rm", key);

@@ -1,6 +1,6 @@
 /** What happens to the store on etcd's v2 API when etcd, or the way to it, fails: nothing is lost, nothing is told twice. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type Etcd2Store, openEtcd2Store } from "../../src/store/etcd2.ts";
+import { openV2Store, type V2Store } from "../../src/store/etcd/v2/v2_store.ts";
 import { isLost, type StoreEvent, StoreUnavailable } from "../../src/store/store.ts";
 import type { EtcdCluster, EtcdMember } from "../support/etcd.ts";
 import { Gate } from "../support/gate.ts";
@@ -29,7 +29,7 @@ const B = "192.168.0.2";
 interface Setup extends AsyncDisposable {
   readonly etcd: EtcdCluster;
   readonly gate: Gate;
-  readonly store: Etcd2Store;
+  readonly store: V2Store;
   readonly log: string[];
   readonly raw: RawAccess;
   readonly put: (key: string, mac?: string) => Promise<void>;
@@ -39,7 +39,7 @@ async function setup(): Promise<Setup> {
   const etcd = await startEtcd2();
   const gate = new Gate(etcd.endpoints);
   const log: string[] = [];
-  const store = openEtcd2Store(flags(`http://127.0.0.1:${gate.port}`, { log: recordingLog(log) }));
+  const store = openV2Store(flags(`http://127.0.0.1:${gate.port}`, { log: recordingLog(log) }));
   const raw = raw2(etcd, PREFIX);
   return {
     etcd,
@@ -232,7 +232,7 @@ etcdTest(
   "etcd2 cluster: the member in use is killed; the watch loses nothing, and one that freezes is left",
   async () => {
     await using etcd = await startEtcd2({ members: [{}, {}, {}] });
-    await using store = openEtcd2Store(flags(etcd.endpoints));
+    await using store = openV2Store(flags(etcd.endpoints));
     await using events = watch(store);
     let lease = await store.acquire(claim(A), soon());
     let written = 0;
@@ -273,7 +273,7 @@ etcdTest(
   "etcd2 cluster: a member that loses its cluster is an outage, also to one who only watches",
   async () => {
     await using etcd = await startEtcd2({ members: [{}, {}, {}] });
-    await using store = openEtcd2Store(flags(etcd.endpoints));
+    await using store = openV2Store(flags(etcd.endpoints));
     await using events = watch(store);
     const lease = await store.acquire(claim(A), soon());
     await events.until("our lease", isPut(keyOf(lease)));

@@ -1,9 +1,9 @@
 /** What the etcd store does in the v2 API beyond what every store does: bytes, users, directories, an etcd without that API. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
-import { openEtcd2Store } from "../../src/store/etcd2.ts";
-import { connectEtcd2 } from "../../src/store/etcd2_client.ts";
-import { connectOptions, type EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { openV2Store } from "../../src/store/etcd/v2/v2_store.ts";
+import { connectV2 } from "../../src/store/etcd/v2/client.ts";
+import { connectOptions, type EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import { type ConfigReading, isLost } from "../../src/store/store.ts";
 import { EtcdCluster, fastDirectory, freePorts } from "../support/etcd.ts";
 import { raw2, startEtcd2 } from "./etcd2_harness.ts";
@@ -42,7 +42,7 @@ function test(name: string, body: (prefix: string) => Promise<void>): void {
 }
 
 test("key and value are v0.11's, byte for byte, with our mark at the end; a slash too many or too few does not matter", async (prefix) => {
-  await using store = openEtcd2Store(flags(etcd.endpoints, { prefix: `${prefix.slice(1)}//` }));
+  await using store = openV2Store(flags(etcd.endpoints, { prefix: `${prefix.slice(1)}//` }));
   await store.acquire(claim(A, undefined, subnets("10.3.7.0-24")), soon());
   assertEquals(await etcd.ctl2("ls", "--recursive", `${prefix}/subnets`), `${prefix}/subnets/10.3.7.0-24\n`);
   assertEquals(await etcd.ctl2("get", `${prefix}/subnets/10.3.7.0-24`), `${oldOwnValue(A)}\n`);
@@ -51,7 +51,7 @@ test("key and value are v0.11's, byte for byte, with our mark at the end; a slas
 
 test("the v3 API is another space of keys", async (prefix) => {
   await etcd.ctl("put", `${prefix}/config`, CONFIG);
-  await using store = openEtcd2Store(flags(etcd.endpoints, { prefix }));
+  await using store = openV2Store(flags(etcd.endpoints, { prefix }));
   await using readings = new Reader((signal) => store.watchConfig(signal));
   const reading = await readings.until("the problem", () => true);
   assert(reading.type === "problem" && !reading.refused);
@@ -63,7 +63,7 @@ test("the v3 API is another space of keys", async (prefix) => {
 test("what can't be read is skipped, protects its subnet and holds nothing up", async (prefix) => {
   const raw = raw2(etcd, prefix);
   await raw.put("10.3.7.0-24", value(B), 600_000);
-  await using store = openEtcd2Store(flags(etcd.endpoints, { prefix }));
+  await using store = openV2Store(flags(etcd.endpoints, { prefix }));
   await using events = watch(store);
   await events.until("a snapshot", ({ type }) => type === "snapshot");
   await raw.put("10.3.7.0-24", "{", 600_000);
@@ -77,7 +77,7 @@ test("what can't be read is skipped, protects its subnet and holds nothing up", 
   assert(directory.type === "unreadable" && directory.unreadable.subnets !== null);
   assertEquals(directory.unreadable.reason, "the key is a directory");
   for (const wanted of ["10.3.7.0-24", "10.3.8.0-24"]) {
-    const host = openEtcd2Store(flags(etcd.endpoints, { prefix }));
+    const host = openV2Store(flags(etcd.endpoints, { prefix }));
     const lease = await host.acquire(claim(`192.168.9.${wanted[5]}`, undefined, subnets(wanted)), soon());
     assert(keyOf(lease) !== wanted);
     await host[Symbol.asyncDispose]();
@@ -88,7 +88,7 @@ test("what can't be read is skipped, protects its subnet and holds nothing up", 
 test("a directory that goes takes its records along: all is read again", async (prefix) => {
   const raw = raw2(etcd, prefix);
   await raw.put("10.3.7.0-24", value(B));
-  await using store = openEtcd2Store(flags(etcd.endpoints, { prefix }));
+  await using store = openV2Store(flags(etcd.endpoints, { prefix }));
   await using events = watch(store);
   const first = await events.until("a snapshot", ({ type }) => type === "snapshot");
   await etcd.ctl2("rm", "--recursive", prefix);
@@ -101,7 +101,7 @@ test("a directory that goes takes its records along: all is read again", async (
 
 test("a reservation of an operator, made in upstream's way, becomes one and stays one", async (prefix) => {
   const raw = raw2(etcd, prefix);
-  await using store = openEtcd2Store(flags(etcd.endpoints, { prefix }));
+  await using store = openV2Store(flags(etcd.endpoints, { prefix }));
   const lease = await store.acquire(claim(A), soon());
   const key = `${prefix}/subnets/${keyOf(lease)}`;
   await etcd.ctl2("set", "--ttl", "0", key, (await raw.get(keyOf(lease)))!);
@@ -118,7 +118,7 @@ test("a reservation of an operator, made in upstream's way, becomes one and stay
 
 test("etcd writes and deletes on the condition of the index and of the value", async (prefix) => {
   const key = `${prefix}/subnets/10.3.7.0-24`;
-  const remote = connectEtcd2(connectOptions(flags(etcd.endpoints)));
+  const remote = connectV2(connectOptions(flags(etcd.endpoints)));
   try {
     const odd = `${value(A)} & ü;=%?"+`;
     await etcd.ctl2("set", key, odd);
@@ -140,7 +140,7 @@ test("etcd writes and deletes on the condition of the index and of the value", a
 
 etcdTest("etcd2: an etcd without the v2 API says so", async () => {
   await using other = await EtcdCluster.start();
-  await using store = openEtcd2Store(flags(other.endpoints));
+  await using store = openV2Store(flags(other.endpoints));
   const failure = await assertRejects(() => store.acquire(claim(A), soon()), Failure);
   assertMatch(
     failure.message,
@@ -162,7 +162,7 @@ etcdTest(
     const names = ["http_proxy", "HTTP_PROXY", "all_proxy"];
     for (const name of names) Deno.env.set(name, "http://127.0.0.1:9");
     for (const endpoints of [`unix://${directory}/etcd:1`, other.endpoints]) {
-      await using store = openEtcd2Store(flags(endpoints));
+      await using store = openV2Store(flags(endpoints));
       assertEquals((await store.list()).leases, []);
     }
     for (const name of names) Deno.env.delete(name);
@@ -189,7 +189,7 @@ async function withUsers(): Promise<EtcdCluster> {
 
 async function refusal(cluster: EtcdCluster, other: Partial<EtcdStoreFlags>, says: RegExp): Promise<void> {
   const lines: string[] = [];
-  await using store = openEtcd2Store(flags(cluster.endpoints, { ...other, log: recordingLog(lines) }));
+  await using store = openV2Store(flags(cluster.endpoints, { ...other, log: recordingLog(lines) }));
   await using readings = new Reader<ConfigReading>((signal) => store.watchConfig(signal));
   const reading = await readings.until("a reading", () => true);
   assert(reading.type === "problem" && reading.refused === true, Deno.inspect(reading));
@@ -202,7 +202,7 @@ async function refusal(cluster: EtcdCluster, other: Partial<EtcdStoreFlags>, say
 etcdTest("etcd2 users: the right password works; a wrong one and none are told apart", async () => {
   await using cluster = await withUsers();
   const known = { username: NAME, password: PASSWORD };
-  await using store = openEtcd2Store(flags(cluster.endpoints, known));
+  await using store = openV2Store(flags(cluster.endpoints, known));
   await using readings = new Reader((signal) => store.watchConfig(signal));
   await readings.until("the configuration", ({ type }) => type === "config");
   await using events = watch(store);
@@ -222,7 +222,7 @@ etcdTest("etcd2 users: the right password works; a wrong one and none are told a
 });
 
 etcdTest("etcd2 users: a password that etcd does not ask for does no harm", async () => {
-  await using store = openEtcd2Store(flags(etcd.endpoints, { username: NAME, password: PASSWORD }));
+  await using store = openV2Store(flags(etcd.endpoints, { username: NAME, password: PASSWORD }));
   assertStringIncludes(store.name, "Etcd Local Manager");
   await store.list();
 });

@@ -1,8 +1,8 @@
 /** TLS between the store and a real etcd's v2 API, with certificates that carry addresses only. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
-import { openEtcd2Store } from "../../src/store/etcd2.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { openV2Store } from "../../src/store/etcd/v2/v2_store.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import type { ConfigReading } from "../../src/store/store.ts";
 import { Authority, type Identity } from "../support/certs.ts";
 import { type EtcdCluster, fastDirectory } from "../support/etcd.ts";
@@ -45,7 +45,7 @@ function test(name: string, fn: () => Promise<void>): void {
 
 /** What the first try to read the configuration gives. */
 async function firstReading(endpoints: string, other: Partial<EtcdStoreFlags>): Promise<ConfigReading> {
-  await using store = openEtcd2Store(flags(endpoints, other));
+  await using store = openV2Store(flags(endpoints, other));
   await using readings = new Reader((signal) => store.watchConfig(signal));
   return await readings.until("a reading", () => true);
 }
@@ -55,7 +55,7 @@ async function refusal(endpoints: string, other: Partial<EtcdStoreFlags>, says: 
   assert(reading.type === "problem", Deno.inspect(reading));
   assertMatch(reading.error, says);
   assertEquals(reading.refused, true);
-  await using store = openEtcd2Store(flags(endpoints, other));
+  await using store = openV2Store(flags(endpoints, other));
   const failure = await assertRejects(() => store.acquire(claim("192.168.0.1"), soon()), Failure);
   assertMatch(failure.message, says);
 }
@@ -68,7 +68,7 @@ test("an authority alone is enough where etcd asks for no certificate, with and 
 
 test("both sides show certificates, on addresses: acquire, watch, renew", async () => {
   const paths = { cafile: ca.cert, certfile: client.cert, keyfile: client.key };
-  await using store = openEtcd2Store(flags(mutual.endpoints, paths));
+  await using store = openV2Store(flags(mutual.endpoints, paths));
   await using events = watch(store);
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));

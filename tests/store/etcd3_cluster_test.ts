@@ -1,7 +1,7 @@
 /** Three etcd members: the one in use is killed, frozen or cut off, and the store goes on with another. */
 import { assert, assertEquals } from "@std/assert";
 import type { Lease } from "../../src/model/lease.ts";
-import { openEtcdStore } from "../../src/store/etcd3.ts";
+import { openV3Store } from "../../src/store/etcd/v3/v3_store.ts";
 import { isLost, StoreUnavailable } from "../../src/store/store.ts";
 import { EtcdCluster, type EtcdMember } from "../support/etcd.ts";
 import { run, say } from "../support/process.ts";
@@ -27,7 +27,7 @@ async function three(): Promise<EtcdCluster> {
 
 etcdTest("etcd3 cluster: the member in use is killed three times; the watch loses nothing", async () => {
   await using etcd = await three();
-  await using store = await openEtcdStore(flags(etcd.endpoints));
+  await using store = await openV3Store(flags(etcd.endpoints));
   await using events = watch(store);
   let lease = await store.acquire(claim("192.168.0.1"), soon());
   let written = 0;
@@ -63,7 +63,7 @@ etcdTest("etcd3 cluster: the member in use is killed three times; the watch lose
 
 etcdTest("etcd3 cluster: the member in use freezes; renewing and watching go on", async () => {
   await using etcd = await three();
-  await using store = await openEtcdStore(flags(etcd.endpoints));
+  await using store = await openV3Store(flags(etcd.endpoints));
   await using events = watch(store);
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));
@@ -81,7 +81,7 @@ etcdTest("etcd3 cluster: the member in use freezes; renewing and watching go on"
 
 etcdTest("etcd3 cluster: without a majority there is an outage, not a loss", async () => {
   await using etcd = await three();
-  await using store = await openEtcdStore(flags(etcd.endpoints));
+  await using store = await openV3Store(flags(etcd.endpoints));
   await using events = watch(store);
   const lease: Lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));

@@ -1,7 +1,7 @@
 /** An etcd for the tests of the etcd store: one process for many tests, each with a prefix of its own. */
 import type { Log } from "../../src/observe/log.ts";
-import { type EtcdStore, openEtcdStore } from "../../src/store/etcd3.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { openV3Store, type V3Store } from "../../src/store/etcd/v3/v3_store.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";
 import { EtcdCluster } from "../support/etcd.ts";
@@ -33,12 +33,12 @@ export function recordingLog(lines: string[]): Log {
 
 /** The harness of the conformance suite on a part of an etcd's keys. */
 export function etcdHarness(etcd: EtcdCluster, prefix: string): Harness {
-  const stores: EtcdStore[] = [];
+  const stores: V3Store[] = [];
   const key = (name: string) => etcdPlace(prefix, name);
   return {
     clock: systemClock(),
     async store(_hostIp, options) {
-      const store = await openEtcdStore(flags(etcd.endpoints, { prefix, ...options }));
+      const store = await openV3Store(flags(etcd.endpoints, { prefix, ...options }));
       stores.push(store);
       return store;
     },

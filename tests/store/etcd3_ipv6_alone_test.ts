@@ -9,8 +9,8 @@ import { parseIp } from "../../src/model/ip.ts";
 import type { LeaseRecord } from "../../src/model/lease.ts";
 import { encodeRecord } from "../../src/model/lease_codec.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
-import { EtcdStore, openEtcdStore } from "../../src/store/etcd3.ts";
-import { electionKey } from "../../src/store/etcd_keys.ts";
+import { openV3Store, V3Store } from "../../src/store/etcd/v3/v3_store.ts";
+import { electionKey } from "../../src/store/etcd/keys.ts";
 import type { Claim, StoreEvent } from "../../src/store/store.ts";
 import { FakeClock, seededRandom, settle } from "../support/clock.ts";
 import { EtcdCluster } from "../support/etcd.ts";
@@ -37,19 +37,19 @@ interface Cluster {
   readonly model: EtcdModel;
   readonly clock: FakeClock;
   readonly lines: string[];
-  store(): EtcdStore;
+  store(): V3Store;
 }
 
 function test(name: string, body: (cluster: Cluster) => Promise<void>): void {
   Deno.test(`etcd3, IPv6 alone: ${name}`, async () => {
     const clock = new FakeClock();
     const model = new EtcdModel(clock);
-    const stores: EtcdStore[] = [];
+    const stores: V3Store[] = [];
     const lines: string[] = [];
     const log = recordingLog(lines);
     const store = () => {
       const options = { prefix: PREFIX, previous: none, clock, random: seededRandom(1), log };
-      stores.push(new EtcdStore(model.connect(), options));
+      stores.push(new V3Store(model.connect(), options));
       return stores.at(-1)!;
     };
     try {
@@ -140,7 +140,7 @@ etcdTest(
     const lines: string[] = [];
     const known = { username: NAME, password: PASSWORD, log: recordingLog(lines) };
     const warned = () => lines.filter((line) => line.startsWith("warn: read"));
-    await using store = await openEtcdStore(flags(etcd.endpoints, known));
+    await using store = await openV3Store(flags(etcd.endpoints, known));
     await using events = watch(store);
     const lease = await store.acquire(claim("192.168.0.1"), soon());
     await events.until("our lease", isPut(keyOf(lease)));

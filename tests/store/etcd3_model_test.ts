@@ -1,7 +1,7 @@
 /** The etcd store on an etcd in memory: the conformance suite (of model and store alike), then faults on a clock moved by hand. */
 import { assert, assertEquals } from "@std/assert";
 import type { Lease } from "../../src/model/lease.ts";
-import { EtcdStore } from "../../src/store/etcd3.ts";
+import { V3Store } from "../../src/store/etcd/v3/v3_store.ts";
 import { isLost, type Lost, type StoreEvent, StoreUnavailable } from "../../src/store/store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";
@@ -30,13 +30,13 @@ const OTHER_MAC = "02:00:00:00:00:99";
 function openModel(): Promise<Harness> {
   const clock = systemClock();
   const model = new EtcdModel(clock);
-  const stores: EtcdStore[] = [];
+  const stores: V3Store[] = [];
   const key = (name: string) => etcdPlace(PREFIX, name);
   return Promise.resolve({
     clock,
     store(_hostIp, options) {
       const common = { prefix: PREFIX, previous: none, clock, random: systemRandom };
-      const store = new EtcdStore(model.connect(), { ...common, ...options });
+      const store = new V3Store(model.connect(), { ...common, ...options });
       stores.push(store);
       return Promise.resolve(store);
     },
@@ -68,14 +68,14 @@ storeConformance("etcd3 model", openModel, { shortTtlMs: 1000 });
 interface Simulation {
   readonly clock: FakeClock;
   readonly model: EtcdModel;
-  readonly store: EtcdStore;
+  readonly store: V3Store;
 }
 
 function simulate(seed = 1): Simulation {
   const clock = new FakeClock();
   const model = new EtcdModel(clock);
   const random = seededRandom(seed);
-  const store = new EtcdStore(model.connect(), { prefix: PREFIX, previous: none, clock, random });
+  const store = new V3Store(model.connect(), { prefix: PREFIX, previous: none, clock, random });
   return { clock, model, store };
 }
 

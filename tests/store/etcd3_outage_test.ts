@@ -1,6 +1,6 @@
 /** What happens to the etcd store when etcd, or the way to it, fails: nothing is lost, nothing is told twice. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type EtcdStore, openEtcdStore } from "../../src/store/etcd3.ts";
+import { openV3Store, type V3Store } from "../../src/store/etcd/v3/v3_store.ts";
 import { isLost, type StoreEvent, StoreUnavailable } from "../../src/store/store.ts";
 import { EtcdCluster, fastDirectory } from "../support/etcd.ts";
 import { Gate } from "../support/gate.ts";
@@ -16,7 +16,7 @@ const B = "192.168.0.2";
 interface Setup extends AsyncDisposable {
   readonly etcd: EtcdCluster;
   readonly gate: Gate;
-  readonly store: EtcdStore;
+  readonly store: V3Store;
   readonly log: string[];
   readonly put: (key: string, mac?: string) => Promise<void>;
   readonly delete: (key: string) => Promise<void>;
@@ -28,7 +28,7 @@ async function setup(): Promise<Setup> {
   const etcd = await EtcdCluster.start();
   const gate = new Gate(etcd.endpoints);
   const log: string[] = [];
-  const store = await openEtcdStore(flags(`http://127.0.0.1:${gate.port}`, { log: recordingLog(log) }));
+  const store = await openV3Store(flags(`http://127.0.0.1:${gate.port}`, { log: recordingLog(log) }));
   const { raw } = etcdHarness(etcd, PREFIX);
   return {
     etcd,

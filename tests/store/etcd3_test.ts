@@ -2,9 +2,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { UsageError } from "../../src/model/errors.ts";
 import type { Lease } from "../../src/model/lease.ts";
-import { type EtcdStore, openEtcdStore } from "../../src/store/etcd3.ts";
-import { connectEtcd } from "../../src/store/etcd3_client.ts";
-import { connectOptions, type EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { openV3Store, type V3Store } from "../../src/store/etcd/v3/v3_store.ts";
+import { connectV3 } from "../../src/store/etcd/v3/client.ts";
+import { connectOptions, type EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import { isLost, type Lost } from "../../src/store/store.ts";
 import { EtcdCluster, fastDirectory, freePorts } from "../support/etcd.ts";
 import { say } from "../support/process.ts";
@@ -40,8 +40,8 @@ function test(name: string, body: (prefix: string) => Promise<void>): void {
   etcdTest(`etcd3: ${name}`, () => body(`/test/${tests++}`));
 }
 
-function open(prefix: string, other: Partial<EtcdStoreFlags> = {}): Promise<EtcdStore> {
-  return openEtcdStore(flags(etcd.endpoints, { prefix, ...other }));
+function open(prefix: string, other: Partial<EtcdStoreFlags> = {}): Promise<V3Store> {
+  return openV3Store(flags(etcd.endpoints, { prefix, ...other }));
 }
 
 function held(result: Lease | Lost): Lease {
@@ -119,7 +119,7 @@ test("a lease that an operator turns into a reservation becomes one", async (pre
 
 test("etcd writes and deletes on the condition of the revision and of the value", async (prefix) => {
   const key = `${prefix}/subnets/10.3.7.0-24`;
-  const remote = connectEtcd(connectOptions(flags(etcd.endpoints)));
+  const remote = connectV3(connectOptions(flags(etcd.endpoints)));
   try {
     const odd = `${value(A)} & ü;=%?"`;
     await etcd.ctl("put", key, odd);
@@ -197,7 +197,7 @@ etcdTest("etcd3: a socket of the file system, and an IPv6 address", async () => 
     flags: [places],
   });
   for (const endpoints of [`unix://${directory}/etcd:1`, other.endpoints]) {
-    await using store = await openEtcdStore(flags(endpoints));
+    await using store = await openV3Store(flags(endpoints));
     assertEquals((await store.list()).leases, []);
   }
   await Deno.remove(directory, { recursive: true });

@@ -1,8 +1,8 @@
 /** TLS between the store and a real etcd whose certificates carry addresses only, as users' certificates do. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { Failure, UsageError } from "../../src/model/errors.ts";
-import { openEtcdStore } from "../../src/store/etcd3.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { openV3Store } from "../../src/store/etcd/v3/v3_store.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import type { ConfigReading } from "../../src/store/store.ts";
 import { Authority, type Identity } from "../support/certs.ts";
 import { EtcdCluster, fastDirectory } from "../support/etcd.ts";
@@ -46,7 +46,7 @@ function test(name: string, fn: () => Promise<void>): void {
 
 /** What the first try to read the configuration gives. */
 async function firstReading(endpoints: string, other: Partial<EtcdStoreFlags>): Promise<ConfigReading> {
-  await using store = await openEtcdStore(flags(endpoints, other));
+  await using store = await openV3Store(flags(endpoints, other));
   await using readings = new Reader((signal) => store.watchConfig(signal));
   return await readings.until("a reading", () => true);
 }
@@ -56,7 +56,7 @@ async function refusal(endpoints: string, other: Partial<EtcdStoreFlags>, says: 
   assert(reading.type === "problem", Deno.inspect(reading));
   assertMatch(reading.error, says);
   assertEquals(reading.refused, true);
-  await using store = await openEtcdStore(flags(endpoints, other));
+  await using store = await openV3Store(flags(endpoints, other));
   const failure = await assertRejects(() => store.acquire(claim("192.168.0.1"), soon()), Failure);
   assertMatch(failure.message, says);
 }
@@ -67,7 +67,7 @@ test("an authority alone is enough where etcd asks for no certificate", async ()
 
 test("both sides show certificates, on addresses: acquire, watch, renew", async () => {
   const paths = { cafile: ca.cert, certfile: client.cert, keyfile: client.key };
-  await using store = await openEtcdStore(flags(mutual.endpoints, paths));
+  await using store = await openV3Store(flags(mutual.endpoints, paths));
   await using events = watch(store);
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));
@@ -199,7 +199,7 @@ test("a renewed client certificate is used without a restart", async () => {
     await Deno.copyFile(key, keyfile);
   };
   await install(await stranger.sign("rotated-old", { server: false }));
-  await using store = await openEtcdStore(flags(mutual.endpoints, { cafile: ca.cert, certfile, keyfile }));
+  await using store = await openV3Store(flags(mutual.endpoints, { cafile: ca.cert, certfile, keyfile }));
   await using readings = new Reader((signal) => store.watchConfig(signal));
   await readings.until("a refusal", ({ type }) => type === "problem");
   await install(client);
@@ -212,7 +212,7 @@ test("files that become unreadable leave the last good ones in use", async () =>
   const cafile = `${directory}/vanishing.pem`;
   await Deno.copyFile(ca.cert, cafile);
   const lines: string[] = [];
-  await using store = await openEtcdStore(flags(etcd.endpoints, { cafile, log: recordingLog(lines) }));
+  await using store = await openV3Store(flags(etcd.endpoints, { cafile, log: recordingLog(lines) }));
   await using events = watch(store);
   await events.until("a snapshot", ({ type }) => type === "snapshot");
   await Deno.remove(cafile);
@@ -241,7 +241,7 @@ test("files that can't be used are named at once, with flag and path", async () 
   await Deno.writeTextFile(path("cut.key"), key.slice(0, 100));
   await Deno.writeTextFile(path("bad.key"), key.replace(/^M.*$/m, "MIGHAgEAMB"));
   await Deno.writeTextFile(path("bad.pem"), cert.replace(/^M.*$/m, "MIGHAgEAMB"));
-  const opening = (other: Partial<EtcdStoreFlags>) => () => openEtcdStore(flags(open.endpoints, other));
+  const opening = (other: Partial<EtcdStoreFlags>) => () => openV3Store(flags(open.endpoints, other));
   const pair = { certfile: client.cert, keyfile: client.key };
   const cases: [Partial<EtcdStoreFlags>, string][] = [
     [{ cafile: path("absent") }, `read -etcd-cafile "${path("absent")}": no such file or directory`],
@@ -278,7 +278,7 @@ test("a key that everybody can read is worth a line", async () => {
   const opened = async (mode: number) => {
     await Deno.chmod(keyfile, mode);
     const paths = { certfile: client.cert, keyfile, log: recordingLog(lines) };
-    await (await openEtcdStore(flags(open.endpoints, paths)))[Symbol.asyncDispose]();
+    await (await openV3Store(flags(open.endpoints, paths)))[Symbol.asyncDispose]();
   };
   await opened(0o640);
   assertEquals(lines, []);

@@ -1,8 +1,8 @@
 /** Users and passwords of etcd: right, wrong, missing, not asked for, and a restart that forgets every token. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
-import { openEtcdStore } from "../../src/store/etcd3.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { openV3Store } from "../../src/store/etcd/v3/v3_store.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import { type ConfigReading, isLost } from "../../src/store/store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { pause } from "../support/process.ts";
@@ -28,7 +28,7 @@ const known = { username: NAME, password: PASSWORD };
 
 async function refusal(etcd: EtcdCluster, other: Partial<EtcdStoreFlags>, says: RegExp): Promise<void> {
   const lines: string[] = [];
-  await using store = await openEtcdStore(flags(etcd.endpoints, { ...other, log: recordingLog(lines) }));
+  await using store = await openV3Store(flags(etcd.endpoints, { ...other, log: recordingLog(lines) }));
   await using readings = new Reader<ConfigReading>((signal) => store.watchConfig(signal));
   const reading = await readings.until("a reading", () => true);
   assert(reading.type === "problem" && reading.refused === true, Deno.inspect(reading));
@@ -39,7 +39,7 @@ async function refusal(etcd: EtcdCluster, other: Partial<EtcdStoreFlags>, says: 
 }
 
 test("the right password, through a restart that forgets every token", async (etcd) => {
-  await using store = await openEtcdStore(flags(etcd.endpoints, known));
+  await using store = await openV3Store(flags(etcd.endpoints, known));
   await using readings = new Reader((signal) => store.watchConfig(signal));
   await readings.until("the configuration", ({ type }) => type === "config");
   await using events = watch(store);
@@ -61,7 +61,7 @@ test("the right password, through a restart that forgets every token", async (et
 });
 
 test("tokens that etcd forgets under an open connection are replaced", async (etcd) => {
-  await using store = await openEtcdStore(flags(etcd.endpoints, known));
+  await using store = await openV3Store(flags(etcd.endpoints, known));
   await using events = watch(store);
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));
@@ -76,7 +76,7 @@ etcdTest("etcd3 users: a token that has run out is replaced at once", async () =
   await using etcd = await EtcdCluster.start({ flags: ["--auth-token-ttl=1", "--bcrypt-cost=4"] });
   await etcd.ctl("put", `${PREFIX}/config`, CONFIG);
   await etcd.enableUsers(NAME, PASSWORD, PREFIX);
-  await using store = await openEtcdStore(flags(etcd.endpoints, known));
+  await using store = await openV3Store(flags(etcd.endpoints, known));
   await using events = watch(store);
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));
@@ -106,7 +106,7 @@ test("a wrong password, a missing one and a missing permission are told apart", 
 
 etcdTest("etcd3 users: a password that etcd does not ask for yet does no harm", async () => {
   await using etcd = await EtcdCluster.start();
-  await using store = await openEtcdStore(flags(etcd.endpoints, known));
+  await using store = await openV3Store(flags(etcd.endpoints, known));
   await using events = watch(store);
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));

@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Clock } from "../../src/model/clock.ts";
-import { type EtcdApi, openEtcd } from "../../src/store/etcd_open.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { type EtcdApi, openEtcd } from "../../src/store/etcd/open.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import { isLost, type StoreEvent } from "../../src/store/store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import type { EtcdCluster } from "../support/etcd.ts";

@@ -1,10 +1,10 @@
 /** Which of etcd's APIs is chosen, on real etcd; a server from before v3 is a stand-in. */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
 import { Failure } from "../../src/model/errors.ts";
-import { Etcd2Store } from "../../src/store/etcd2.ts";
-import { EtcdStore } from "../../src/store/etcd3.ts";
-import { openEtcd } from "../../src/store/etcd_open.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { V2Store } from "../../src/store/etcd/v2/v2_store.ts";
+import { V3Store } from "../../src/store/etcd/v3/v3_store.ts";
+import { openEtcd } from "../../src/store/etcd/open.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { poll } from "../support/process.ts";
@@ -40,14 +40,14 @@ function test(name: string, body: (search: Search) => Promise<void>): void {
 test("v3 where it has a configuration", async ({ prefix, log, open }) => {
   await etcd.ctl("put", `${prefix}/config`, CONFIG);
   await using store = await open();
-  assertInstanceOf(store, EtcdStore);
+  assertInstanceOf(store, V3Store);
   assertEquals(log, ["info: using etcd's v3 API: it has a configuration"]);
 });
 
 test("v2 where only v2 has one", async ({ prefix, log, open }) => {
   await etcd.ctl2("set", `${prefix}/config`, CONFIG);
   await using store = await open();
-  assertInstanceOf(store, Etcd2Store);
+  assertInstanceOf(store, V2Store);
   assertEquals(log, ["info: using etcd's v2 API: v3 has no configuration and v2 has one"]);
 });
 
@@ -55,7 +55,7 @@ test("v3 where both have one, with a warning", async ({ prefix, log, open }) => 
   await etcd.ctl("put", `${prefix}/config`, CONFIG);
   await etcd.ctl2("set", `${prefix}/config`, CONFIG);
   await using store = await open();
-  assertInstanceOf(store, EtcdStore);
+  assertInstanceOf(store, V3Store);
   assertEquals(log.length, 2);
   assertStringIncludes(log[0]!, `v2 API has a configuration at "${prefix}/config" too`);
 });
@@ -69,7 +69,7 @@ test("where neither has one it is said once and waited for, in either", async ({
   );
   await etcd.ctl2("set", `${prefix}/config`, CONFIG);
   await using store = await opening;
-  assertInstanceOf(store, Etcd2Store);
+  assertInstanceOf(store, V2Store);
   assertEquals(log.length, 2);
 });
 
@@ -85,7 +85,7 @@ etcdTest("etcd api: v3 where the server has no v2", async () => {
   await using other = await EtcdCluster.start();
   const log: string[] = [];
   await using store = await openEtcd("auto", flags(other.endpoints, { log: recordingLog(log) }), soon());
-  assertInstanceOf(store, EtcdStore);
+  assertInstanceOf(store, V3Store);
   assertEquals(log, ["info: using etcd's v3 API: the server does not offer v2"]);
 });
 
@@ -99,7 +99,7 @@ etcdTest("etcd api: an etcd that is not there yet is waited for, one that refuse
   await other.ready();
   await other.ctl("put", "/coreos.com/network/config", CONFIG);
   await using store = await opening;
-  assertInstanceOf(store, EtcdStore);
+  assertInstanceOf(store, V3Store);
   await other.enableUsers("me", "secret", "/coreos.com/network");
   const refused = () => openEtcd("auto", flags(other.endpoints), soon());
   const failure = await assertRejects(refused, Failure);
@@ -123,6 +123,6 @@ etcdTest("etcd api: v2 where the server is from before v3", async () => {
   const log: string[] = [];
   const endpoint = `http://127.0.0.1:${server.addr.port}`;
   await using store = await openEtcd("auto", flags(endpoint, { log: recordingLog(log) }), soon());
-  assertInstanceOf(store, Etcd2Store);
+  assertInstanceOf(store, V2Store);
   assert(log.at(-1)!.includes("v2 API"), log.join("\n"));
 });

@@ -3,10 +3,10 @@
  * since when, and what the clock says; and because the clock may be to blame, it is tried until it works.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { TlsFiles } from "../../src/store/etcd_tls.ts";
-import { type EtcdApi, openEtcd } from "../../src/store/etcd_open.ts";
-import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
-import type { EtcdStoreFlags } from "../../src/store/etcd_store.ts";
+import { TlsFiles } from "../../src/store/etcd/tls.ts";
+import { type EtcdApi, openEtcd } from "../../src/store/etcd/open.ts";
+import { parseEndpoints } from "../../src/store/etcd/endpoints.ts";
+import type { EtcdStoreFlags } from "../../src/store/etcd/etcd_store.ts";
 import type { ConfigReading } from "../../src/store/store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { Authority, type Identity } from "../support/certs.ts";
@@ -43,19 +43,17 @@ const wrong = {
   },
 } as const;
 
-/** Copies that can be replaced while they are in use. */
-async function copy(name: string, { cert, key }: Identity): Promise<Identity> {
-  const own = { ca: ca.cert, cert: `${directory}/${name}-used.pem`, key: `${directory}/${name}-used.key` };
-  await install(own, { cert, key });
-  return own;
+/** A copy that can be replaced while it is in use: certificate and key in one file, so that nobody reads half of a pair. */
+async function copy(name: string, from: Identity): Promise<Identity> {
+  const path = `${directory}/${name}-used.pem`;
+  await install({ cert: path }, from);
+  return { ca: ca.cert, cert: path, key: path };
 }
 
-async function install(
-  to: Pick<Identity, "cert" | "key">,
-  from: Pick<Identity, "cert" | "key">,
-): Promise<void> {
-  await Deno.copyFile(from.key, to.key);
-  await Deno.copyFile(from.cert, to.cert);
+async function install(to: Pick<Identity, "cert">, from: Pick<Identity, "cert" | "key">): Promise<void> {
+  const parts = [from.cert, from.key].map((path) => Deno.readTextFile(path));
+  await Deno.writeTextFile(`${to.cert}.new`, (await Promise.all(parts)).join("\n"));
+  await Deno.rename(`${to.cert}.new`, to.cert);
 }
 
 async function configured(etcd: EtcdCluster): Promise<EtcdCluster> {

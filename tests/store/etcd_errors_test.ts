@@ -1,7 +1,7 @@
 /** The texts of gRPC, the TLS library and etcd, and what we make of them. */
 import { assert, assertEquals } from "@std/assert";
-import { classify, type ConnectionFacts, Denied, EndpointError } from "../../src/store/etcd_errors.ts";
-import { LeaseNotFound } from "../../src/store/etcd3_remote.ts";
+import { classify, type ConnectionFacts, Denied, EndpointError } from "../../src/store/etcd/errors.ts";
+import { LeaseNotFound } from "../../src/store/etcd/v3/remote.ts";
 
 const plain: ConnectionFacts = {
   endpoint: "http://10.0.0.1:2379",

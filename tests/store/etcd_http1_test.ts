@@ -11,9 +11,9 @@ import {
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Failure } from "../../src/model/errors.ts";
-import { Etcd2Store } from "../../src/store/etcd2.ts";
-import { openEtcdStore } from "../../src/store/etcd3.ts";
-import { openConfigPlace, openEtcd } from "../../src/store/etcd_open.ts";
+import { V2Store } from "../../src/store/etcd/v2/v2_store.ts";
+import { openV3Store } from "../../src/store/etcd/v3/v3_store.ts";
+import { openConfigPlace, openEtcd } from "../../src/store/etcd/open.ts";
 import { Authority, type Identity } from "../support/certs.ts";
 import { type EtcdCluster, fastDirectory, freePorts } from "../support/etcd.ts";
 import { poll, Process } from "../support/process.ts";
@@ -88,12 +88,12 @@ async function check(endpoints: string, cafile = ""): Promise<void> {
   await place[Symbol.asyncDispose]();
   assertEquals(await etcd.ctl2("get", `${prefix}/config`), `${CONFIG}\n`);
   await using store = await opening;
-  assertInstanceOf(store, Etcd2Store);
+  assertInstanceOf(store, V2Store);
   assertEquals(log.at(-1), "info: using etcd's v2 API: the server does not offer v3 and v2 has one");
   await using events = watch(store);
   const lease = await store.acquire(claim("192.168.0.1"), soon());
   await events.until("our lease", isPut(keyOf(lease)));
-  await using newer = await openEtcdStore(given);
+  await using newer = await openV3Store(given);
   await using readings = new Reader((signal) => newer.watchConfig(signal));
   // A greeting that is not answered in time says nothing: it is tried again.
   const reading = await readings.until("a refusal", (r) => r.type === "problem" && r.refused === true);
@@ -143,8 +143,8 @@ etcdTest(
     const prefix = `/http1/${tests++}`;
     await etcd.ctl2("set", `${prefix}/config`, CONFIG);
     await using store = await openEtcd("auto", flags(endpoints, { prefix }), soon());
-    assertInstanceOf(store, Etcd2Store);
-    await using newer = await openEtcdStore(flags(endpoints, { prefix }));
+    assertInstanceOf(store, V2Store);
+    await using newer = await openV3Store(flags(endpoints, { prefix }));
     await using readings = new Reader((signal) => newer.watchConfig(signal));
     const reading = await readings.until("a reading", () => true);
     assert(reading.type === "problem" && !reading.refused, Deno.inspect(reading));

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { LEASE_TTL_MS } from "../../src/store/lease_table.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";
-import { MemoryCluster, type MemoryStore } from "../../src/store/memory.ts";
+import { MemoryCluster, type MemoryStore } from "../../src/store/rows/memory.ts";
 import type { Store, StoreEvent } from "../../src/store/store.ts";
 import { FakeClock, seededRandom } from "../support/clock.ts";
 import { storeConformance } from "./conformance.ts";

@@ -1,6 +1,6 @@
 /** A SQLite store on a file system that is full: prints what a write there is refused with. */
 import { literalConfigSource } from "../../src/store/config_source.ts";
-import { openSqliteStore } from "../../src/store/sqlite.ts";
+import { openSqliteStore } from "../../src/store/rows/sqlite.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";
 import { claim, record, soon } from "./harness.ts";

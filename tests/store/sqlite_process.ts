@@ -1,5 +1,5 @@
 /** One of several processes on one SQLite store: takes a subnet for each host given, all at once, and prints their keys. */
-import { openSqliteStore } from "../../src/store/sqlite.ts";
+import { openSqliteStore } from "../../src/store/rows/sqlite.ts";
 import { literalConfigSource } from "../../src/store/config_source.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";

@@ -5,7 +5,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { DatabaseSync } from "node:sqlite";
 import { Failure } from "../../src/model/errors.ts";
 import { fileConfigSource, literalConfigSource } from "../../src/store/config_source.ts";
-import { openSqliteStore, type SqliteStoreOptions } from "../../src/store/sqlite.ts";
+import { openSqliteStore, type SqliteStoreOptions } from "../../src/store/rows/sqlite.ts";
 import { isLost, type Store, StoreUnavailable } from "../../src/store/store.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemRandom } from "../../src/system/random.ts";

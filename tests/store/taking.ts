@@ -1,7 +1,7 @@
 /** What holds for every store of whose record is taken over, written over, or left: docs/identity.md. Part of `storeConformance`. */
 import { assert, assertEquals } from "@std/assert";
 import type { Lease, LeaseRecord } from "../../src/model/lease.ts";
-import type { JoinedLease } from "../../src/store/both_lease.ts";
+import type { JoinedLease } from "../../src/store/etcd/both/lease.ts";
 import { LEASE_TTL_MS } from "../../src/store/lease_table.ts";
 import { type Claim, isLost } from "../../src/store/store.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";

@@ -72,9 +72,17 @@ export class EtcdMember {
     await this.process?.stop("SIGKILL");
   }
 
-  /** The process stands still; its connections stay open. */
+  /**
+   * The process stands still; its connections stay open. Every thread does when this returns: on a busy machine one may run on
+   * for a while.
+   */
   freeze(): void {
-    this.process?.signal("SIGSTOP");
+    if (this.process === null) return;
+    this.process.signal("SIGSTOP");
+    const threads = `/proc/${this.process.pid}/task`;
+    const stands = (thread: string) =>
+      /^State:\s+T/m.test(Deno.readTextFileSync(`${threads}/${thread}/status`));
+    while (![...Deno.readDirSync(threads)].every(({ name }) => stands(name)));
   }
 
   thaw(): void {

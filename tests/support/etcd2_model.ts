@@ -1,21 +1,21 @@
 /**
- * The v2 API of the etcd in memory: the same keys, faults and clock as `etcd_model.ts` has, behind the seam of `Etcd2Remote`.
+ * The v2 API of the etcd in memory: the same keys, faults and clock as `etcd_model.ts` has, behind the seam of `V2Remote`.
  *
  * A key's lifetime is a lease that it has to itself. A watch tells one event at a time, as long polls do.
  */
 import {
-  type Etcd2Node,
-  type Etcd2Remote,
-  type Etcd2Write,
-  type Etcd2Written,
   IndexCleared,
-} from "../../src/store/etcd2_remote.ts";
-import { NO_LEASE } from "../../src/store/etcd3_remote.ts";
-import type { WatchBatch, WatchEvent } from "../../src/store/etcd_remote.ts";
+  type V2Node,
+  type V2Remote,
+  type V2Write,
+  type V2Written,
+} from "../../src/store/etcd/v2/remote.ts";
+import { NO_LEASE } from "../../src/store/etcd/v3/remote.ts";
+import type { WatchBatch, WatchEvent } from "../../src/store/etcd/reader.ts";
 import { type ModelKey, ModelReader } from "./etcd_model.ts";
 
-export class Etcd2ModelRemote extends ModelReader<Etcd2Node> implements Etcd2Remote {
-  write({ key, expect, expectValue, put }: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
+export class Etcd2ModelRemote extends ModelReader<V2Node> implements V2Remote {
+  write({ key, expect, expectValue, put }: V2Write, signal?: AbortSignal): Promise<V2Written> {
     return this.call("write", signal, (model) => {
       const current = model.keys.get(key) ?? null;
       const other = expectValue !== undefined && current?.value !== expectValue;
@@ -33,7 +33,7 @@ export class Etcd2ModelRemote extends ModelReader<Etcd2Node> implements Etcd2Rem
     return Promise.resolve("3.4.23");
   }
 
-  protected shown(kv: ModelKey, at: "then" | "now"): Etcd2Node {
+  protected shown(kv: ModelKey, at: "then" | "now"): V2Node {
     const { key, value, createRevision, modRevision, ends } = kv;
     const now = this.model.leases.get(kv.lease)?.ends ?? ends;
     return { key, value, createRevision, modRevision, expires: at === "then" ? ends : now };
@@ -43,7 +43,7 @@ export class Etcd2ModelRemote extends ModelReader<Etcd2Node> implements Etcd2Rem
     return new IndexCleared(revision);
   }
 
-  protected batches(events: readonly WatchEvent<Etcd2Node>[]): WatchBatch<Etcd2Node>[] {
+  protected batches(events: readonly WatchEvent<V2Node>[]): WatchBatch<V2Node>[] {
     return events.map((event) => ({
       header: { cluster: this.model.cluster, revision: event.kv.modRevision },
       events: [event],

@@ -1,5 +1,5 @@
 /**
- * etcd in memory, behind the same seam as the real one (`EtcdRemote`), on any clock: for simulations.
+ * etcd in memory, behind the same seam as the real one (`V3Remote`), on any clock: for simulations.
  *
  * Revisions, conditional writes, leases and watches with their history are etcd's. Faults are asked for:
  * - `outage`: nobody is answered, watches break; `breakWatches`: only those;
@@ -16,19 +16,19 @@ import type {
   RangeResponse,
   ResponseHeader,
   StoredKey,
-} from "../../src/store/etcd_remote.ts";
-import type * as remote from "../../src/store/etcd_remote.ts";
+} from "../../src/store/etcd/reader.ts";
+import type * as remote from "../../src/store/etcd/reader.ts";
 import {
   Compacted,
   type ConditionalWrite,
-  type EtcdRemote,
   type GrantedLease,
   type KeyValue,
   type LeaseId,
   LeaseNotFound,
   NO_LEASE,
+  type V3Remote,
   type WriteResponse,
-} from "../../src/store/etcd3_remote.ts";
+} from "../../src/store/etcd/v3/remote.ts";
 import { StoreUnavailable } from "../../src/store/store.ts";
 
 /** A key as it was when it was written. */
@@ -80,7 +80,7 @@ export class EtcdModel {
   }
 
   /** One host's connection. */
-  connect(): EtcdRemote {
+  connect(): V3Remote {
     return new ModelRemote(this);
   }
 
@@ -270,7 +270,7 @@ export abstract class ModelReader<K extends StoredKey> {
   }
 }
 
-class ModelRemote extends ModelReader<KeyValue> implements EtcdRemote {
+class ModelRemote extends ModelReader<KeyValue> implements V3Remote {
   protected shown(kv: ModelKey): KeyValue {
     return kv;
   }

@@ -4,11 +4,11 @@
  */
 import { assertEquals } from "@std/assert";
 import { trafficObjects, type TrafficOptions } from "../../src/backend/traffic_rules.ts";
-import { diff } from "../../src/control/diff.ts";
+import { diff } from "../../src/plan/diff.ts";
 import type { Driver } from "../../src/kernel/driver.ts";
 import { iptablesDriver } from "../../src/kernel/firewall/iptables.ts";
 import { firewallTools } from "../../src/kernel/firewall/tools.ts";
-import type { Owner } from "../../src/kernel/kernel.ts";
+import type { Owner } from "../../src/model/owner.ts";
 import type { Variant } from "../../src/model/firewall.ts";
 import type { Obj } from "../../src/model/objects.ts";
 import type { Observed, Operation, Outcome, Plan } from "../../src/model/plan.ts";

@@ -11,8 +11,9 @@
 import { assertEquals } from "@std/assert";
 import { loadLibrary } from "../../ffi/library.ts";
 import { openNetlink } from "../../ffi/netlink.ts";
-import { diff } from "../../src/control/diff.ts";
-import type { Kernel, Owner } from "../../src/kernel/kernel.ts";
+import { diff } from "../../src/plan/diff.ts";
+import type { Owner } from "../../src/model/owner.ts";
+import type { Kernel } from "../../src/kernel/kernel.ts";
 import { openKernel } from "../../src/kernel/linux.ts";
 import type { SysctlAccess } from "../../src/kernel/sysctls.ts";
 import { type Ip, parseIp } from "../../src/model/ip.ts";

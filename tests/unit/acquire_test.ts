@@ -9,7 +9,7 @@ import type { Log } from "../../src/observe/log.ts";
 import { acquire } from "../../src/store/acquire.ts";
 import { wouldTake } from "../../src/store/choice.ts";
 import type { LeaseTable } from "../../src/store/lease_table.ts";
-import { MemoryCluster } from "../../src/store/memory.ts";
+import { MemoryCluster } from "../../src/store/rows/memory.ts";
 import type { Claim } from "../../src/store/store.ts";
 import { FakeClock, seededRandom, settle } from "../support/clock.ts";
 import { claimant } from "../support/identity.ts";

@@ -1,6 +1,6 @@
 /** How long the next try waits: doubled each time up to a limit, a quarter more by chance, from the start after a success. */
 import { assertEquals } from "@std/assert";
-import { Backoff } from "../../src/control/backoff.ts";
+import { Backoff } from "../../src/async/backoff.ts";
 
 Deno.test("back-off: doubles up to its limit, with up to a quarter of jitter, and begins again after a success", () => {
   const asked: number[] = [];

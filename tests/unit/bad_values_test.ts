@@ -18,7 +18,7 @@ import { run as config } from "../../src/cli/config/config.ts";
 import { openSubnetFile } from "../../src/control/subnet_files.ts";
 import { Failure, UsageError } from "../../src/model/errors.ts";
 import { fileConfigSource } from "../../src/store/config_source.ts";
-import { TlsFiles } from "../../src/store/etcd_tls.ts";
+import { TlsFiles } from "../../src/store/etcd/tls.ts";
 import { FakeClock } from "../support/clock.ts";
 
 const damaged = {

@@ -1,8 +1,8 @@
 /** Which of two leases in both of etcd's APIs is the older one: an API that both hosts have written to decides. */
 import { assertEquals } from "@std/assert";
 import type { Lease } from "../../src/model/lease.ts";
-import { isOlder, joined } from "../../src/store/both_lease.ts";
-import { asMirror } from "../../src/store/mirror.ts";
+import { isOlder, joined } from "../../src/store/etcd/both/lease.ts";
+import { asMirror } from "../../src/store/etcd/both/mirror.ts";
 import { lease } from "../support/hosts.ts";
 
 const plain = lease("10.1.15.0/24", "192.168.64.11", "02:00:00:00:00:11");

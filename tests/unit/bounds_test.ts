@@ -7,7 +7,7 @@ import { instanceOf } from "../../src/cli/instance.ts";
 import { readOptions } from "../../src/cli/read_options.ts";
 import { UsageError } from "../../src/model/errors.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
-import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
+import { parseEndpoints } from "../../src/store/etcd/endpoints.ts";
 
 /** Backend, member, the lowest and the highest value. */
 const members: readonly [type: string, name: string, min: number, max: number][] = [

@@ -12,11 +12,11 @@ function broken(path: string, text: string): string[] {
 
 Deno.test("imports go down, never up or sideways", () => {
   const cases: [from: string, to: string, allowed: boolean][] = [
-    ["src/store/etcd3.ts", "src/model/ip.ts", true],
-    ["src/store/etcd3.ts", "src/store/store.ts", true],
-    ["src/store/etcd3.ts", "src/observe/log.ts", true],
-    ["src/store/etcd3.ts", "src/observe/metrics.ts", false],
-    ["src/store/etcd3.ts", "src/kernel/kernel.ts", false],
+    ["src/store/etcd/v3/v3_store.ts", "src/model/ip.ts", true],
+    ["src/store/etcd/v3/v3_store.ts", "src/store/store.ts", true],
+    ["src/store/etcd/v3/v3_store.ts", "src/observe/log.ts", true],
+    ["src/store/etcd/v3/v3_store.ts", "src/observe/metrics.ts", false],
+    ["src/store/etcd/v3/v3_store.ts", "src/kernel/kernel.ts", false],
     ["src/kernel/firewall/rules.ts", "ffi/records.ts", true],
     ["src/model/ip.ts", "src/observe/log.ts", false],
     ["src/model/ip.ts", "src/system/clock.ts", false],

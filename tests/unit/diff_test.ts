@@ -1,6 +1,6 @@
 /** The one diff, on objects small enough to see through. */
 import { assertEquals } from "@std/assert";
-import { diff } from "../../src/control/diff.ts";
+import { diff } from "../../src/plan/diff.ts";
 import type { Kind, Obj } from "../../src/model/objects.ts";
 import type { KindRules, Observed, Plan, Standing } from "../../src/model/plan.ts";
 

@@ -1,6 +1,6 @@
 /** Who mirrors between etcd's two APIs: one at a time, and nobody whose place has run out. On an etcd in memory. */
 import { assertEquals } from "@std/assert";
-import { Election } from "../../src/store/election.ts";
+import { Election } from "../../src/store/etcd/both/election.ts";
 import { FakeClock, seededRandom, settle } from "../support/clock.ts";
 import { EtcdModel } from "../support/etcd_model.ts";
 

@@ -1,8 +1,8 @@
 /** Following keys in etcd through a watch that is late, or leaves something out while all else goes on. */
 import { assertEquals } from "@std/assert";
-import { follow } from "../../src/store/etcd_follow.ts";
-import type { EtcdReader, WatchBatch } from "../../src/store/etcd_remote.ts";
-import type { KeyValue } from "../../src/store/etcd3_remote.ts";
+import { follow } from "../../src/store/etcd/follow.ts";
+import type { EtcdReader, WatchBatch } from "../../src/store/etcd/reader.ts";
+import type { KeyValue } from "../../src/store/etcd/v3/remote.ts";
 import { FakeClock, seededRandom } from "../support/clock.ts";
 import { EtcdModel } from "../support/etcd_model.ts";
 

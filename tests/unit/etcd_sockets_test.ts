@@ -2,8 +2,8 @@
 import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { connect, createServer } from "node:net";
 import { createSecureContext } from "node:tls";
-import { parseEndpoints } from "../../src/store/etcd_endpoints.ts";
-import { serverCertificates, Sockets } from "../../src/store/etcd_sockets.ts";
+import { parseEndpoints } from "../../src/store/etcd/endpoints.ts";
+import { serverCertificates, Sockets } from "../../src/store/etcd/sockets.ts";
 import { growth } from "../support/heap.ts";
 
 /** Bytes that a failed attempt may seem to leave: code that was compiled meanwhile, and the like. */

@@ -4,18 +4,18 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { backends } from "../../src/backend/registry.ts";
-import { desire } from "../../src/control/desired.ts";
-import { judgePeers } from "../../src/control/peers.ts";
-import { protectedBy } from "../../src/control/protection.ts";
+import { desire } from "../../src/plan/desired.ts";
+import { judgePeers } from "../../src/plan/peers.ts";
+import { protectedBy } from "../../src/plan/protection.ts";
 import { ShrinkGuard } from "../../src/control/shrink_guard.ts";
-import { diff } from "../../src/control/diff.ts";
+import { diff } from "../../src/plan/diff.ts";
 import { ip } from "../../src/model/ip.ts";
 import { type Lease, prefixesOf } from "../../src/model/lease.ts";
 import type { Observed } from "../../src/model/plan.ts";
 import { overlaps, type Prefix, prefix } from "../../src/model/prefix.ts";
 import { PrefixClaims, PrefixNesting } from "../../src/model/prefix_claims.ts";
 import { PrefixCover } from "../../src/model/prefix_order.ts";
-import { planMirrors } from "../../src/store/mirror_plan.ts";
+import { planMirrors } from "../../src/store/etcd/both/mirror_plan.ts";
 import { seededRandom } from "../support/clock.ts";
 import { host } from "../support/hosts.ts";
 

@@ -5,7 +5,7 @@ import { checkBridgeNetfilter } from "../../src/kernel/firewall/bridge_netfilter
 import { restoreInputs } from "../../src/kernel/firewall/apply.ts";
 import { iptablesDriver } from "../../src/kernel/firewall/iptables.ts";
 import { probeFirewall, resyncPeriod } from "../../src/kernel/firewall/tools.ts";
-import type { Owner } from "../../src/kernel/kernel.ts";
+import type { Owner } from "../../src/model/owner.ts";
 import { Failure } from "../../src/model/errors.ts";
 import type { Operation } from "../../src/model/plan.ts";
 import { MissingProgram, type Run, type RunResult } from "../../src/system/exec.ts";

@@ -1,7 +1,8 @@
 /** The kernel in memory: that it keeps the real one's rules, and that faults come in where a test wants them. */
 import { assertEquals, assertRejects } from "@std/assert";
-import { FakeKernel } from "../../src/kernel/fake.ts";
-import type { KernelEvent, Owner } from "../../src/kernel/kernel.ts";
+import { FakeKernel } from "../support/kernel/fake.ts";
+import type { Owner } from "../../src/model/owner.ts";
+import type { KernelEvent } from "../../src/kernel/kernel.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import {
   address,

@@ -2,7 +2,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Change, LinkRecord, NeighbourRecord, Netlink, RouteRecord } from "../../ffi/records.ts";
 import type { Driver } from "../../src/kernel/driver.ts";
-import type { Owner } from "../../src/kernel/kernel.ts";
+import type { Owner } from "../../src/model/owner.ts";
 import { openKernel } from "../../src/kernel/linux.ts";
 import type { SysctlAccess } from "../../src/kernel/sysctls.ts";
 import { parseIp } from "../../src/model/ip.ts";

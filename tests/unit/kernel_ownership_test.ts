@@ -10,7 +10,7 @@ import {
   routeStanding,
   sysctlStanding,
 } from "../../src/kernel/ownership.ts";
-import type { Owner } from "../../src/kernel/kernel.ts";
+import type { Owner } from "../../src/model/owner.ts";
 import { nexthopIds } from "../../src/model/nexthop_id.ts";
 import type { Fields, Obj } from "../../src/model/objects.ts";
 import type { Standing } from "../../src/model/plan.ts";

@@ -9,7 +9,7 @@ import { LeaseLost } from "../../src/model/errors.ts";
 import { describeSubnets, type Lease } from "../../src/model/lease.ts";
 import { decodeRecord, encodeRecord, formatLeaseKey } from "../../src/model/lease_codec.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";
-import { MemoryCluster, type MemoryStore } from "../../src/store/memory.ts";
+import { MemoryCluster, type MemoryStore } from "../../src/store/rows/memory.ts";
 import { isLost, type Look, type Lost, type Store, StoreUnavailable } from "../../src/store/store.ts";
 import { FakeClock, seededRandom } from "../support/clock.ts";
 import { lease } from "../support/hosts.ts";

@@ -1,7 +1,7 @@
 /** What is remembered from round to round, and what must not be. */
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { remembered } from "../../src/model/memo.ts";
-import { Trigger } from "../../src/control/trigger.ts";
+import { Trigger } from "../../src/async/trigger.ts";
 
 Deno.test("memo: an object is asked about once, until the scope is another", () => {
   let asked = 0;

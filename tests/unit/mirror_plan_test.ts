@@ -3,10 +3,10 @@ import { assertEquals } from "@std/assert";
 import { parseIp } from "../../src/model/ip.ts";
 import type { Lease } from "../../src/model/lease.ts";
 import { parseAnyLeaseKey, parseLeaseKey } from "../../src/model/lease_codec.ts";
-import { halvesOf, joined } from "../../src/store/both_lease.ts";
-import type { Entry } from "../../src/store/both_view.ts";
-import { asMirror } from "../../src/store/mirror.ts";
-import { planMirrors } from "../../src/store/mirror_plan.ts";
+import { halvesOf, joined } from "../../src/store/etcd/both/lease.ts";
+import type { Entry } from "../../src/store/etcd/both/view.ts";
+import { asMirror } from "../../src/store/etcd/both/mirror.ts";
+import { planMirrors } from "../../src/store/etcd/both/mirror_plan.ts";
 
 const K = "10.3.1.0-24";
 

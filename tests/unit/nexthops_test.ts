@@ -1,8 +1,8 @@
 /** Which routes are wanted by way of nexthop objects, and under which ids. */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
-import { FEW, MANY, throughNexthops } from "../../src/control/nexthops.ts";
-import { protectedBy } from "../../src/control/protection.ts";
+import { FEW, MANY, throughNexthops } from "../../src/plan/nexthops.ts";
+import { protectedBy } from "../../src/plan/protection.ts";
 import { ip } from "../../src/model/ip.ts";
 import { CHOICES, inNexthopRange, nexthopIds } from "../../src/model/nexthop_id.ts";
 import { nexthop, type Obj, route, viaNexthop } from "../../src/model/objects.ts";

@@ -1,6 +1,6 @@
 /** Store data is untrusted: which leases become peers, and why others do not. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { judgePeers } from "../../src/control/peers.ts";
+import { judgePeers } from "../../src/plan/peers.ts";
 import type { Lease } from "../../src/model/lease.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";

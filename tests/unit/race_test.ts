@@ -1,7 +1,8 @@
 /** Racing promises: who is first, and that nothing stays of a race for a promise that never settles. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { orAborted, race } from "../../src/model/race.ts";
-import { DeadlineExceeded, within } from "../../src/store/deadline.ts";
+import { abortable } from "../../src/async/abortable.ts";
+import { race } from "../../src/async/race.ts";
+import { deadline, DeadlineExceeded } from "../../src/async/deadline.ts";
 import { FakeClock, settle } from "../support/clock.ts";
 import { growth } from "../support/heap.ts";
 
@@ -43,12 +44,12 @@ const waits: Readonly<Record<string, (turn: number) => Promise<unknown>>> = {
   "race": () => race([never, Promise.resolve("over")]),
   "within": () => {
     const clock = new FakeClock();
-    const waiting = within(clock, 1_000, undefined, () => never).catch((error) => error);
+    const waiting = deadline(clock, 1_000, undefined, () => never).catch((error) => error);
     return clock.advance(1_000).then(() => waiting).then((error) =>
       assert(error instanceof DeadlineExceeded)
     );
   },
-  "orAborted": () => orAborted(never, AbortSignal.abort("over")).catch(() => {}),
+  "abortable": () => abortable(never, AbortSignal.abort("over")).catch(() => {}),
 };
 for (const [name, wait] of Object.entries(waits)) {
   Deno.test(`race: ${name} leaves nothing behind, however often it is tried`, async () => {

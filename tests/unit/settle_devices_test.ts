@@ -4,7 +4,7 @@ import type { Host } from "../../src/backend/backend.ts";
 import { udp } from "../../src/backend/udp.ts";
 import { vxlan } from "../../src/backend/vxlan.ts";
 import { settleDevices } from "../../src/control/host.ts";
-import { FakeKernel } from "../../src/kernel/fake.ts";
+import { FakeKernel } from "../support/kernel/fake.ts";
 import { host } from "../support/hosts.ts";
 import { claimant } from "../support/identity.ts";
 

@@ -1,7 +1,7 @@
 /** What a store may make us say: a flood is a few lines. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { StoreReports } from "../../src/control/store_reports.ts";
-import type { RefusedPeer } from "../../src/control/peers.ts";
+import type { RefusedPeer } from "../../src/plan/peers.ts";
 import { createLog } from "../../src/observe/writers.ts";
 import type { Unreadable } from "../../src/store/store.ts";
 import { FakeClock } from "../support/clock.ts";

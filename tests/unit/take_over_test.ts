@@ -1,9 +1,9 @@
 /** Whose place is taken: only that of a daemon of this make that has a device where ours is to stand, and does not run. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { backends } from "../../src/backend/registry.ts";
-import { describeBlocked } from "../../src/control/describe.ts";
+import { describeBlocked } from "../../src/plan/describe.ts";
 import { takeOver } from "../../src/control/take_over.ts";
-import { FakeKernel } from "../../src/kernel/fake.ts";
+import { FakeKernel } from "../support/kernel/fake.ts";
 import { linkStanding } from "../../src/kernel/ownership.ts";
 import type { Obj } from "../../src/model/objects.ts";
 import { host } from "../support/hosts.ts";

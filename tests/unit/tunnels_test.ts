@@ -5,9 +5,9 @@
 import { assertEquals, assertMatch, fail } from "@std/assert";
 import type { UdpPeer, UdpTunnel, UdpTunnelOptions } from "../../ffi/udp_tunnel.ts";
 import type { LinkRecord } from "../../ffi/records.ts";
-import type { KeptDescriptor } from "../../src/kernel/kept_descriptors.ts";
+import type { KeptDescriptor } from "../../src/kernel/tunnel/kept_descriptors.ts";
 import { LinkTable } from "../../src/kernel/link_table.ts";
-import { tunnelDriver } from "../../src/kernel/tunnels.ts";
+import { tunnelDriver } from "../../src/kernel/tunnel/tunnels.ts";
 import { Failure } from "../../src/model/errors.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import { type Obj, tunnelPeer, udpTunnel } from "../../src/model/objects.ts";

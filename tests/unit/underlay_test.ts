@@ -8,8 +8,8 @@ import {
   type UnderlayChoice,
   type UnderlayFacts,
   type UnderlayOptions,
-} from "../../src/control/underlay.ts";
-import { FakeKernel } from "../../src/kernel/fake.ts";
+} from "../../src/underlay/choose.ts";
+import { FakeKernel } from "../support/kernel/fake.ts";
 import type { Interface, InterfaceAddress } from "../../src/kernel/kernel.ts";
 import { Failure } from "../../src/model/errors.ts";
 import { parseNetworkConfig } from "../../src/model/parse_config.ts";

@@ -5,7 +5,7 @@
 import { loadLibrary } from "../../../ffi/library.ts";
 import { openNetlink } from "../../../ffi/netlink.ts";
 import { backendFor } from "../../backend/registry.ts";
-import { formerly, ownerOf } from "../../control/desired.ts";
+import { formerly, ownerOf } from "../../plan/desired.ts";
 import { readSubnetEnv } from "../../files/subnet_env.ts";
 import { openKernel } from "../../kernel/linux.ts";
 import type { NetworkConfig } from "../../model/network_config.ts";

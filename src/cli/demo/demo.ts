@@ -5,7 +5,7 @@
 import type { Clock } from "../../model/clock.ts";
 import { Failure, UsageError } from "../../model/errors.ts";
 import { ROUTE_PROTOCOL } from "../../model/objects.ts";
-import { race } from "../../model/race.ts";
+import { race } from "../../async/race.ts";
 import { systemClock } from "../../system/clock.ts";
 import { quotedWord } from "../hide.ts";
 import { didYouMean } from "../../model/nearest.ts";

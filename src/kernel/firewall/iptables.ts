@@ -12,7 +12,7 @@ import type { Obj } from "../../model/objects.ts";
 import type { KindRules, Observed, Operation } from "../../model/plan.ts";
 import { MissingProgram, type Run } from "../../system/exec.ts";
 import type { Driver } from "../driver.ts";
-import type { Owner } from "../kernel.ts";
+import type { Owner } from "../../model/owner.ts";
 import { applyAll } from "./apply.ts";
 import { listError } from "./errors.ts";
 import { ruleLine } from "./restore_text.ts";

@@ -10,7 +10,7 @@ import type { Family } from "../../model/ip.ts";
 import { bareRules, chain, jump } from "../../model/objects.ts";
 import type { Observed } from "../../model/plan.ts";
 import { familyOf, type Prefix } from "../../model/prefix.ts";
-import type { Owner } from "../kernel.ts";
+import type { Owner } from "../../model/owner.ts";
 import { forwardSets, knownRules, masqueradeSets, type RuleSets } from "./bare_rules.ts";
 import { ruleWords, type SavedRules, type SavedTable } from "./save_text.ts";
 

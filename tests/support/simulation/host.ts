@@ -3,23 +3,25 @@
  * started again. Only kernel and file outlive a process. A supervisor starts a daemon that failed again after some seconds.
  */
 import { Overlay } from "../../../src/control/overlay.ts";
-import type { OverlayOptions, OverlayPorts, SubnetFile } from "../../../src/control/start.ts";
-import { underlayChooser } from "../../../src/control/underlay_choice.ts";
+import type { OverlayOptions } from "../../../src/control/ports.ts";
+import type { OverlayPorts } from "../../../src/control/ports.ts";
+import type { SubnetFile } from "../../../src/control/ports.ts";
+import { underlayChooser } from "../../../src/underlay/chooser.ts";
 import { noSubnetFile } from "../../../src/control/subnet_files.ts";
 import { parseSubnetEnv } from "../../../src/files/subnet_env.ts";
-import { FakeKernel } from "../../../src/kernel/fake.ts";
+import { FakeKernel } from "../kernel/fake.ts";
 import type { Clock } from "../../../src/model/clock.ts";
 import { Failure, messageOf } from "../../../src/model/errors.ts";
 import { formatIp, type Ip } from "../../../src/model/ip.ts";
 import type { Obj } from "../../../src/model/objects.ts";
 import type { Operation, Outcome } from "../../../src/model/plan.ts";
 import type { Level, Log } from "../../../src/observe/log.ts";
-import { BothStore } from "../../../src/store/both.ts";
-import { Election } from "../../../src/store/election.ts";
-import { etcd2ConfigPlace, Etcd2Store } from "../../../src/store/etcd2.ts";
-import { etcd3ConfigPlace, EtcdStore } from "../../../src/store/etcd3.ts";
-import { electionKey } from "../../../src/store/etcd_keys.ts";
-import type { EtcdStoreOptions } from "../../../src/store/etcd_store.ts";
+import { BothStore } from "../../../src/store/etcd/both/both_store.ts";
+import { Election } from "../../../src/store/etcd/both/election.ts";
+import { v2ConfigPlace, V2Store } from "../../../src/store/etcd/v2/v2_store.ts";
+import { v3ConfigPlace, V3Store } from "../../../src/store/etcd/v3/v3_store.ts";
+import { electionKey } from "../../../src/store/etcd/keys.ts";
+import type { EtcdStoreOptions } from "../../../src/store/etcd/etcd_store.ts";
 import type { Store } from "../../../src/store/store.ts";
 import type { IdentityPlace } from "../../../src/control/identity.ts";
 import { identityIn, MemoryPlace } from "../identity.ts";
@@ -52,14 +54,14 @@ interface Remotes {
 }
 
 function openStore({ v2, v3 }: Remotes, told: EtcdStoreOptions): Store {
-  if (v2 === null) return new EtcdStore(v3!, told);
-  const store2 = new Etcd2Store(v2, told);
+  if (v2 === null) return new V3Store(v3!, told);
+  const store2 = new V2Store(v2, told);
   if (v3 === null) return store2;
-  const store3 = new EtcdStore(v3, told);
+  const store3 = new V3Store(v3, told);
   const { clock, random, log } = told;
   return new BothStore({
-    v2: { store: store2, table: store2.table, config: etcd2ConfigPlace(v2, PREFIX) },
-    v3: { store: store3, table: store3.table, config: etcd3ConfigPlace(v3, PREFIX) },
+    v2: { store: store2, table: store2.table, config: v2ConfigPlace(v2, PREFIX) },
+    v3: { store: store3, table: store3.table, config: v3ConfigPlace(v3, PREFIX) },
     election: new Election({ remote: v3, key: electionKey(PREFIX), clock, random, log }),
     clock,
     random,

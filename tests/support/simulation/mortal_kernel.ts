@@ -6,14 +6,9 @@
  * - nothing of a peer is deleted whose record nobody has touched, and however the lists lie, not most of them at once;
  * - a tunnel's device, once there, stays where neither the configuration nor the underlay has changed.
  */
-import type {
-  DefaultRoute,
-  Kernel,
-  KernelEvent,
-  Owner,
-  RouteAnswer,
-  Scope,
-} from "../../../src/kernel/kernel.ts";
+import type { Owner } from "../../../src/model/owner.ts";
+import type { Scope } from "../../../src/model/plan.ts";
+import type { DefaultRoute, Kernel, KernelEvent, RouteAnswer } from "../../../src/kernel/kernel.ts";
 import type { Family, Ip } from "../../../src/model/ip.ts";
 import type { Obj } from "../../../src/model/objects.ts";
 import type { Observed, Operation, Outcome } from "../../../src/model/plan.ts";

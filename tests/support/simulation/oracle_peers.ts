@@ -2,7 +2,7 @@
  * Who is a peer of whom, read from the keys and values in etcd by the rules as documented: inside the network, nothing of
  * ours, the older of two claims to one thing.
  */
-import type { KeyValue } from "../../../src/store/etcd3_remote.ts";
+import type { KeyValue } from "../../../src/store/etcd/v3/remote.ts";
 import type { SimHost } from "./host.ts";
 import { isRecord, nameOf, SUBNET6 } from "./records.ts";
 import { recordType, type World } from "./world.ts";

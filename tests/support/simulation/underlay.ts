@@ -1,5 +1,5 @@
 /** The underlay of a simulated machine: one interface, eth0, whose addresses, MTU and neighbours can change. */
-import type { FakeUnderlay } from "../../../src/kernel/fake.ts";
+import type { FakeUnderlay } from "../kernel/fake.ts";
 import type { DefaultRoute, Interface, InterfaceAddress, RouteAnswer } from "../../../src/kernel/kernel.ts";
 import { formatIp, type Ip, parseIp } from "../../../src/model/ip.ts";
 

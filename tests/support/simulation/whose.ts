@@ -8,7 +8,7 @@
  * - `foreign`: in a place of ours, of somebody else.
  * - null: not in any place of ours.
  */
-import type { Owner } from "../../../src/kernel/kernel.ts";
+import type { Owner } from "../../../src/model/owner.ts";
 import type { Obj } from "../../../src/model/objects.ts";
 import { formatPrefix } from "../../../src/model/prefix.ts";
 import { familyOfText, inside } from "./texts.ts";

@@ -6,21 +6,21 @@
 import { Failure } from "../../../src/model/errors.ts";
 import type {
   ConditionalWrite,
-  EtcdRemote,
   GrantedLease,
   KeyValue,
   LeaseId,
+  V3Remote,
   WriteResponse,
-} from "../../../src/store/etcd3_remote.ts";
-import type { Etcd2Node, Etcd2Remote, Etcd2Write, Etcd2Written } from "../../../src/store/etcd2_remote.ts";
-import type { StoredText } from "../../../src/store/etcd_config.ts";
+} from "../../../src/store/etcd/v3/remote.ts";
+import type { V2Node, V2Remote, V2Write, V2Written } from "../../../src/store/etcd/v2/remote.ts";
+import type { StoredText } from "../../../src/store/etcd/config.ts";
 import type {
   EtcdReader,
   KeyRange,
   RangeRequest,
   RangeResponse,
   WatchBatch,
-} from "../../../src/store/etcd_remote.ts";
+} from "../../../src/store/etcd/reader.ts";
 import { StoreUnavailable } from "../../../src/store/store.ts";
 import { Etcd2ModelRemote } from "../etcd2_model.ts";
 import type { EtcdModel } from "../etcd_model.ts";
@@ -123,7 +123,7 @@ abstract class Wire<K extends StoredText, R extends EtcdReader<K>> {
   }
 }
 
-export class Wire3 extends Wire<KeyValue, EtcdRemote> implements EtcdRemote {
+export class Wire3 extends Wire<KeyValue, V3Remote> implements V3Remote {
   constructor(host: SimHost, life: Life, kernel: MortalKernel) {
     super(host, life, kernel, host.world.model, host.world.model.connect());
   }
@@ -152,12 +152,12 @@ export class Wire3 extends Wire<KeyValue, EtcdRemote> implements EtcdRemote {
   }
 }
 
-export class Wire2 extends Wire<Etcd2Node, Etcd2Remote> implements Etcd2Remote {
+export class Wire2 extends Wire<V2Node, V2Remote> implements V2Remote {
   constructor(host: SimHost, life: Life, kernel: MortalKernel) {
     super(host, life, kernel, host.world.model2, new Etcd2ModelRemote(host.world.model2));
   }
 
-  write(request: Etcd2Write, signal?: AbortSignal): Promise<Etcd2Written> {
+  write(request: V2Write, signal?: AbortSignal): Promise<V2Written> {
     return this.call(signal, () => this.conditional(request, () => this.remote.write(request, signal)));
   }
 

@@ -2,7 +2,7 @@
  * A simulated cluster: hosts, one etcd in memory, one clock that stands still, chance from a seed. The same seed gives the
  * same run, step by step.
  */
-import type { Owner } from "../../../src/kernel/kernel.ts";
+import type { Owner } from "../../../src/model/owner.ts";
 import { deriveMac } from "../../../src/model/mac.ts";
 import { formatPrefix } from "../../../src/model/prefix.ts";
 import { FakeClock, seededRandom } from "../clock.ts";
