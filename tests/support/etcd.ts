@@ -137,7 +137,7 @@ export class EtcdCluster implements AsyncDisposable {
   async ready(): Promise<void> {
     for (const member of this.members) {
       if (!member.process?.running) continue;
-      await poll(`an answer of etcd ${member.name}`, 30_000, async () => {
+      await poll(`an answer of etcd ${member.name}`, 120_000, async () => {
         if (!member.process?.running) throw new Error(`start etcd: it ended\n${member.process?.tail()}`);
         const { code, stderr } = await this.#etcdctl([...ASK, "get", "ready"], member.url);
         // With users, a refusal is an answer.
