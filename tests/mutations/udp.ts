@@ -98,4 +98,13 @@ export const mutations: readonly Mutation[] = [
     filter: "number of queues",
     says: "Expected 'started",
   },
+  {
+    name: "the second look counts routes alone",
+    file: "src/plan/peer_objects.ts",
+    find: 'if (kind === "peer") return String(fields.subnet);',
+    replace: 'if (kind === "peer") return null;',
+    test: "tests/faults/shrink_test.ts",
+    filter: "udp: when all peers",
+    says: "nothing goes before the second look",
+  },
 ];
