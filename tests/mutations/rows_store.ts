@@ -68,7 +68,7 @@ export const ofStores: readonly RowDamage[] = [
     file: "src/control/lease_keeper.ts",
     find: 'if (!own) return event.type === "snapshot" ? "missing from the list" : null;',
     replace: 'if (event.type === "snapshot") this.#lose("nobody");\n    if (!own) return null;',
-    says: "we wrote nothing",
+    says: "our lease was lost; another is being taken",
   },
   {
     row: 5,
