@@ -200,10 +200,10 @@ function giveAway(path: string, ip: string, other: string): void {
   for (const { key } of db.prepare("SELECT key FROM leases WHERE value LIKE ?").all(`%"${ip}"%`)) {
     const revision = db.prepare("INSERT INTO changes (key) VALUES (?)").run(key!).lastInsertRowid;
     db.prepare(
-      `UPDATE leases SET modified = ?1, value = json_set(
-         json_remove(replace(value, ?2, ?3), '$.Host', '$.Run', '$.Turn'),
-         '$.BackendData.VtepMAC', '0e:00:00:00:00:99') WHERE key = ?4`,
-    ).run(revision, `"${ip}"`, `"${other}"`, key!);
+      `UPDATE leases SET value = json_set(
+         json_remove(replace(value, ?, ?), '$.Host', '$.Run', '$.Turn'),
+         '$.BackendData.VtepMAC', '0e:00:00:00:00:99'), modified = ? WHERE key = ?`,
+    ).run(`"${ip}"`, `"${other}"`, revision, key!);
   }
 }
 
