@@ -295,7 +295,7 @@ function watching(test: Test, shortTtlMs: number): void {
   test("a watch opens with all leases, our own included, and goes on with changes", async (harness) => {
     await harness.raw.put("10.3.7.0-24", value(B), 600_000);
     const store = await harness.store(A);
-    const lease = await store.acquire(claim(A), soon());
+    const lease = await store.acquire(claim(A, network, subnets("10.3.20.0-24")), soon());
     await using events = watch(store);
     const first = await events.until("a snapshot", () => true);
     assert(first.type === "snapshot");
