@@ -19,12 +19,19 @@ export function shrinks({ operations }: Plan, observed: readonly Observed[]): bo
   const stays = (object: Obj) => !going.has(object) && (object.on === undefined || !devices.has(object.on));
   const made = operations.flatMap((o) => o.verb === "delete" ? [] : o.object);
   const stood = observed.filter(({ standing }) => standing === "ours" || standing === "adoptable");
-  const peerOf = peerFinder([...stood, ...made]);
-  const peersOf = (objects: readonly Obj[]) => new Set(objects.flatMap((object) => peerOf(object) ?? []));
-  const [before, after] = [peersOf(stood), peersOf([...stood.filter(stays), ...made])];
+  const [before, after] = [stood, [...stood.filter(stays), ...made]].map(peersOf) as [
+    Set<string>,
+    Set<string>,
+  ];
   return families.some((family) => {
     const peers = [...before].filter((address) => address.includes(":") === (family === 6));
     const staying = peers.filter((address) => after.has(address)).length;
     return peers.length >= FEWEST && staying < peers.length / 2;
   });
+}
+
+/** An FDB entry is of the peer that has its MAC among these: of a host that moves, another one before than after. */
+function peersOf(objects: readonly Obj[]): Set<string> {
+  const peerOf = peerFinder(objects);
+  return new Set(objects.flatMap((object) => peerOf(object) ?? []));
 }

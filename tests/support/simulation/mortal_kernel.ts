@@ -134,7 +134,9 @@ export class MortalKernel implements Kernel {
     if (going.length === 0) return;
     const gone = new Set(going.map(({ object: { kind, key } }) => `${kind} ${key}`));
     const made = operations.flatMap(({ verb, object }) => verb === "delete" ? [] : object);
-    const standing = this.#host.kernel.objects();
+    const standing = this.#host.kernel.objects().filter(({ kind, key }) =>
+      !this.#host.foreign.has(`${kind} ${key}`)
+    );
     const left = [...standing.filter(({ kind, key }) => !gone.has(`${kind} ${key}`)), ...made];
     for (const family of [4, 6] as const) {
       const [before, after] = [peersOf(standing, family), peersOf(left, family)];
