@@ -80,8 +80,14 @@ export class EtcdMember {
     if (this.process === null) return;
     this.process.signal("SIGSTOP");
     const threads = `/proc/${this.process.pid}/task`;
-    const stands = (thread: string) =>
-      /^State:\s+T/m.test(Deno.readTextFileSync(`${threads}/${thread}/status`));
+    // A thread that has ended in between stands still as well.
+    const stands = (thread: string) => {
+      try {
+        return /^State:\s+T/m.test(Deno.readTextFileSync(`${threads}/${thread}/status`));
+      } catch {
+        return true;
+      }
+    };
     while (![...Deno.readDirSync(threads)].every(({ name }) => stands(name)));
   }
 
