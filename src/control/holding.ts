@@ -6,10 +6,11 @@
  */
 import type { Instant } from "../model/clock.ts";
 import type { Found, Holder, Mark } from "../model/identity.ts";
-import type { Lease, LeaseRecord } from "../model/lease.ts";
+import { conflicting } from "../model/allocate.ts";
+import { type Lease, type LeaseRecord, sameSubnets } from "../model/lease.ts";
 import { sameRecord } from "../model/lease_codec.ts";
 import { isOlder } from "../store/etcd/both/lease.ts";
-import { sameAddress, sameTunnelAddress } from "../store/choice.ts";
+import { sameAddress, sameHost, sameTunnelAddress } from "../store/choice.ts";
 import type { Look } from "../store/store.ts";
 
 /** How long a host on trial waits for an objection: longer than it takes the owner to hear of it and to answer. */
@@ -92,8 +93,11 @@ export class Holding {
   }
 }
 
+/** Older records elsewhere that concern ours. */
+export type Elders = Pick<Found, "elderTwin" | "elderOverlap">;
+
 /** A look in the words of the rules; null where nothing stands there. @param content what our record should say, but the mark */
-export function foundBy({ found, asWritten }: Look, content: LeaseRecord, elderTwin: boolean): Found | null {
+export function foundBy({ found, asWritten }: Look, content: LeaseRecord, elders: Elders): Found | null {
   if (found === null) return null;
   if ("reason" in found) {
     return {
@@ -103,6 +107,7 @@ export function foundBy({ found, asWritten }: Look, content: LeaseRecord, elderT
       asWritten: false,
       upToDate: false,
       elderTwin: false,
+      elderOverlap: false,
     };
   }
   return {
@@ -111,7 +116,7 @@ export function foundBy({ found, asWritten }: Look, content: LeaseRecord, elderT
     wasOurs: sameTunnelAddress(found.record, content),
     asWritten,
     upToDate: sameContent(found.record, content),
-    elderTwin,
+    ...elders,
   };
 }
 
@@ -127,4 +132,25 @@ export function unmarked({ mark: _, ...record }: LeaseRecord): LeaseRecord {
 /** True where another record with this id is older than ours. */
 export function hasElderTwin(leases: readonly Lease[], own: Lease, host: string): boolean {
   return leases.some((lease) => lease.record.mark?.host === host && isOlder(lease, own));
+}
+
+/**
+ * Another host's older record at another key that has part of our subnets: `10.1.4.0/23` beside `10.1.5.0/24`. What its host has
+ * left behind for a younger one counts nothing.
+ */
+export function elderOverlap(leases: readonly Lease[], own: Lease): Lease | undefined {
+  return leases.find((lease) => isElderOverlap(lease, own) && !isLeftBehind(lease, leases, own));
+}
+
+export function isElderOverlap(lease: Lease, own: Lease): boolean {
+  return !sameSubnets(lease.subnets, own.subnets) && conflicting(lease.subnets, own.subnets) &&
+    isOlder(lease, own) && !sameHost(lease.record, own.record);
+}
+
+/** What our own record was until now may have had that id, if it was one with ours. */
+function isLeftBehind({ record: { mark }, created }: Lease, leases: readonly Lease[], own: Lease): boolean {
+  return mark !== undefined && leases.some((other) =>
+    other.record.mark?.host === mark.host && other.created > created &&
+    !sameSubnets(other.subnets, own.subnets)
+  );
 }

@@ -46,6 +46,7 @@ export function describeWrite(why: Why, subnets: string, over: LeaseRecord): { l
     case "replaced on trial":
     case "written by a host without an id":
     case "written by another host":
+    case "part of it is an older record's":
     case "held by a copy":
       throw new Error(`a record that is ${why} is not written`);
   }
@@ -60,6 +61,8 @@ export function describeOwner(why: Why): string {
       return ", a host without an id (flannel, or an older release)";
     case "held by a copy":
       return ", which has our id: it is a copy of this host, or we are one of it";
+    case "part of it is an older record's":
+      return ", which has a part of it, and had it first";
     default:
       return "";
   }

@@ -23,7 +23,15 @@ import { isLost, type Look, type Store, type StoreEvent, StoreUnavailable } from
 import { Backoff } from "../async/backoff.ts";
 import { peerFields } from "../plan/describe.ts";
 import { describeOwner, describeWrite } from "./holding_texts.ts";
-import { foundBy, hasElderTwin, Holding, sameContent, unmarked } from "./holding.ts";
+import {
+  elderOverlap,
+  foundBy,
+  hasElderTwin,
+  Holding,
+  isElderOverlap,
+  sameContent,
+  unmarked,
+} from "./holding.ts";
 import type { Identity } from "./identity.ts";
 import { Trigger } from "../async/trigger.ts";
 
@@ -56,6 +64,8 @@ export interface KeeperOptions {
 export class LeaseKeeper {
   readonly #options: KeeperOptions;
   readonly #trigger = new Trigger();
+  /** The store is known to answer again: what it refused before is tried at once. */
+  readonly #answers = new Trigger();
   readonly #backoff: Backoff;
   #lease: Lease;
   /** Without its mark. */
@@ -115,6 +125,7 @@ export class LeaseKeeper {
   /** Takes a hint from the store's watch. */
   observe(event: StoreEvent): void {
     if (breaksContact(event)) this.#holding.contactBroken();
+    if (isAnswer(event)) this.#answers.ring();
     const doubt = this.#doubtFrom(event);
     if (doubt === null) return;
     this.#doubt = doubt;
@@ -137,6 +148,7 @@ export class LeaseKeeper {
   /** One step; a store that is out of reach, refuses us or has no free subnet only delays it. */
   async #attempt(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
+    this.#answers.still();
     try {
       await this.#step(signal);
       this.#trouble.over("the lease can be renewed again", this.#fields());
@@ -148,7 +160,7 @@ export class LeaseKeeper {
       const text = messageOf(error);
       const again = `trying again in ${Math.round(wait / 1000)} s, and then less often`;
       this.#trouble.is(text, `Error renewing lease (${again}): ${text}`, { ...this.#fields(), error: text });
-      await clock.sleep(wait, signal);
+      await this.#answers.waitFor(wait, clock, signal);
     }
   }
 
@@ -173,9 +185,11 @@ export class LeaseKeeper {
     const { breaks } = this.#holding;
     const look = await store.look(this.#lease, signal);
     const { mark } = this.#holding;
-    const twin = hasElderTwin(this.#options.leases(), this.#lease, mark.host);
+    const leases = this.#options.leases();
+    const elder = elderOverlap(leases, this.#lease);
+    const elderTwin = hasElderTwin(leases, this.#lease, mark.host);
     const fresh = { host: () => identity.newHost(), run: () => identity.newRun() };
-    const found = foundBy(look, this.#record, twin);
+    const found = foundBy(look, this.#record, { elderTwin, elderOverlap: elder !== undefined });
     const verdict = hold(this.#holding.holder(clock.boot()), found, fresh);
     switch (verdict.type) {
       case "keep":
@@ -191,7 +205,11 @@ export class LeaseKeeper {
       case "create":
         return await this.#create(verdict.mark, breaks, signal);
       case "yield":
-        return await this.#yield(look, verdict, signal);
+        return await this.#yield(
+          ownerOf(look, verdict.why === "part of it is an older record's" ? elder : undefined),
+          verdict,
+          signal,
+        );
     }
   }
 
@@ -261,21 +279,17 @@ export class LeaseKeeper {
     this.#holdAgain();
   }
 
-  /** The record is another's, by the rules. */
+  /** The record is another's, by the rules. @param owner in words */
   async #yield(
-    { found }: Look,
+    owner: string,
     { newHost, why }: Verdict & { readonly type: "yield" },
     signal: AbortSignal,
   ): Promise<void> {
     const { identity, store } = this.#options;
-    // What of it is ours alone, in stores that are two.
+    // What of it is ours: all where another's overlaps it, a half in stores that are two.
     await store.release(this.#lease, signal);
     identity.pass(this.#lease.subnets);
-    this.#lose(
-      found !== null && "reason" in found
-        ? `another host now, with a record that can't be read (${found.reason})`
-        : `${found ? hostOf(found.record) : "another host"} now${describeOwner(why)}`,
-    );
+    this.#lose(`${owner}${describeOwner(why)}`);
     if (!newHost) return;
     await identity.rename(identity.newHost());
     await this.#follow();
@@ -306,6 +320,8 @@ export class LeaseKeeper {
     if (this.#holding.onTrial) return;
     await identity.hold(lease.subnets);
     if (wasOnTrial) this.#options.proven();
+    // Not another host's as long as both had one id.
+    if (elderOverlap(this.#options.leases(), lease)) this.#doubt = "an older record overlaps it";
   }
 
   async #reacquire(signal: AbortSignal): Promise<void> {
@@ -379,6 +395,9 @@ export class LeaseKeeper {
     if (event.type === "recovered" || event.type === "resumed") return "the store was out of reach";
     if (event.type === "snapshot" && event.restored === true) return "the store was restored";
     if (event.type === "put" && this.#isTwin(event.lease)) return "our id elsewhere";
+    if (event.type === "put" && isElderOverlap(event.lease, this.#lease)) {
+      return "an older record overlaps it";
+    }
     if (event.type === "unreadable") {
       const { subnets } = event.unreadable;
       return subnets && sameSubnets(subnets, this.#lease.subnets) ? "unreadable" : null;
@@ -390,6 +409,7 @@ export class LeaseKeeper {
     if (event.type === "snapshot" && event.leases.some((lease) => this.#isTwin(lease))) {
       return "our id elsewhere";
     }
+    if (event.type === "snapshot" && elderOverlap(leases, this.#lease)) return "an older record overlaps it";
     return isAsWritten(own, this.#lease) ? null : "changed";
   }
 
@@ -439,9 +459,23 @@ function breaksContact(event: StoreEvent): boolean {
     (type === "snapshot" && event.restored === true);
 }
 
+/** True where the store has answered after it did not, or as another; rare enough to try at once what it refused before. */
+function isAnswer({ type }: StoreEvent): boolean {
+  return type === "recovered" || type === "resumed" || type === "snapshot";
+}
+
 function markOf({ record }: Lease): Mark {
   if (record.mark === undefined) throw new Error("our record has no mark");
   return record.mark;
+}
+
+/** Whose our record is now, in words. @param elder whose older record has part of it, where one has */
+function ownerOf({ found }: Look, elder: Lease | undefined): string {
+  if (found !== null && "reason" in found) {
+    return `another host now, with a record that can't be read (${found.reason})`;
+  }
+  const owner = elder ?? found;
+  return `${owner ? hostOf(owner.record) : "another host"} now`;
 }
 
 /** As Go prints a duration, whole seconds: `22h59m59s`. */

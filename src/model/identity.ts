@@ -140,6 +140,8 @@ export interface Found {
   readonly upToDate: boolean;
   /** A readable record with the id of this one stands elsewhere and is older. */
   readonly elderTwin: boolean;
+  /** Another host's older record at another key has part of these subnets. */
+  readonly elderOverlap: boolean;
 }
 
 /** What to do about our record. `write` is over what stands, on the condition that it still does. */
@@ -162,6 +164,7 @@ export type Why =
   | "replaced on trial"
   | "written by a host without an id"
   | "written by another host"
+  | "part of it is an older record's"
   | "held by a copy";
 
 /** Values that nobody else has; drawn only where they are needed. */
@@ -189,6 +192,7 @@ function holdOwn(self: Holder, found: Found, there: Mark, fresh: Fresh): Verdict
   }
   if (!found.asWritten) return { type: "learn" };
   if (found.elderTwin) return write({ ...mark, host: fresh.host() }, "id in use");
+  if (found.elderOverlap) return { type: "yield", newHost: false, why: "part of it is an older record's" };
   if (onTrial && proven) return write({ ...mark, after: null }, "proven");
   if (!found.upToDate || there.after !== mark.after) return write(mark, "said anew");
   return { type: "keep" };

@@ -5,7 +5,7 @@
  * the steps that are no faults, that there is no cycle (an endless quarrel) and how many writes the longest way has.
  */
 import { faults } from "./faults.ts";
-import { type Step, steps } from "./steps.ts";
+import { overlapping, type Step, steps } from "./steps.ts";
 import { canonical, copy, describe, encode, type State } from "./world.ts";
 
 export interface Scenario {
@@ -44,8 +44,8 @@ export function explore({ start, also }: Scenario, most = Infinity): Outcome {
 }
 
 /** What must hold where nothing but a fault can happen. */
-function atRest({ store, hosts }: State): string | null {
-  const free = store.some(({ present }) => !present);
+function atRest({ store, hosts, limits }: State): string | null {
+  const free = store.some(({ present }, n) => !present && !overlapping({ limits, store }, n)?.present);
   for (const [i, host] of hosts.entries()) {
     if (!host.up || host.kind !== "ours") continue;
     if (host.holds === 0 && free) return `h${i} has no subnet although one is free`;
@@ -56,6 +56,7 @@ function atRest({ store, hosts }: State): string | null {
     for (const [j, other] of hosts.entries()) {
       if (j === i || !other.up) continue;
       if (host.holds > 0 && host.holds === other.holds) return `h${i} and h${j} both hold s${host.holds - 1}`;
+      if (limits.overlap && host.holds === 1 && other.holds === 2) return `h${i} and h${j} overlap`;
       if (other.kind === "ours" && host.id === other.id) return `h${i} and h${j} have one id, and so one MAC`;
     }
   }

@@ -21,7 +21,16 @@ const ALL = 255;
 function world(hosts: number, subnets: number, addresses: number, limits: Partial<Limits> = {}): State {
   const places = Array.from({ length: hosts }, (_, i) => i);
   return {
-    limits: { stop: ALL, cut: ALL, move: ALL, clone: ALL, quickBoot: false, addresses, ...limits },
+    limits: {
+      stop: ALL,
+      cut: ALL,
+      move: ALL,
+      clone: ALL,
+      quickBoot: false,
+      addresses,
+      overlap: false,
+      ...limits,
+    },
     store: Array.from({ length: subnets }, () => ({ ...NOTHING })),
     backup: null,
     hosts: places.map((i) => ({
@@ -415,6 +424,36 @@ const upgrades: readonly Scenario[] = [
   ),
 ];
 
+/** Keys that differ and yet share a part: subnets 0 and 1. */
+const overlaps: readonly Scenario[] = [
+  scenario("overlap-race", "two hosts take subnets at the same moment", () => {
+    const state = world(2, 3, 2, { overlap: true });
+    for (const [i, host] of state.hosts.entries()) host.diskSubnet = i + 1;
+    return state;
+  }, { boot: 3, crash: 2, lostReply: 1, part: 1, expire: 1 }),
+  scenario(
+    "overlap-clone",
+    "a copy of an owner's disk has the other half; the owner is cut off, leases end",
+    () => {
+      const state = copied(1, 2, { overlap: true });
+      state.hosts[1]!.diskSubnet = 2;
+      return state;
+    },
+    { boot: 2, crash: 1, part: 1, expire: 2, lostReply: 1 },
+  ),
+  scenario(
+    "overlap-restore",
+    "a backup has the half that its owner left since, and that another has now",
+    () => {
+      const state = owned(2, 4, 2, { overlap: true });
+      owner(state, 1, 2);
+      state.hosts[1]!.diskSubnet = 2;
+      return state;
+    },
+    { boot: 2, crash: 2, wipe: 1, expire: 2, backup: 1, restore: 1, part: 1 },
+  ),
+];
+
 const mixtures: readonly Scenario[] = [
   scenario("mix", "two hosts with disks, everything but a restore", () => owned(2, 3, 2), {
     boot: 3,
@@ -465,5 +504,6 @@ export const scenarios: readonly Scenario[] = [
   ...moves,
   ...flannels,
   ...upgrades,
+  ...overlaps,
   ...mixtures,
 ];

@@ -105,7 +105,10 @@ function seen(state: State, host: Host): Seen[] {
 function lookFor(state: State, i: number): Step[] {
   const host = state.hosts[i]!;
   const all = seen(state, host);
-  const open = all.filter(({ subnet, mark }) => mark?.host === text(host.id) || !(host.passed >> subnet & 1));
+  const beaten = all.find(({ subnet, rec }) => rec.id === host.id && isBeaten(state, subnet, host.id));
+  if (beaten) return [removeBeaten(state, i, beaten.subnet)];
+  const open = all.filter(({ subnet, mark }) => mark?.host === text(host.id) || !(host.passed >> subnet & 1))
+    .filter(({ subnet, rec }) => !isBeaten(state, subnet, rec.id));
   const taking = take(open, { host: text(host.id), isNew: host.isNew });
   const begin = (subnet: number, over: number, turn: number, after: number, what: string): Step => {
     const to = copy(state);
@@ -117,10 +120,36 @@ function lookFor(state: State, i: number): Step[] {
     const { over: { subnet, rec }, turn, after, way } = taking;
     return [begin(subnet, rec.version, turn, number(after), `finds (${way})`)];
   }
-  const free = state.store.flatMap((rec, subnet) => rec.present ? [] : subnet);
+  const free = state.store.flatMap((rec, subnet) =>
+    rec.present || overlapping(state, subnet)?.present ? [] : subnet
+  );
   const previous = host.diskSubnet - 1;
   const choices = free.includes(previous) ? [previous] : free;
   return choices.map((subnet) => begin(subnet, 0, 1, 0, "draws"));
+}
+
+/** What stands at the subnet that has a part in common with this one. */
+export function overlapping({ limits, store }: Pick<State, "limits" | "store">, subnet: number): Rec | null {
+  return limits.overlap && subnet < 2 ? store[1 - subnet]! : null;
+}
+
+/** True where another host's older record has part of this one's subnet. */
+function isBeaten(state: State, subnet: number, id: number): boolean {
+  const [rec, other] = [state.store[subnet]!, overlapping(state, subnet)];
+  return other?.present === true && other.id !== id && !(rec.present && rec.created < other.created);
+}
+
+/** The same, where that was not left behind for a younger one. */
+function elderOverlap(state: State, subnet: number, id: number): boolean {
+  const other = overlapping(state, subnet);
+  return isBeaten(state, subnet, id) &&
+    !state.store.some((r) => r.present && r.id === other!.id && r.created > other!.created);
+}
+
+function removeBeaten(state: State, i: number, subnet: number): Step {
+  const to = copy(state);
+  to.store[subnet] = { ...NOTHING };
+  return { to, what: `h${i} removes s${subnet}, which an older record overlaps`, writes: 1, fault: false };
 }
 
 function lookAfter(state: State, i: number, emit: Emit): void {
@@ -148,13 +177,16 @@ function lookAfter(state: State, i: number, emit: Emit): void {
       self.write = writeOf(self, subnet, 0, verdict.mark);
       return done("finds nothing at its subnet");
     case "write":
-      if (verdict.why === "id in use") changeId(self, number(verdict.mark.host));
+      if (verdict.why === "id in use") {
+        for (const other of to.hosts) other.shared ||= other.id === self.id;
+        changeId(self, number(verdict.mark.host));
+      }
       self.run = number(verdict.mark.run);
       self.turn = verdict.mark.turn;
       self.write = writeOf(self, subnet, rec.version, verdict.mark);
       return done(verdict.why);
     case "yield":
-      lose(state, to, i, verdict.newHost);
+      lose(state, to, i, verdict);
       return done(`gives way: ${verdict.why}`);
   }
 }
@@ -170,6 +202,7 @@ function verdictOn(state: State, to: State, host: Host, rec: Rec): Verdict {
       asWritten: rec.version === written,
       upToDate: rec.address === address,
       elderTwin: state.store.some((r) => r !== rec && r.present && r.id === id && r.created < rec.created),
+      elderOverlap: elderOverlap(state, host.holds - 1, id),
     }
     : null;
   const self = { mark, nextHost: nextId === 0 ? null : text(nextId), contactLost, outstanding, proven };
@@ -198,13 +231,21 @@ function settleId(host: Host, id: number): void {
   host.diskNew = host.after !== 0;
 }
 
-function lose(state: State, to: State, i: number, newHost: boolean): void {
+function lose(
+  state: State,
+  to: State,
+  i: number,
+  { newHost, why }: Pick<Verdict & { type: "yield" }, "newHost" | "why">,
+): void {
   const host = state.hosts[i]!;
   const rec = state.store[host.holds - 1]!;
   const alone = state.hosts.every((other) =>
     other === host || (other.diskId !== host.id && other.id !== host.id)
   );
-  const excused = host.contactLost || host.after !== 0 || host.late;
+  const overlapped = why === "part of it is an older record's";
+  const excused = host.contactLost || host.after !== 0 || host.late || (overlapped && host.shared);
+  // Our record at that key is ours to remove.
+  if (overlapped) to.store[host.holds - 1] = { ...NOTHING };
   if (alone && rec.present && rec.id !== 0 && !excused) to.evicted = true;
   const self = to.hosts[i]!;
   const { id, isNew, run, up, connected, passed } = self;
@@ -224,6 +265,14 @@ function write(state: State, i: number, replyLost: boolean, emit: Emit): void {
   const self = to.hosts[i]!;
   self.write = null;
   const succeeds = rec.present ? over !== 0 && rec.version === over : over === 0;
+  // Read again after creating: of two records that overlap the later gives way, and is removed.
+  if (succeeds && over === 0 && !replyLost && isBeaten(state, subnet, write!.id)) {
+    if (self.holds === subnet + 1) {
+      lose(state, to, i, { newHost: false, why: "part of it is an older record's" });
+    }
+    emit({ to, what: `h${i} gives s${subnet} back, which is overlapped`, writes: 2, fault: false });
+    return;
+  }
   if (succeeds) {
     excuse(to, i, subnet, write!.id);
     put(to, subnet, write!);

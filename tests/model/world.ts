@@ -74,6 +74,8 @@ export interface Host {
   passed: number;
   /** Somebody took our subnet after its time to answer was over: losing it is no fault of the rules. */
   late: boolean;
+  /** Had one id with another: what overlaps its subnet may be of that time. */
+  shared: boolean;
   write: Write | null;
 }
 
@@ -105,6 +107,8 @@ export interface Limits {
   /** A stopped host is back before any time ends. */
   readonly quickBoot: boolean;
   readonly addresses: number;
+  /** Subnets 0 and 1 have a part in common: they differ in length, or share one of two families. */
+  readonly overlap: boolean;
 }
 
 export interface State {
@@ -164,6 +168,7 @@ export const STOPPED = {
   nextId: 0,
   passed: 0,
   late: false,
+  shared: false,
   write: null,
 } as const;
 
@@ -314,7 +319,7 @@ export function encode({ store, backup, hosts, budget, evicted }: State): string
   for (const h of hosts) {
     out.push(
       bits(h.hasDisk, h.diskNew, h.up, h.connected, h.isNew, h.proven),
-      bits(h.contactLost, h.outstanding, h.late),
+      bits(h.contactLost, h.outstanding, h.late, h.shared),
     );
     out.push(
       h.diskId,

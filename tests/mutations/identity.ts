@@ -59,6 +59,12 @@ const rules: readonly Rule[] = [
     says: "have one id, and so one MAC",
   },
   {
+    name: "an older record that has part of the subnet is not minded",
+    find: "if (found.elderOverlap) return",
+    replace: "if (false) return",
+    says: "h0 and h1 overlap",
+  },
+  {
     name: "nobody takes back what is tried",
     find: "if (isOurs(there.after)) return",
     replace: "if (false) return",

@@ -341,3 +341,45 @@ Deno.test("keeper: a trial that a restored store has undone begins anew, with th
   await clock.advance(3_000);
   assertEquals([keyOf(own), own.told, own.keeper.onTrial], ["10.1.15.0-24", ["proven"], false]);
 });
+
+Deno.test("keeper: whatever the wait for a store that did not answer, it is asked when it answers again", async () => {
+  const cluster = openCluster();
+  const { clock, memory } = cluster;
+  let away = false;
+  await using own = await cluster.host("own", "192.168.64.11", (store) => ({
+    look: (known) => away ? Promise.reject(new StoreUnavailable("no quorum")) : store.look(known),
+  }));
+  await clock.advance(1_000);
+  const key = keyOf(own);
+  away = true;
+  memory.delete(key);
+  // Twelve waits: the last ones take a minute.
+  await clock.advance(600_000);
+  away = false;
+  own.keeper.observe({ type: "recovered" });
+  await clock.advance(100);
+  assertEquals(standing(cluster, key).mark?.host, own.identity.host);
+});
+
+Deno.test("keeper: of two hosts whose subnets overlap under two keys the younger gives way, once both are known to be two", async () => {
+  const cluster = openCluster();
+  const { clock, memory } = cluster;
+  await using own = await cluster.host("own", "192.168.64.11");
+  await clock.advance(1_000);
+  const key = keyOf(own);
+  const wider = key.replace(/-24$/, "-23").replace(/\.(\d+)\.0-/, (_, n) => `.${Number(n) & ~1}.0-`);
+  const of = (host: string) => {
+    const { record } = marked("elder", "192.168.64.12", "02:00:00:00:00:12");
+    return encodeRecord({ ...record, mark: { ...record.mark!, host } });
+  };
+  // A younger one that overlaps ours is its host's to give up.
+  memory.put(wider, of("e".repeat(32)), 86_400_000);
+  await clock.advance(1_000);
+  assertEquals([keyOf(own), own.told], [key, []]);
+  // With our id it is ours, and then a copy's: the copy that holds it is older than what we make again.
+  memory.delete(wider);
+  memory.delete(key);
+  memory.put(wider, of(own.identity.host), 86_400_000);
+  await clock.advance(5_000);
+  assertEquals(own.told, ["renamed", `moved to ${describeSubnets(own.keeper.lease.subnets)}`]);
+});
