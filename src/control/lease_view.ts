@@ -8,7 +8,7 @@
  * where it lives, it takes its record back and no packet was lost. Our own lease is here like any other; who we are is decided by whoever asks.
  */
 import type { Instant } from "../model/clock.ts";
-import { describeSubnets, type Lease, type Subnets } from "../model/lease.ts";
+import { describeSubnets, doubtful, type Lease, type Subnets } from "../model/lease.ts";
 import { describeOutage, type Listing, type StoreEvent, type Unreadable } from "../store/store.ts";
 import { MissingPeers } from "./missing_peers.ts";
 
@@ -82,8 +82,7 @@ export class LeaseView {
         this.#unreadable.delete(event.key);
         return false;
       case "unreadable":
-        this.#unreadable.set(nameOf(event.unreadable), event.unreadable);
-        return this.#leases.has(nameOf(event.unreadable));
+        return this.#spoil(event.unreadable);
       case "outage":
         this.#outage = describeOutage(event);
         return false;
@@ -135,6 +134,15 @@ export class LeaseView {
     this.#leases.set(key, lease);
   }
 
+  /** Keeps the last good state; false where there is none. */
+  #spoil(unreadable: Unreadable): boolean {
+    const key = nameOf(unreadable);
+    const lastGood = this.#leases.get(key);
+    if (lastGood) this.#leases.set(key, doubtful(lastGood));
+    this.#unreadable.set(key, unreadable);
+    return lastGood !== undefined;
+  }
+
   #delete(key: string): boolean {
     this.#unreadable.delete(key);
     this.#tried.delete(key);
@@ -151,7 +159,7 @@ export class LeaseView {
     for (const unreadable of listing.unreadable) {
       const key = nameOf(unreadable);
       const lastGood = old.get(key);
-      if (lastGood) this.#put(lastGood, undefined, now);
+      if (lastGood) this.#put(doubtful(lastGood), undefined, now);
       this.#unreadable.set(key, unreadable);
     }
     for (const key of this.#tried.keys()) if (!this.#leases.has(key)) this.#tried.delete(key);

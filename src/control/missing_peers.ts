@@ -5,7 +5,7 @@
  */
 import type { Instant } from "../model/clock.ts";
 import { formatIp } from "../model/ip.ts";
-import { describeSubnets, type Lease, type LeaseRecord } from "../model/lease.ts";
+import { describeSubnets, doubtful, type Lease, type LeaseRecord } from "../model/lease.ts";
 
 interface Missing {
   readonly lease: Lease;
@@ -35,7 +35,7 @@ export class MissingPeers {
     for (const lease of leases) {
       const until = Math.min(now + KEEP_MS, lease.expires ?? Infinity);
       const key = describeSubnets(lease.subnets);
-      this.#peers.set(key, { lease, until });
+      this.#peers.set(key, { lease: doubtful(lease), until });
       this.#hosts.set(hostOf(lease.record), key);
     }
   }

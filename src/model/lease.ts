@@ -41,6 +41,13 @@ export interface Lease {
   readonly created: number;
   /** Null for a reservation, which never ends. */
   readonly expires: Instant | null;
+  /** The last that the store told of a record which can't be read now, or which it lacks since it was restored. */
+  readonly doubtful?: true;
+}
+
+/** The same, for as long as the store does not tell it any more. */
+export function doubtful(lease: Lease): Lease {
+  return lease.doubtful ? lease : { ...lease, doubtful: true };
 }
 
 export function subnetOf(subnets: Subnets, family: Family): Prefix | null {

@@ -66,22 +66,30 @@ function isOwn(self: Host, lease: Lease): boolean {
   return self.subnets !== null && sameSubnets(self.subnets, lease.subnets);
 }
 
-/** Of each host that has an id, its youngest record. */
+/** Of each host that has an id, its youngest record, by `siblingName`. */
 function youngestByHost(leases: readonly Lease[]): Map<string, Lease> {
   const youngest = new Map<string, Lease>();
   for (const lease of leases) {
-    const host = lease.record.mark?.host;
-    if (host === undefined) continue;
-    const other = youngest.get(host);
-    if (other === undefined || other.created < lease.created) youngest.set(host, lease);
+    const name = siblingName(lease);
+    if (name === null) continue;
+    const other = youngest.get(name);
+    if (other === undefined || other.created < lease.created) youngest.set(name, lease);
   }
   return youngest;
 }
 
 /** True for what a host left behind when it took another subnet. */
 function isLeftOver(self: Host, lease: Lease, youngest: ReadonlyMap<string, Lease>): boolean {
-  const host = lease.record.mark?.host;
-  return host !== undefined && (host === self.id || youngest.get(host) !== lease);
+  const name = siblingName(lease);
+  return name !== null && (lease.record.mark?.host === self.id || youngest.get(name) !== lease);
+}
+
+/**
+ * The same for all records of one host among which the youngest counts; null without an id. What the store does not tell any more
+ * says nothing of what it tells: a record that somebody has overwritten may be the younger one, and its host may have gone back.
+ */
+export function siblingName({ record, doubtful }: Lease): string | null {
+  return record.mark === undefined ? null : `${record.mark.host}${doubtful ? " doubtful" : ""}`;
 }
 
 /** What is wrong with the record. */

@@ -1,7 +1,7 @@
 /** What the store has told us: the in-sync gate, and what an unreadable record does and does not do. */
 import { assert, assertEquals, assertFalse, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { LeaseView } from "../../src/control/lease_view.ts";
-import type { Lease } from "../../src/model/lease.ts";
+import { doubtful, type Lease } from "../../src/model/lease.ts";
 import { lease, subnets } from "../support/hosts.ts";
 import { claimant } from "../support/identity.ts";
 
@@ -31,8 +31,10 @@ Deno.test("view: an unreadable record keeps its last good state, in a change and
   const view = new LeaseView();
   view.take({ type: "snapshot", leases: [good, b()], unreadable: [] }, 0);
   view.take({ type: "unreadable", unreadable: damaged("10.1.16.0/24") }, 0);
-  assertEquals(view.leases(0).length, 2);
+  assertEquals(view.leases(0).map(({ doubtful }) => doubtful), [undefined, true]);
   view.take({ type: "snapshot", leases: [], unreadable: [damaged("10.1.16.0/24")] }, 0);
+  assertEquals(view.leases(0), [doubtful(good)]);
+  view.take({ type: "put", lease: good }, 0);
   assertEquals(view.leases(0), [good]);
   view.take({ type: "delete", subnets: good.subnets }, 0);
   assertEquals([view.leases(0).length, view.unreadable().length], [0, 0]);
@@ -76,7 +78,7 @@ Deno.test("view: the last good state of what can't be read any more claims less 
     view.take({ type: "unreadable", unreadable: damaged("10.1.16.0/24") }, 0),
     "the order may change what stands",
   );
-  assertEquals(view.leases(0), [moved, old]);
+  assertEquals(view.leases(0), [moved, doubtful(old)]);
 });
 
 Deno.test("view: who is missing from a restored store stays no longer than its lease", () => {
@@ -85,7 +87,7 @@ Deno.test("view: who is missing from a restored store stays no longer than its l
   const view = new LeaseView();
   view.take({ type: "snapshot", leases: [ending], unreadable: [] }, 0);
   view.take({ type: "snapshot", leases: [], unreadable: [], restored: true }, minute);
-  assertEquals(view.leases(5 * minute - 1), [ending]);
+  assertEquals(view.leases(5 * minute - 1), [doubtful(ending)]);
   assertEquals(view.leases(5 * minute), []);
 });
 
@@ -97,7 +99,7 @@ Deno.test("view: who is missing from a restored store stays, until back, replace
   const view = new LeaseView();
   view.take({ type: "snapshot", leases: [first, second], unreadable: [] }, 0);
   view.take(restored([second]), 0);
-  assertEquals([view.leases(10 * minute), view.missing], [[second, first], 1]);
+  assertEquals([view.leases(10 * minute), view.missing], [[second, doubtful(first)], 1]);
   assert(view.agreesWith({ leases: [second], unreadable: [] }), "a second look is about the store alone");
 
   view.take({ type: "put", lease: first }, minute);
@@ -107,12 +109,12 @@ Deno.test("view: who is missing from a restored store stays, until back, replace
   const moved = lease("10.1.99.0/24", "192.168.64.12", "02:00:00:00:00:12");
   const heir = lease("10.1.17.0/24", "192.168.64.77", "02:00:00:00:00:77");
   view.take({ type: "put", lease: moved }, minute);
-  assertEquals(view.leases(minute), [moved, second], "the host has another subnet");
+  assertEquals(view.leases(minute), [moved, doubtful(second)], "the host has another subnet");
   view.take({ type: "put", lease: heir }, minute);
   assertEquals(new Set(view.leases(minute)), new Set([moved, heir]), "the subnet has another host");
 
   view.take(restored([moved]), minute);
-  assertEquals(view.leases(11 * minute), [moved, heir]);
+  assertEquals(view.leases(11 * minute), [moved, doubtful(heir)]);
   assertEquals(view.leases(12 * minute), [moved]);
   view.take({ type: "snapshot", leases: [], unreadable: [] }, 12 * minute);
   assertEquals(view.leases(12 * minute), [], "history that was forgotten takes nothing back");

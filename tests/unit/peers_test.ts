@@ -172,3 +172,21 @@ Deno.test("peers: of one host's records the youngest counts, the others are no r
   const trial = of("guest", lease("10.1.25.0/24", "192.168.64.11", mac(4)));
   assertMatch(reasons(trial)[0] ?? "accepted", /public IP 192\.168\.64\.11 is our own/);
 });
+
+Deno.test("peers: what can't be read any more leaves no record of its host behind, nor is it left behind", () => {
+  const of = (subnet: string, created: number, doubtful?: true): Lease => {
+    const { host, run } = claimant("one");
+    const plain = lease(subnet, "192.168.64.20", mac(0));
+    const record = { ...plain.record, mark: { host, run, turn: 1, after: null } };
+    return { ...plain, record, created, ...(doubtful && { doubtful }) };
+  };
+  const stands = of("10.1.20.0/24", 1);
+  const spoilt = of("10.1.21.0/24", 2, true);
+  assertEquals(judgePeers(self, [stands, spoilt], "vxlan").accepted, [stands, spoilt]);
+  // Of two that stand, and of two that don't, the younger counts as ever.
+  const before = of("10.1.22.0/24", 0, true);
+  assertEquals(judgePeers(self, [of("10.1.23.0/24", 0), stands, before, spoilt], "vxlan"), {
+    accepted: [stands, spoilt],
+    refused: [],
+  });
+});
