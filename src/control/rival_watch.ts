@@ -4,7 +4,7 @@ import type { Clock, Instant } from "../model/clock.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log } from "../observe/log.ts";
 import type { StoreEvent } from "../store/store.ts";
-import { describeRival, hasOurMac, type Own, Rivals } from "./rivals.ts";
+import { describeRival, hasOurMac, macsOf, type Own, Rivals } from "./rivals.ts";
 
 export interface RivalWatchPorts {
   readonly log: Log;
@@ -26,6 +26,8 @@ export class RivalWatch {
   readonly #told: Lasting;
   #known: ReadonlySet<string> = new Set();
   #metAt: Instant = -Infinity;
+  /** What the MACs of others were last compared with, as a text. */
+  #comparedAs = "";
 
   constructor(private readonly ports: RivalWatchPorts) {
     this.#told = new Lasting(ports.log, ports.clock, "error");
@@ -40,18 +42,30 @@ export class RivalWatch {
   take(event: StoreEvent): void {
     const own = this.ports.own();
     this.#rivals.take(event, own);
-    this.tell();
     const leases = event.type === "put" ? [event.lease] : event.type === "snapshot" ? event.leases : [];
-    if (leases.some((lease) => hasOurMac(lease, own))) this.ports.macTaken();
+    // Whoever compares all of them below need not have this one told twice.
+    if (this.#comparedAs === comparable(own) && leases.some((lease) => hasOurMac(lease, own))) {
+      this.ports.macTaken();
+    }
+    this.tell();
   }
 
-  /** Also without an event: our own address may have changed. */
+  /** Also without an event: our own address, subnet or MAC may have changed. */
   tell(): void {
+    this.#compareMacs(this.ports.own());
     const [first] = this.#living();
     if (first === undefined) return this.#told.over("nobody else publishes our address any more");
     const text = describeRival(first, this.ports.own());
     this.#told.is(text, text, { subnet: describeSubnets(first.subnets) });
     this.#answer();
+  }
+
+  /** With all records, where we are not who we were: nobody writes his because ours has changed. */
+  #compareMacs(own: Own): void {
+    const as = comparable(own);
+    if (as === this.#comparedAs) return;
+    this.#comparedAs = as;
+    if (this.ports.leases().some((lease) => hasOurMac(lease, own))) this.ports.macTaken();
   }
 
   /** Each rival once: it has to hear that we live, as we have heard of it. */
@@ -70,4 +84,9 @@ export class RivalWatch {
   #living(): readonly Lease[] {
     return this.#rivals.living(this.ports.own(), () => this.ports.leases());
   }
+}
+
+/** What decides whether another has our MAC, as a text. */
+function comparable({ id, subnets, record }: Own): string {
+  return `${id} ${describeSubnets(subnets)} ${macsOf(record)}`;
 }

@@ -94,7 +94,8 @@ function isOwn({ subnets, record }: Lease, own: Own): boolean {
   return sameSubnets(subnets, own.subnets) || record.mark?.host === own.id;
 }
 
-function macsOf({ backendData, backendV6Data }: LeaseRecord): Json[] {
+/** Of both families, where the record tells of a tunnel device. */
+export function macsOf({ backendData, backendV6Data }: LeaseRecord): Json[] {
   return [backendData, backendV6Data].flatMap((data) =>
     isJsonObject(data) ? member(data, "VtepMAC") ?? [] : []
   );

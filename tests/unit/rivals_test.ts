@@ -187,3 +187,31 @@ Deno.test("rivals: where there is none, nobody asks for all leases", () => {
   };
   assertEquals(rivals.living(own, all), []);
 });
+
+Deno.test("rivals: whoever had our MAC before it was ours is found as well, once", () => {
+  const clock = new FakeClock();
+  const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+  const other = of("other", "10.1.33.0/24", "192.168.64.77", "02:00:00:00:00:88");
+  let [self, macs] = [own, 0];
+  const watch = new RivalWatch({
+    log: quiet,
+    clock,
+    own: () => self,
+    leases: () => [record, other],
+    macTaken: () => macs++,
+    met: () => {},
+  });
+  watch.take(snapshot(record, other));
+  assertEquals(macs, 0);
+  self = { ...own, record: of("own", "10.1.15.0/24", OURS, "02:00:00:00:00:88").record };
+  watch.tell();
+  watch.tell();
+  assertEquals(macs, 1);
+  // Its subnet was ours, so that it was no other host's record.
+  self = { ...own, subnets: other.subnets, record: other.record };
+  watch.take(put(other));
+  assertEquals(macs, 1);
+  self = { ...own, record: other.record };
+  watch.tell();
+  assertEquals(macs, 2);
+});
