@@ -90,6 +90,8 @@ export class ConfigFollower {
       // One that came meanwhile was judged by the configuration before this.
       if (config !== this.#newest) await this.#changed(this.#newest, signal);
     } catch (error) {
+      // The newest was judged by the configuration that still goes on.
+      if (config !== this.#newest) return;
       const text = `apply the changed network configuration: ${messageOf(error)}; the old network goes on`;
       this.#unfit.is(text, text, { network: describeNetworks(config), error: messageOf(error) });
       later(this.ports.clock, RETRY_MS, signal, () => this.#apply(config, backend, signal));

@@ -280,3 +280,21 @@ Deno.test("a configuration that is taken back while it is tried again does not s
   await cluster.advance(10_000);
   assertEquals(a.keys("link"), ["eth0", "flannel.1"]);
 });
+
+Deno.test("a configuration that could not be applied, and was taken back meanwhile, is no reason not to be ready", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const slow = Promise.withResolvers<void>();
+  a.kernel.unreadable = () => "no buffer space";
+  cluster.store.setConfig(JSON.stringify({ ...config, Backend: { Type: "host-gw" } }));
+  await cluster.advance(1_000);
+  a.kernel.pause = () => slow.promise;
+  await cluster.advance(6_000);
+  cluster.store.setConfig(JSON.stringify(config));
+  await cluster.advance(1_000);
+  slow.resolve();
+  await cluster.advance(1_000);
+  a.kernel.unreadable = () => null;
+  await cluster.advance(60_000);
+  assertEquals(a.overlay!.readiness().reasons, []);
+});
