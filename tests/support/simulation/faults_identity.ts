@@ -79,5 +79,18 @@ function copy(world: World, one: SimHost, other: SimHost): void {
     }
   }
   other.disk.text = one.disk.text;
-  if (world.idRandom.int(2) === 0 && one.file !== null) other.file = one.file;
+  if (world.idRandom.int(2) !== 0 || one.file === null) return;
+  if (networkIn(one.file) !== networkIn(other.file ?? "")) forgetTerritory(other);
+  other.file = one.file;
+}
+
+function networkIn(file: string): string | undefined {
+  return /FLANNEL_NETWORK=(.*)/.exec(file)?.[1];
+}
+
+/** What tells that routes beside our devices are of a network that we had is gone with the file, if we end before it is written anew. */
+function forgetTerritory({ kernel, strays }: SimHost): void {
+  for (const { kind, key, on } of kernel.objects()) {
+    if (kind === "route" && on === "eth0") strays.add(`${kind} ${key}`);
+  }
 }

@@ -54,8 +54,10 @@ export class MortalKernel implements Kernel {
         await this.#dawdle();
         if (!this.#life.alive) break;
         this.#check(operation);
-        outcomes.push(...await this.#host.kernel.apply([operation]));
-        this.#host.madeDevice(operation, outcomes.at(-1)!);
+        const [outcome] = await this.#host.kernel.apply([operation]);
+        outcomes.push(outcome!);
+        if (outcome!.error === null) this.#overwrote(operation);
+        this.#host.madeDevice(operation, outcome!);
       }
       return outcomes;
     });
@@ -116,16 +118,20 @@ export class MortalKernel implements Kernel {
     const what = `${name}: ${verb} ${object.kind} ${object.key}`;
     const theirs = foreign.get(`${object.kind} ${object.key}`);
     if (verb !== "create" && theirs !== undefined) {
-      if (this.#seenForeign.every((seen) => seen.has(theirs))) {
-        world.violation(`${what}: it is somebody else's`);
-      } // It came between reading and writing, which no kernel interface can tell apart.
-      else foreign.delete(`${object.kind} ${object.key}`);
+      // Else it came between reading and writing, which no kernel interface can tell apart.
+      const known = this.#seenForeign.every((seen) => seen.has(theirs));
+      if (known) world.violation(`${what}: it is somebody else's`);
     }
     if (this.#losesTunnel(operation)) world.violation(`${what}: a tunnel's device goes for no reason`);
     if (verb !== "delete") return;
     if (this.unseen.size > 0) world.violation(`${what}: before a whole snapshot was seen`);
     const peer = world.untouched.misled.has(this.#host) ? null : world.untouched.peerOf(this.#host, object);
     if (peer !== null) world.violation(`${what}: it is of ${peer}, whose record nobody has touched`);
+  }
+
+  /** What came between reading and writing is gone. */
+  #overwrote({ verb, object: { kind, key } }: Operation): void {
+    if (verb !== "create") this.#host.foreign.delete(`${kind} ${key}`);
   }
 
   /** However a store lies, most peers of a family never go at once: a second look comes first. */

@@ -2,6 +2,7 @@
  * Who is a peer of whom, read from the keys and values in etcd by the rules as documented: inside the network, nothing of
  * ours, the older of two claims to one thing.
  */
+import { formatLeaseKey } from "../../../src/model/lease_codec.ts";
 import type { KeyValue } from "../../../src/store/etcd/v3/remote.ts";
 import type { SimHost } from "./host.ts";
 import { isRecord, nameOf, SUBNET6 } from "./records.ts";
@@ -68,13 +69,25 @@ export function records(world: World): Peer[] {
   return keyValues(world).flatMap((kv) => isContradicted(world, kv) ? [] : parse(kv) ?? []);
 }
 
-/** Half a record, of a host that died as another: whichever half a host heard of first counts there. */
-export function isContradicted({ api, models, sameIds }: World, { key, value }: KeyValue): boolean {
-  if (api !== "both" || !sameIds) return false;
+/**
+ * Half a record, of a host that died as another, or between its two writes: whichever half a host heard of first, or looks at,
+ * counts there.
+ */
+export function isContradicted(world: World, { key, value }: KeyValue): boolean {
+  const { api, models, sameIds, hosts } = world;
+  if (api !== "both") return false;
+  const lives = hosts.some(({ overlay }) =>
+    overlay !== null && formatLeaseKey(overlay.lease.subnets) === nameOf(key)
+  );
   return models.some(({ keys }) => {
     const other = keys.get(key)?.value ?? value;
-    return !other.includes('"Mirror"') && runIn(other) !== runIn(value);
+    if (other.includes('"Mirror"')) return false;
+    return (sameIds && runIn(other) !== runIn(value)) || (!lives && addressIn(other) !== addressIn(value));
   });
+}
+
+function addressIn(value: string): string | undefined {
+  return /"PublicIP":"([^"]*)"/.exec(value)?.[1];
 }
 
 function runIn(value: string): string | undefined {

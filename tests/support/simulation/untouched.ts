@@ -63,7 +63,8 @@ export class Untouched {
       if (!isRecord(path) || !this.#writtenOnce(path)) continue;
       const name = nameOf(path);
       if (host.addresses.has(ownerIn(value) ?? "") || !belongs(kind, key, name, value)) continue;
-      if (kind === "fdb" && this.#macs.get(macIn(value) ?? "")?.size !== 1) continue;
+      // What has had another record's MAC too may have to give way to that; so it may to a host with its MAC.
+      if ((this.#macs.get(macIn(value) ?? "")?.size ?? 1) > 1) continue;
       if (this.#isClaimed(name, value) || this.#isCopied(value)) continue;
       return name;
     }

@@ -41,7 +41,8 @@ export function whose(object: Obj, territory: Territory, device: (name: string) 
     case "link":
       return ofLink(object, territory);
     case "sysctl":
-      return object.on !== undefined && ownerOf(object, territory, device) === "foreign" ? "foreign" : "ours";
+      // Of somebody else's device: nothing that we look at.
+      return object.on !== undefined && ownerOf(object, territory, device) === "foreign" ? null : "ours";
     case "chain":
     case "jump":
     case "rules":
