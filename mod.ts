@@ -34,7 +34,7 @@ export { describeSubnets, type Lease, type LeaseRecord, type Subnets } from "./s
 export { decodeRecord, encodeRecord, formatLeaseKey, parseLeaseKey } from "./src/model/lease_codec.ts";
 export type { FamilyNetwork, NetworkConfig } from "./src/model/network_config.ts";
 export { parseNetworkConfig, subnetCount } from "./src/model/parse_config.ts";
-export type { Fields, Obj } from "./src/model/objects.ts";
+export type { FieldsByKind, Kind, Obj, ObjectOf } from "./src/model/objects.ts";
 export type * from "./src/model/plan.ts";
 
 export type { Backend, Host, Underlay } from "./src/backend/backend.ts";

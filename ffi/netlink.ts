@@ -31,7 +31,7 @@ import type {
   NexthopRecord,
   RouteRecord,
 } from "./records.ts";
-import type { Symbols } from "./symbols.ts";
+import type { Batch, Symbols } from "./symbols.ts";
 
 /** Above this many records a call is worth another thread (some 30 µs). */
 const LATER = 500;
@@ -54,8 +54,14 @@ export function openNetlink(library: Library): Netlink {
 
 type Handle = Deno.PointerObject;
 type Buffer = Uint8Array<ArrayBuffer>;
-type Reader = (out: Buffer, capacity: number, later: boolean) => number | Promise<number>;
-type Applier = (records: Buffer, count: number, later: boolean) => number | Promise<number>;
+/** What stands between the handle and the records: a table, devices. */
+type Question =
+  | readonly []
+  | readonly [table: number]
+  | readonly [of: Uint32Array<ArrayBuffer>, count: number];
+type Argument = number | Buffer | Uint32Array<ArrayBuffer>;
+type BatchCall = (handle: Handle, ...rest: Argument[]) => number | Promise<number>;
+type Readable = "links" | "addresses" | "routes" | "nexthops" | "neighbours";
 
 class NetlinkSocket implements Netlink {
   readonly #symbols: Symbols;
@@ -75,140 +81,50 @@ class NetlinkSocket implements Netlink {
   }
 
   links(): Promise<LinkRecord[]> {
-    const s = this.#symbols;
-    return this.#read(
-      "links",
-      linkCodec,
-      (handle) => (out, capacity, later) =>
-        later ? s.denim_read_linksLater(handle, out, capacity) : s.denim_read_links(handle, out, capacity),
-    );
+    return this.#read("links", linkCodec);
   }
 
   addresses(): Promise<AddressRecord[]> {
-    const s = this.#symbols;
-    return this.#read(
-      "addresses",
-      addressCodec,
-      (handle) => (out, capacity, later) =>
-        later
-          ? s.denim_read_addressesLater(handle, out, capacity)
-          : s.denim_read_addresses(handle, out, capacity),
-    );
+    return this.#read("addresses", addressCodec);
   }
 
   routes(table: number): Promise<RouteRecord[]> {
-    const s = this.#symbols;
-    return this.#read(
-      "routes",
-      routeCodec,
-      (handle) => (out, capacity, later) =>
-        later
-          ? s.denim_read_routesLater(handle, table, out, capacity)
-          : s.denim_read_routes(handle, table, out, capacity),
-    );
+    return this.#read("routes", routeCodec, [table]);
   }
 
   nexthops(): Promise<NexthopRecord[]> {
-    const s = this.#symbols;
-    const known = (count: number) => {
-      this.nexthopsSupported = count !== -EOPNOTSUPP;
-      return this.nexthopsSupported ? count : 0;
-    };
-    return this.#read(
-      "nexthops",
-      nexthopCodec,
-      (handle) => async (out, capacity, later) =>
-        known(
-          await (later
-            ? s.denim_read_nexthopsLater(handle, out, capacity)
-            : s.denim_read_nexthops(handle, out, capacity)),
-        ),
-    );
+    return this.#read("nexthops", nexthopCodec);
   }
 
   neighbours(indexes: readonly number[]): Promise<NeighbourRecord[]> {
-    const s = this.#symbols;
-    const of = Uint32Array.from(indexes);
     this.#watchers.forEach((watch) => watch(indexes));
-    return this.#read(
-      "neighbours",
-      neighbourCodec,
-      (handle) => (out, capacity, later) =>
-        later
-          ? s.denim_read_neighboursLater(handle, of, of.length, out, capacity)
-          : s.denim_read_neighbours(handle, of, of.length, out, capacity),
-    );
+    const of = Uint32Array.from(indexes);
+    return this.#read("neighbours", neighbourCodec, [of, of.length]);
   }
 
   applyLinks(changes: readonly Change<LinkRecord>[]): Promise<number[]> {
-    const s = this.#symbols;
-    return this.#apply(
-      "links",
-      encodeChanges(linkCodec, changes),
-      (handle) => (records, count, later) =>
-        later
-          ? s.denim_apply_linksLater(handle, records, count)
-          : s.denim_apply_links(handle, records, count),
-    );
+    return this.#apply("denim_apply_links", "links", encodeChanges(linkCodec, changes));
   }
 
   applyAddresses(changes: readonly Change<AddressRecord>[]): Promise<number[]> {
-    const s = this.#symbols;
-    return this.#apply(
-      "addresses",
-      encodeChanges(addressCodec, changes),
-      (handle) => (records, count, later) =>
-        later
-          ? s.denim_apply_addressesLater(handle, records, count)
-          : s.denim_apply_addresses(handle, records, count),
-    );
+    return this.#apply("denim_apply_addresses", "addresses", encodeChanges(addressCodec, changes));
   }
 
   applyRoutes(changes: readonly Change<RouteRecord>[]): Promise<number[]> {
-    const s = this.#symbols;
-    return this.#apply(
-      "routes",
-      encodeChanges(routeCodec, changes),
-      (handle) => (records, count, later) =>
-        later
-          ? s.denim_apply_routesLater(handle, records, count)
-          : s.denim_apply_routes(handle, records, count),
-    );
+    return this.#apply("denim_apply_routes", "routes", encodeChanges(routeCodec, changes));
   }
 
   applyNexthops(changes: readonly Change<NexthopRecord>[]): Promise<number[]> {
-    const s = this.#symbols;
-    return this.#apply(
-      "nexthops",
-      encodeChanges(nexthopCodec, changes),
-      (handle) => (records, count, later) =>
-        later
-          ? s.denim_apply_nexthopsLater(handle, records, count)
-          : s.denim_apply_nexthops(handle, records, count),
-    );
+    return this.#apply("denim_apply_nexthops", "nexthops", encodeChanges(nexthopCodec, changes));
   }
 
   applyNeighbours(changes: readonly Change<NeighbourRecord>[]): Promise<number[]> {
-    const s = this.#symbols;
-    return this.#apply(
-      "neighbours",
-      encodeChanges(neighbourCodec, changes),
-      (handle) => (records, count, later) =>
-        later
-          ? s.denim_apply_neighboursLater(handle, records, count)
-          : s.denim_apply_neighbours(handle, records, count),
-    );
+    return this.#apply("denim_apply_neighbours", "neighbours", encodeChanges(neighbourCodec, changes));
   }
 
   async lookUp(addresses: readonly string[]): Promise<(RouteRecord | number)[]> {
-    const s = this.#symbols;
     const records = encodeQuestions(addresses);
-    const results = await this.#apply(
-      "questions",
-      records,
-      (handle) => (bytes, count, later) =>
-        later ? s.denim_look_upLater(handle, bytes, count) : s.denim_look_up(handle, bytes, count),
-    );
+    const results = await this.#apply("denim_look_up", "questions", records);
     return results.map((result, i) => result < 0 ? result : routeCodec.decode(records, i * records.size));
   }
 
@@ -243,14 +159,28 @@ class NetlinkSocket implements Netlink {
     return result;
   }
 
-  #read<R>(what: string, codec: Codec<R>, bind: (handle: Handle) => Reader): Promise<R[]> {
+  /** A batch in place, or, where it is long, on another thread. */
+  #call(batch: Batch, count: number, handle: Handle, ...rest: Argument[]): number | Promise<number> {
+    const name: Batch | `${Batch}Later` = count > LATER ? `${batch}Later` : batch;
+    const call = this.#symbols[name] as BatchCall;
+    return call(handle, ...rest);
+  }
+
+  #read<R>(what: Readable, codec: Codec<R>, question: Question = []): Promise<R[]> {
     return this.#queue(async (handle) => {
-      const read = bind(handle);
       const before = this.#found.get(what) as Decoded<R> | undefined;
       let capacity = (before?.values.length ?? 0) + ROOM;
       while (true) {
         const records = new Records(codec.size, capacity);
-        const count = await read(records.bytes, capacity, capacity > LATER);
+        const answer = await this.#call(
+          `denim_read_${what}`,
+          capacity,
+          handle,
+          ...question,
+          records.bytes,
+          capacity,
+        );
+        const count = what === "nexthops" ? this.#orNone(answer) : answer;
         if (count < 0) throw new Failure(`read the kernel's ${what}: ${describeErrno(count)}`);
         if (count <= capacity) {
           const values = decodeAll(codec, records, count, before);
@@ -262,10 +192,16 @@ class NetlinkSocket implements Netlink {
     });
   }
 
-  #apply(what: string, records: Records, bind: (handle: Handle) => Applier): Promise<number[]> {
+  /** A kernel without nexthop objects has none. */
+  #orNone(answer: number): number {
+    this.nexthopsSupported = answer !== -EOPNOTSUPP;
+    return this.nexthopsSupported ? answer : 0;
+  }
+
+  #apply(batch: Batch, what: string, records: Records): Promise<number[]> {
     const count = records.capacity;
     return this.#queue(async (handle) => {
-      const failed = count === 0 ? 0 : await bind(handle)(records.bytes, count, count > LATER);
+      const failed = count === 0 ? 0 : await this.#call(batch, count, handle, records.bytes, count);
       if (failed < 0) throw new Failure(`send ${count} ${what} to the kernel: ${describeErrno(failed)}`);
       return Array.from({ length: count }, (_, i) => records.result(i));
     });

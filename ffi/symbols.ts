@@ -1,87 +1,46 @@
 /**
- * The prototypes of `native/denim.h`, once.
+ * The prototypes of `native/denim.h`, each once.
  *
- * A name with `Later` is the same function, run on another thread: its buffers belong to it until its promise resolves, and
- * nothing else may use the same handle meanwhile. Numbers are u32 and i32 wherever the value allows: they cost no BigInt.
+ * Batches may be long: each is there a second time as `…Later`, the same function run on another thread. Its buffers belong to it
+ * until its promise resolves, and nothing else may use the same handle meanwhile. Numbers are u32 and i32 wherever the value
+ * allows: they cost no BigInt.
  */
 
-const read = ["pointer", "buffer", "u32"] as const;
-const readRoutes = ["pointer", "u32", "buffer", "u32"] as const;
-const readNeighbours = ["pointer", "buffer", "u32", "buffer", "u32"] as const;
-const apply = ["pointer", "buffer", "u32"] as const;
+const records = { parameters: ["pointer", "buffer", "u32"], result: "i32" } as const;
 
-/** Each function twice: called in place, and on another thread. */
+/** Reads fill records, applies carry them out and write their results. */
+const batches = {
+  denim_read_links: records,
+  denim_read_addresses: records,
+  denim_read_routes: { parameters: ["pointer", "u32", "buffer", "u32"], result: "i32" },
+  denim_read_nexthops: records,
+  denim_read_neighbours: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
+
+  denim_apply_links: records,
+  denim_apply_addresses: records,
+  denim_apply_routes: records,
+  denim_apply_nexthops: records,
+  denim_apply_neighbours: records,
+  denim_look_up: records,
+} as const satisfies Deno.ForeignLibraryInterface;
+
+export type Batch = keyof typeof batches;
+type Later = { readonly [K in Batch as `${K}Later`]: (typeof batches)[K] & { name: K; nonblocking: true } };
+
+const later = Object.fromEntries(
+  Object.entries(batches).map(([name, f]) => [`${name}Later`, { ...f, name, nonblocking: true }]),
+) as unknown as Later;
+
 export const symbols = {
+  ...batches,
+  ...later,
+
   denim_abi_version: { parameters: [], result: "u32" },
   denim_layout: { parameters: ["buffer", "u32"], result: "u32" },
 
   denim_open: { parameters: ["buffer"], result: "pointer" },
   denim_close: { parameters: ["pointer"], result: "void" },
   denim_port: { parameters: ["pointer"], result: "u32" },
-
-  denim_read_links: { parameters: read, result: "i32" },
-  denim_read_linksLater: { name: "denim_read_links", parameters: read, result: "i32", nonblocking: true },
-  denim_read_addresses: { parameters: read, result: "i32" },
-  denim_read_addressesLater: {
-    name: "denim_read_addresses",
-    parameters: read,
-    result: "i32",
-    nonblocking: true,
-  },
-  denim_read_routes: { parameters: readRoutes, result: "i32" },
-  denim_read_routesLater: {
-    name: "denim_read_routes",
-    parameters: readRoutes,
-    result: "i32",
-    nonblocking: true,
-  },
-  denim_read_nexthops: { parameters: read, result: "i32" },
-  denim_read_nexthopsLater: {
-    name: "denim_read_nexthops",
-    parameters: read,
-    result: "i32",
-    nonblocking: true,
-  },
-  denim_read_neighbours: { parameters: readNeighbours, result: "i32" },
-  denim_read_neighboursLater: {
-    name: "denim_read_neighbours",
-    parameters: readNeighbours,
-    result: "i32",
-    nonblocking: true,
-  },
-
-  denim_apply_links: { parameters: apply, result: "i32" },
-  denim_apply_linksLater: { name: "denim_apply_links", parameters: apply, result: "i32", nonblocking: true },
-  denim_apply_addresses: { parameters: apply, result: "i32" },
-  denim_apply_addressesLater: {
-    name: "denim_apply_addresses",
-    parameters: apply,
-    result: "i32",
-    nonblocking: true,
-  },
-  denim_apply_routes: { parameters: apply, result: "i32" },
-  denim_apply_routesLater: {
-    name: "denim_apply_routes",
-    parameters: apply,
-    result: "i32",
-    nonblocking: true,
-  },
-  denim_apply_nexthops: { parameters: apply, result: "i32" },
-  denim_apply_nexthopsLater: {
-    name: "denim_apply_nexthops",
-    parameters: apply,
-    result: "i32",
-    nonblocking: true,
-  },
-  denim_apply_neighbours: { parameters: apply, result: "i32" },
-  denim_apply_neighboursLater: {
-    name: "denim_apply_neighbours",
-    parameters: apply,
-    result: "i32",
-    nonblocking: true,
-  },
-  denim_look_up: { parameters: apply, result: "i32" },
-  denim_look_upLater: { name: "denim_look_up", parameters: apply, result: "i32", nonblocking: true },
 
   denim_monitor_start: { parameters: ["u32", "buffer"], result: "pointer" },
   denim_monitor_pipe: { parameters: ["pointer"], result: "i32" },

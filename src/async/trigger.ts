@@ -1,6 +1,5 @@
 /** A doorbell between tasks: rings are not counted, one ring wakes one wait, and a ring before the wait is kept. */
 import type { Clock } from "../model/clock.ts";
-import { untilAborted } from "./abortable.ts";
 
 export class Trigger {
   #rung = false;
@@ -23,7 +22,7 @@ export class Trigger {
    */
   async wait(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (!this.#rung) await this.#pause(untilAborted, signal);
+    if (!this.#rung) await this.#sleep(signal);
     signal.throwIfAborted();
     this.#rung = false;
   }
@@ -31,25 +30,29 @@ export class Trigger {
   /** As `wait`, for `ms` milliseconds at most (Infinity: without an end). @returns true where it was rung; false also on abort */
   async waitFor(ms: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
     if (!this.#rung && !signal.aborted && ms > 0) {
-      await this.#pause((over) => clock.sleep(ms, over), signal);
+      const over = new AbortController();
+      const woken = this.#sleep(signal).then(() => over.abort());
+      await clock.sleep(ms, over.signal).catch((error) => {
+        if (!over.signal.aborted) throw error;
+      });
+      this.#wake?.();
+      await woken;
     }
     const rung = this.#rung;
     this.#rung = false;
     return rung;
   }
 
-  /** @param pause what ends by itself, or is told to end by a ring or an abort */
-  async #pause(pause: (over: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    const wake = this.#wake = () => over.abort();
-    signal.addEventListener("abort", wake, { once: true });
-    try {
-      await pause(over.signal);
-    } catch (error) {
-      if (!over.signal.aborted) throw error;
-    } finally {
-      signal.removeEventListener("abort", wake);
-      this.#wake = null;
-    }
+  /** Until a ring or an abort. */
+  #sleep(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        signal.removeEventListener("abort", done);
+        this.#wake = null;
+        resolve();
+      };
+      this.#wake = done;
+      signal.addEventListener("abort", done, { once: true });
+    });
   }
 }

@@ -149,8 +149,9 @@ export function isElderOverlap(lease: Lease, own: Lease): boolean {
 
 /** What our own record was until now may have had that id, if it was one with ours. */
 function isLeftBehind({ record: { mark }, created }: Lease, leases: readonly Lease[], own: Lease): boolean {
-  return mark !== undefined && leases.some((other) =>
-    other.record.mark?.host === mark.host && other.created > created &&
-    !sameSubnets(other.subnets, own.subnets)
-  );
+  return mark !== undefined &&
+    leases.some((other) =>
+      other.record.mark?.host === mark.host && other.created > created &&
+      !sameSubnets(other.subnets, own.subnets)
+    );
 }

@@ -43,8 +43,8 @@ export async function settleDevices(
   keepsMacs = true,
 ): Promise<Host> {
   const observed = await kernel.read(ownerOf(self, backend), networkAlone);
-  const links = observed.filter(({ kind, standing }) =>
-    kind === "link" && (standing === "ours" || standing === "adoptable")
+  const links = observed.flatMap((o) =>
+    o.kind === "link" && (o.standing === "ours" || o.standing === "adoptable") ? [o] : []
   );
   const standing = new Map<string, Mac>();
   for (const { key, fields } of links) {
@@ -84,8 +84,10 @@ export function previousSubnets(
 ): Subnets {
   const standing = (family: Family) => {
     const length = networkOf(network, family)?.subnetLen;
-    const own = observed.filter((o) => o.kind === "address" && o.standing === "ours");
-    const addresses = own.map((o) => parseIp(String(o.fields.address))).filter((ip) => ip?.family === family);
+    const own = observed.flatMap((o) =>
+      o.kind === "address" && o.standing === "ours" ? [o.fields.address] : []
+    );
+    const addresses = own.map((address) => parseIp(address)).filter((ip) => ip?.family === family);
     const [only] = addresses;
     return only && length !== undefined && addresses.length === 1 ? prefix(only, length) : null;
   };

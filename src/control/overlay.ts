@@ -273,7 +273,7 @@ export class Overlay {
   #giveMacUp(): void {
     if (this.#self.macs.size === 0) return;
     const derived = { ...this.#self, macs: new Map() };
-    const own = baseObjects(derived, this.#backend).filter(({ kind }) => kind === "link");
+    const own = baseObjects(derived, this.#backend).flatMap((o) => o.kind === "link" ? [o] : []);
     if (own.every(({ key, fields }) => fields.mac === undefined || fields.mac === this.#self.macs.get(key))) {
       return;
     }

@@ -10,7 +10,7 @@ import { families } from "../model/ip.ts";
 import { describeSubnets, prefixesOf, publicIpOf, type Subnets } from "../model/lease.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { isFirewall } from "../model/objects.ts";
-import { everything, type KindRules, networkAlone, type Plan } from "../model/plan.ts";
+import { everything, type KindRules, networkAlone, type Operation, type Plan } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import { shownJson } from "../model/shown.ts";
 import { describeExhausted } from "../store/acquire.ts";
@@ -20,6 +20,7 @@ import { claimOf } from "./claim.ts";
 import { describeRefusal, desire, formerly, ownerOf } from "../plan/desired.ts";
 import { describeBlocked, describeObject } from "../plan/describe.ts";
 import { makeHost, previousSubnets, requireSuited, settleDevices } from "./host.ts";
+import type { FirewallOperation } from "../kernel/firewall/restore_text.ts";
 import { restoreInputs } from "../kernel/firewall/apply.ts";
 import { tellPrevious } from "./previous_file.ts";
 import { planRound } from "../plan/round.ts";
@@ -157,8 +158,12 @@ export function describePreview(seen: Preview, rules: ReadonlyMap<string, KindRu
   ].join("\n");
 }
 
+function isOnFirewall(operation: Operation): operation is Operation & FirewallOperation {
+  return isFirewall(operation.object.kind);
+}
+
 function firewallInput(plan: Plan): string[] {
-  const operations = plan.operations.filter(({ object }) => isFirewall(object.kind));
+  const operations = plan.operations.filter(isOnFirewall);
   return [...restoreInputs(operations)].flatMap(({ program, input }) => [
     `input to ${program}:`,
     ...input.trimEnd().split("\n").map((line) => `  ${line}`),

@@ -6,8 +6,8 @@
  * (ours is always a single address), the other's key carries its length.
  */
 import type { AddressRecord, Change, Netlink } from "../../ffi/records.ts";
-import type { Obj } from "../model/objects.ts";
-import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import type { ObjectOf } from "../model/objects.ts";
+import type { KindRules, ObservedOf, OperationOn, Outcome } from "../model/plan.ts";
 import type { Driver } from "./driver.ts";
 import { deviceStandings } from "./links.ts";
 import type { LinkTable } from "./link_table.ts";
@@ -17,14 +17,14 @@ import { addressStanding } from "./ownership.ts";
 /** IFA_F_NODAD (linux/if_addr.h): on an overlay nobody could answer, and the address would be unusable for a second. */
 const NO_DAD = 0x02;
 
-export const addressRules: KindRules = {
+export const addressRules: KindRules<"address"> = {
   kind: "address",
   marks: [],
   needsRecreate: (desired, observed) => desired.fields.length !== observed.fields.length,
   print: ({ fields }) => `${fields.address}/${fields.length} dev ${fields.device}`,
 };
 
-export function addressDriver(netlink: Netlink): Driver {
+export function addressDriver(netlink: Netlink): Driver<"address"> {
   return {
     rules: [addressRules],
     scope: "network",
@@ -33,14 +33,14 @@ export function addressDriver(netlink: Netlink): Driver {
       const devices = deviceStandings(table, owner);
       if (devices.size === 0) return [];
       const objects = addressObjects(await netlink.addresses(), table);
-      return objects.flatMap((object): Observed[] => {
+      return objects.flatMap((object): ObservedOf<"address">[] => {
         const standing = addressStanding(object, owner, devices);
         return standing === null ? [] : [{ ...object, standing }];
       });
     },
     apply: async (operations, links) => {
       const table = await links();
-      const translate = (operation: Operation) => translateAddress(operation, table);
+      const translate = (operation: OperationOn<"address">) => translateAddress(operation, table);
       const outcomes = await applyChanges(
         addressRules,
         operations,
@@ -54,14 +54,14 @@ export function addressDriver(netlink: Netlink): Driver {
 
 /** The kernel denies an IPv6 address where IPv6 is switched off, and says no more. */
 function explained({ operation, error }: Outcome): Outcome {
+  if (operation.object.kind !== "address") return { operation, error };
   const { device, address } = operation.object.fields;
-  const denied = error?.includes("(EACCES)") && String(address).includes(":");
-  if (!denied) return { operation, error };
+  if (!error?.includes("(EACCES)") || !address.includes(":")) return { operation, error };
   const setting = `/proc/sys/net/ipv6/conf/${device}/disable_ipv6`;
   return { operation, error: `${error}; IPv6 is switched off there: write 0 into ${setting}` };
 }
 
-function addressObjects(records: readonly AddressRecord[], table: LinkTable): Obj[] {
+function addressObjects(records: readonly AddressRecord[], table: LinkTable): ObjectOf<"address">[] {
   const taken = new Set<string>();
   return [...records].sort((a, b) => b.length - a.length).flatMap(({ address, length, index }) => {
     const device = table.nameOf(index);
@@ -73,8 +73,11 @@ function addressObjects(records: readonly AddressRecord[], table: LinkTable): Ob
   });
 }
 
-function translateAddress({ verb, object, before }: Operation, table: LinkTable): Translation<AddressRecord> {
-  const device = String(object.fields.device);
+function translateAddress(
+  { verb, object, before }: OperationOn<"address">,
+  table: LinkTable,
+): Translation<AddressRecord> {
+  const { device } = object.fields;
   const index = table.indexOf(device);
   if (index === null) return verb === "delete" ? [] : { impossible: `there is no device "${device}"` };
   const make: Change<AddressRecord> = { verb: "create", record: record(object, index) };
@@ -85,8 +88,7 @@ function translateAddress({ verb, object, before }: Operation, table: LinkTable)
   return make.record.address.includes(":") ? [remove, make] : [make, remove];
 }
 
-function record({ fields }: Obj, index: number): AddressRecord {
-  const address = String(fields.address);
+function record({ fields: { address, length } }: ObjectOf<"address">, index: number): AddressRecord {
   const flags = address.includes(":") ? NO_DAD : 0;
-  return { index, address, length: Number(fields.length), scope: 0, flags };
+  return { index, address, length, scope: 0, flags };
 }

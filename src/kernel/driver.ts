@@ -5,7 +5,8 @@
  * Several kinds belong to one driver where they are applied together: the chains of a table and the jumps to them go
  * through one restore. `linux.ts` composes drivers into a `Kernel`.
  */
-import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import type { Kind } from "../model/objects.ts";
+import type { KindRules, Observed, OperationOn, Outcome } from "../model/plan.ts";
 import type { Owner } from "../model/owner.ts";
 import type { Scope } from "../model/plan.ts";
 import type { LinkTable } from "./link_table.ts";
@@ -13,9 +14,10 @@ import type { LinkTable } from "./link_table.ts";
 /** The devices as they are at this moment; read at the first call, then the same until links are changed. */
 export type LinkSource = () => Promise<LinkTable>;
 
-export interface Driver {
+/** @typeParam K the kinds that it owns */
+export interface Driver<K extends Kind = Kind> {
   /** One entry for each kind that the driver owns. */
-  readonly rules: readonly KindRules[];
+  readonly rules: readonly KindRules<K>[];
   /** Which part of a `Scope` it answers to. */
   readonly scope: keyof Scope;
   /**
@@ -28,5 +30,5 @@ export interface Driver {
    * Applies operations of the driver's kinds in their order: makes and changes come before deletions. One outcome per
    * operation, in their order; a failing one does not stop the next. Never rejects for a single operation's sake.
    */
-  apply(operations: readonly Operation[], links: LinkSource): Promise<Outcome[]>;
+  apply(operations: readonly OperationOn<K>[], links: LinkSource): Promise<Outcome[]>;
 }

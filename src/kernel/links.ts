@@ -7,9 +7,9 @@
  * Read-back shows all settings that the kernel tells of. Fields are named as in `ip -d link`; `lower` is the underlay device.
  */
 import type { Change, LinkRecord, Netlink, VxlanRecord } from "../../ffi/records.ts";
-import type { Fields, FieldValue, Obj } from "../model/objects.ts";
+import { type FieldValue, type LinkFields, type ObjectOf, sameValue } from "../model/objects.ts";
 import { remembered } from "../model/memo.ts";
-import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import type { KindRules, ObservedOf, OperationOn, Outcome } from "../model/plan.ts";
 import { ownerOfDevice } from "../model/device_owner.ts";
 import type { Driver } from "./driver.ts";
 import type { Owner } from "../model/owner.ts";
@@ -23,7 +23,7 @@ const fixed = ["type", "vni", "port", "gbp", "proxy", "rsc", "l2miss", "l3miss",
 /** What goes down in the VXLAN part of a change. */
 const changeable = ["lower", "local", "group", "ttl", "tos", "ageing", "learning"] as const;
 
-export const linkRules: KindRules = {
+export const linkRules: KindRules<"link"> = {
   kind: "link",
   marks: ["alias"],
   needsRecreate: (desired, observed) =>
@@ -32,14 +32,14 @@ export const linkRules: KindRules = {
   print: printLink,
 };
 
-export function linkDriver(netlink: Netlink): Driver {
+export function linkDriver(netlink: Netlink): Driver<"link"> {
   return {
     rules: [linkRules],
     scope: "network",
     read: async (owner, links) => readLinks(await links(), owner),
     apply: async (operations, links) => {
       const table = await links();
-      const translate = (operation: Operation) => translateLink(operation, table);
+      const translate = (operation: OperationOn<"link">) => translateLink(operation, table);
       const outcomes = await applyChanges(
         linkRules,
         operations,
@@ -53,6 +53,7 @@ export function linkDriver(netlink: Netlink): Driver {
 
 /** Of a VXLAN device that can't be made because of another's number or port: whose that is. */
 function explained({ operation, error }: Outcome, table: LinkTable): Outcome {
+  if (operation.object.kind !== "link") return { operation, error };
   const { key, fields } = operation.object;
   const sameVni = error?.includes("(EEXIST)") === true;
   const taken = sameVni || error?.includes("(EADDRINUSE)");
@@ -62,10 +63,14 @@ function explained({ operation, error }: Outcome, table: LinkTable): Outcome {
     // One socket serves all devices of a port that read packets alike; one with VNI 0 reads them for others.
     (sameVni ? vxlan?.vni === fields.vni : vxlan?.gbp !== fields.gbp || vxlan?.vni === 0)
   );
-  const who = rival ? describeRival(rival) : ownerOfPort(number(fields.port, 8472));
+  const who = rival ? describeRival(rival) : ownerOfPort(fields.port ?? PORT);
   const what = sameVni ? `VNI ${fields.vni} at port ${fields.port}` : `port ${fields.port}`;
   const wayOut = `choose another ${sameVni ? "VNI or Port" : "Port"} in the network's Backend`;
-  return failed(linkRules, operation, `${what} is taken${who === "" ? "" : `: ${who}`}; ${wayOut}`);
+  return failed(
+    linkRules,
+    operation as OperationOn<"link">,
+    `${what} is taken${who === "" ? "" : `: ${who}`}; ${wayOut}`,
+  );
 }
 
 function describeRival(record: LinkRecord): string {
@@ -74,7 +79,7 @@ function describeRival(record: LinkRecord): string {
 }
 
 /** Devices that are ours, could be, or have our names. */
-export function readLinks(table: LinkTable, owner: Owner): Observed[] {
+export function readLinks(table: LinkTable, owner: Owner): ObservedOf<"link">[] {
   return table.records.flatMap((record) => {
     const link = linkObject(record, table);
     const standing = linkStanding(link, owner);
@@ -91,17 +96,17 @@ export const deviceStandings: (table: LinkTable, owner: Owner) => DeviceStanding
 );
 
 /** A device as an object with every field that the kernel tells of. */
-export function linkObject(record: LinkRecord, table: LinkTable): Obj {
+export function linkObject(record: LinkRecord, table: LinkTable): ObjectOf<"link"> {
   const { name, index: _, vxlan, ...common } = record;
   if (vxlan === null) return { kind: "link", key: name, fields: common };
   return { kind: "link", key: name, fields: { ...common, ...vxlan, lower: table.nameOf(vxlan.lower) } };
 }
 
-function translateLink(operation: Operation, table: LinkTable): Translation<LinkRecord> {
+function translateLink(operation: OperationOn<"link">, table: LinkTable): Translation<LinkRecord> {
   const { verb, object, before } = operation;
   if (verb === "delete") return [removal(object)];
-  const lower = object.fields.lower;
-  if (typeof lower === "string" && table.indexOf(lower) === null) {
+  const { lower = null } = object.fields;
+  if (lower !== null && table.indexOf(lower) === null) {
     return { impossible: `there is no device "${lower}" to stand on; check --iface` };
   }
   if (verb === "modify" && before) return [{ verb: "change", record: changedRecord(object, before, table) }];
@@ -114,17 +119,21 @@ function translateLink(operation: Operation, table: LinkTable): Translation<Link
   return verb === "recreate" ? [removal(object), create] : [create];
 }
 
-function removal(link: Obj): Change<LinkRecord> {
+function removal(link: ObjectOf<"link">): Change<LinkRecord> {
   return { verb: "delete", record: { ...commonPart(link.fields), name: link.key, vxlan: null } };
 }
 
-function wholeRecord(link: Obj, table: LinkTable): LinkRecord {
+function wholeRecord(link: ObjectOf<"link">, table: LinkTable): LinkRecord {
   const vxlan = link.fields.type === "vxlan" ? vxlanPart(link.fields, table) : null;
   return { ...commonPart(link.fields), name: link.key, vxlan };
 }
 
 /** Only what differs: a MAC or MTU written again is an event for everybody who watches the device. */
-function changedRecord(desired: Obj, before: Observed, table: LinkTable): LinkRecord {
+function changedRecord(
+  desired: ObjectOf<"link">,
+  before: ObjectOf<"link">,
+  table: LinkTable,
+): LinkRecord {
   const fields = { ...before.fields, ...desired.fields };
   const common = commonPart(fields);
   const vxlan = before.fields.type === "vxlan" && changeable.some((f) => differs(desired, before, f));
@@ -137,29 +146,25 @@ function changedRecord(desired: Obj, before: Observed, table: LinkTable): LinkRe
   };
 }
 
-function commonPart(fields: Fields): Omit<LinkRecord, "name" | "vxlan"> {
-  return {
-    index: 0,
-    type: text(fields.type) ?? "",
-    alias: text(fields.alias) ?? "",
-    mac: text(fields.mac),
-    mtu: number(fields.mtu, 0),
-    up: fields.up === true,
-  };
+function commonPart({ type, alias, mac = null, mtu, up }: LinkFields): Omit<LinkRecord, "name" | "vxlan"> {
+  return { index: 0, type, alias, mac, mtu, up };
 }
 
+/** Of VXLAN devices that name none (drivers/net/vxlan). */
+const PORT = 8472;
+
 /** Settings that an object leaves out are the kernel's defaults (drivers/net/vxlan). */
-function vxlanPart(fields: Fields, table: LinkTable): VxlanRecord {
-  const lower = text(fields.lower);
+function vxlanPart(fields: LinkFields, table: LinkTable): VxlanRecord {
+  const { lower = null } = fields;
   return {
-    vni: number(fields.vni, 0),
+    vni: fields.vni ?? 0,
     lower: lower === null ? 0 : table.indexOf(lower) ?? 0,
-    local: text(fields.local),
-    group: text(fields.group),
-    port: number(fields.port, 8472),
-    ttl: number(fields.ttl, 0),
-    tos: number(fields.tos, 0),
-    ageing: number(fields.ageing, 300),
+    local: fields.local ?? null,
+    group: fields.group ?? null,
+    port: fields.port ?? PORT,
+    ttl: fields.ttl ?? 0,
+    tos: fields.tos ?? 0,
+    ageing: fields.ageing ?? 300,
     learning: fields.learning === true,
     proxy: fields.proxy === true,
     rsc: fields.rsc === true,
@@ -172,7 +177,7 @@ function vxlanPart(fields: Fields, table: LinkTable): VxlanRecord {
   };
 }
 
-function printLink({ key, fields }: Obj): string {
+function printLink({ key, fields }: ObjectOf<"link">): string {
   const words: (string | false)[] = [key];
   const say = (word: string, value: FieldValue | undefined) =>
     value !== undefined && value !== null && value !== "" && words.push(`${word} ${value}`);
@@ -186,23 +191,15 @@ function printLink({ key, fields }: Obj): string {
   say("mtu", fields.mtu);
   say("address", fields.mac);
   say("alias", fields.alias);
-  if (fields.up !== undefined) words.push(fields.up ? "up" : "down");
+  words.push(fields.up ? "up" : "down");
   return words.join(" ");
 }
 
-function differs(desired: Obj, observed: Obj, field: string): boolean {
+function differs(desired: ObjectOf<"link">, observed: ObjectOf<"link">, field: keyof LinkFields): boolean {
   const wanted = desired.fields[field];
-  return wanted !== undefined && wanted !== observed.fields[field];
+  return wanted !== undefined && !sameValue(wanted, observed.fields[field]);
 }
 
 function isV6(value: FieldValue | undefined): boolean {
   return typeof value === "string" && value.includes(":");
-}
-
-function text(value: FieldValue | undefined): string | null {
-  return typeof value === "string" ? value : null;
-}
-
-function number(value: FieldValue | undefined, fallback: number): number {
-  return typeof value === "number" ? value : fallback;
 }

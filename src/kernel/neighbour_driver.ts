@@ -6,9 +6,9 @@
  * permanent makes the operation fail.
  */
 import type { Change, NeighbourRecord, Netlink } from "../../ffi/records.ts";
-import type { Obj } from "../model/objects.ts";
+import type { ObjectOf } from "../model/objects.ts";
 import { remembered } from "../model/memo.ts";
-import type { KindRules, Observed, Operation, Outcome, Verb } from "../model/plan.ts";
+import type { KindRules, ObservedOf, OperationOn, Outcome, Verb } from "../model/plan.ts";
 import type { Driver, LinkSource } from "./driver.ts";
 import { fdbObject, fdbRecord, fdbRules } from "./fdb.ts";
 import type { Owner } from "../model/owner.ts";
@@ -18,6 +18,11 @@ import { neighbourObject, neighbourRecord, neighbourRules, PERMANENT } from "./n
 import { applyChanges, EEXIST, type Translation } from "./outcomes.ts";
 import { fdbStanding, neighbourStanding } from "./ownership.ts";
 
+/** What this driver owns. */
+type Entry = "neighbour" | "fdb";
+type EntryOperation = OperationOn<Entry>;
+type ObservedEntry = ObservedOf<"neighbour"> | ObservedOf<"fdb">;
+
 const verbs: Readonly<Record<Verb, Change<NeighbourRecord>["verb"]>> = {
   create: "create",
   modify: "replace",
@@ -25,12 +30,12 @@ const verbs: Readonly<Record<Verb, Change<NeighbourRecord>["verb"]>> = {
   delete: "delete",
 };
 
-export function neighbourDriver(netlink: Netlink): Driver {
+export function neighbourDriver(netlink: Netlink): Driver<Entry> {
   return new NeighbourDriver(netlink);
 }
 
-class NeighbourDriver implements Driver {
-  readonly rules = [neighbourRules, fdbRules];
+class NeighbourDriver implements Driver<Entry> {
+  readonly rules: Driver<Entry>["rules"] = [neighbourRules, fdbRules];
   readonly scope = "network";
   /** Indexes of our devices as last read: each dump also says which devices' events count, so it has to name all. */
   #ours: readonly number[] = [];
@@ -40,7 +45,7 @@ class NeighbourDriver implements Driver {
   constructor(readonly netlink: Netlink) {}
 
   /** Asks even where there is no device of ours: events of other devices' neighbours would wake us for nothing. */
-  async read(owner: Owner, links: LinkSource): Promise<Observed[]> {
+  async read(owner: Owner, links: LinkSource): Promise<ObservedEntry[]> {
     const table = await links();
     const devices = deviceStandings(table, owner);
     this.#ours = [...devices.keys()].map((name) => table.indexOf(name)!);
@@ -48,9 +53,9 @@ class NeighbourDriver implements Driver {
     return records.flatMap((record) => this.#observe(record, table, owner) ?? []);
   }
 
-  async apply(operations: readonly Operation[], links: LinkSource): Promise<Outcome[]> {
+  async apply(operations: readonly EntryOperation[], links: LinkSource): Promise<Outcome[]> {
     const table = await links();
-    const translate = (operation: Operation) => translateEntry(operation, table);
+    const translate = (operation: EntryOperation) => translateEntry(operation, table);
     return await applyChanges(printer, operations, translate, (changes) => this.#send(changes));
   }
 
@@ -71,33 +76,40 @@ class NeighbourDriver implements Driver {
 }
 
 /** Null for what is nobody's business here. */
-function observeEntry(record: NeighbourRecord, table: LinkTable, owner: Owner): Observed | null {
-  const object = entryObject(record, table);
-  if (object === null) return null;
+function observeEntry(record: NeighbourRecord, table: LinkTable, owner: Owner): ObservedEntry | null {
+  const device = table.nameOf(record.index);
+  if (device === null) return null;
   const devices = deviceStandings(table, owner);
-  const standing = object.kind === "fdb"
-    ? fdbStanding(object, devices)
-    : neighbourStanding(object, owner, devices);
+  if (record.table === "fdb") {
+    const object = fdbObject(record, device);
+    const standing = object && fdbStanding(object, devices);
+    return standing && { ...object, standing };
+  }
+  const object = neighbourObject(record, device);
+  const standing = neighbourStanding(object, owner, devices);
   return standing && { ...object, standing };
 }
 
-function entryObject(record: NeighbourRecord, table: LinkTable): Obj | null {
-  const device = table.nameOf(record.index);
-  if (device === null) return null;
-  return record.table === "fdb" ? fdbObject(record, device) : neighbourObject(record, device);
-}
-
 /** Only what an error message needs: the two kinds share a batch. */
-const printer: KindRules = {
-  ...neighbourRules,
-  print: (object) => (object.kind === "fdb" ? fdbRules : neighbourRules).print(object),
+const printer: KindRules<Entry> = {
+  kind: "neighbour",
+  marks: [],
+  needsRecreate: () => false,
+  print: (object) =>
+    isFdb(object) ? fdbRules.print(object) : neighbourRules.print(object as ObjectOf<"neighbour">),
 };
 
-function translateEntry({ verb, object }: Operation, table: LinkTable): Translation<NeighbourRecord> {
-  const device = String(object.fields.device);
+function isFdb(object: ObjectOf<Entry>): object is ObjectOf<"fdb"> {
+  return object.kind === "fdb";
+}
+
+function translateEntry({ verb, object }: EntryOperation, table: LinkTable): Translation<NeighbourRecord> {
+  const { device } = object.fields;
   const index = table.indexOf(device);
   if (index === null) return verb === "delete" ? [] : { impossible: `there is no device "${device}"` };
-  const record = object.kind === "fdb" ? fdbRecord(object, index) : neighbourRecord(object, index);
+  const record = isFdb(object)
+    ? fdbRecord(object, index)
+    : neighbourRecord(object as ObjectOf<"neighbour">, index);
   return [{ verb: verbs[verb], record }];
 }
 

@@ -7,8 +7,8 @@
  */
 import type { Change, Netlink, NexthopRecord } from "../../ffi/records.ts";
 import { remembered } from "../model/memo.ts";
-import type { Obj } from "../model/objects.ts";
-import type { KindRules, Observed, Operation, Verb } from "../model/plan.ts";
+import type { ObjectOf } from "../model/objects.ts";
+import type { KindRules, ObservedOf, OperationOn, Verb } from "../model/plan.ts";
 import type { Driver } from "./driver.ts";
 import type { Owner } from "../model/owner.ts";
 import { deviceStandings } from "./links.ts";
@@ -16,14 +16,14 @@ import type { LinkTable } from "./link_table.ts";
 import { applyChanges, type Translation } from "./outcomes.ts";
 import { nexthopStanding } from "./ownership.ts";
 
-export const nexthopRules: KindRules = {
+export const nexthopRules: KindRules<"nexthop"> = {
   kind: "nexthop",
   marks: [],
   needsRecreate: () => false,
   print: printNexthop,
 };
 
-export function nexthopDriver(netlink: Netlink): Driver {
+export function nexthopDriver(netlink: Netlink): Driver<"nexthop"> {
   const observe = remembered(observeNexthop);
   return {
     rules: [nexthopRules],
@@ -35,14 +35,14 @@ export function nexthopDriver(netlink: Netlink): Driver {
     },
     apply: async (operations, links) => {
       const table = await links();
-      const translate = (operation: Operation) => translateNexthop(operation, table);
+      const translate = (operation: OperationOn<"nexthop">) => translateNexthop(operation, table);
       return await applyChanges(nexthopRules, operations, translate, (all) => netlink.applyNexthops(all));
     },
   };
 }
 
 /** Null for what is nobody's business here. */
-function observeNexthop(record: NexthopRecord, table: LinkTable, owner: Owner): Observed | null {
+function observeNexthop(record: NexthopRecord, table: LinkTable, owner: Owner): ObservedOf<"nexthop"> | null {
   const object = nexthopObject(record, table);
   const standing = nexthopStanding(object, owner, deviceStandings(table, owner));
   return standing && { ...object, standing };
@@ -51,7 +51,7 @@ function observeNexthop(record: NexthopRecord, table: LinkTable, owner: Owner): 
 function nexthopObject(
   { id, gateway, index, onlink, protocol, special }: NexthopRecord,
   table: LinkTable,
-): Obj {
+): ObjectOf<"nexthop"> {
   const device = table.nameOf(index);
   return {
     kind: "nexthop",
@@ -68,28 +68,24 @@ const verbs: Readonly<Record<Verb, Change<NexthopRecord>["verb"]>> = {
   delete: "delete",
 };
 
-function translateNexthop({ verb, object }: Operation, table: LinkTable): Translation<NexthopRecord> {
+function translateNexthop(
+  { verb, object }: OperationOn<"nexthop">,
+  table: LinkTable,
+): Translation<NexthopRecord> {
   const { id, gateway, device, onlink, protocol } = object.fields;
-  const index = table.indexOf(String(device));
+  const index = device === null ? null : table.indexOf(device);
   if (index === null && verb !== "delete") return { impossible: `there is no device "${device}"` };
-  const record = {
-    id: Number(id),
-    gateway: typeof gateway === "string" ? gateway : null,
-    index: index ?? 0,
-    onlink: onlink === true,
-    protocol: Number(protocol),
-    special: null,
-  };
+  const record = { id, gateway, index: index ?? 0, onlink, protocol, special: null };
   return [{ verb: verbs[verb], record }];
 }
 
-function printNexthop({ fields }: Obj): string {
+function printNexthop({ fields }: ObjectOf<"nexthop">): string {
   const { id, gateway, device, onlink, type, protocol } = fields;
   const words = [`id ${id}`];
   if (type !== "unicast") words.push(`${type}`);
   if (gateway !== null) words.push(`via ${gateway}`);
   if (device !== null) words.push(`dev ${device}`);
-  if (onlink === true) words.push("onlink");
+  if (onlink) words.push("onlink");
   words.push(`proto ${protocol}`);
   return words.join(" ");
 }

@@ -6,7 +6,8 @@
 import { describeErrno } from "../../ffi/errno.ts";
 import type { Change } from "../../ffi/records.ts";
 import { messageOf } from "../model/errors.ts";
-import type { KindRules, Operation, Outcome, Verb } from "../model/plan.ts";
+import type { Kind } from "../model/objects.ts";
+import type { KindRules, Operation, OperationOn, Outcome, Verb } from "../model/plan.ts";
 
 /** EEXIST (asm-generic/errno-base.h). */
 export const EEXIST = 17;
@@ -27,20 +28,27 @@ const verbs: Readonly<Record<Verb, string>> = {
 };
 
 /** `add route 10.1.2.0/24 via 10.1.2.0 dev flannel.1 onlink proto 85: the device is down (ENETDOWN)`. */
-export function failed(rules: KindRules, operation: Operation, state: string): Outcome {
+export function failed<K extends Kind>(
+  rules: KindRules<K>,
+  operation: OperationOn<K>,
+  state: string,
+): Outcome {
   const { verb, object } = operation;
-  return { operation, error: `${verbs[verb]} ${object.kind} ${rules.print(object)}: ${state}` };
+  return {
+    operation: operation as Operation,
+    error: `${verbs[verb]} ${object.kind} ${rules.print(object)}: ${state}`,
+  };
 }
 
-export function succeeded(operation: Operation): Outcome {
-  return { operation, error: null };
+export function succeeded<K extends Kind>(operation: OperationOn<K>): Outcome {
+  return { operation: operation as Operation, error: null };
 }
 
 /** Applies all operations with one call of `send`, in their order. */
-export async function applyChanges<R>(
-  rules: KindRules,
-  operations: readonly Operation[],
-  translate: (operation: Operation) => Translation<R>,
+export async function applyChanges<K extends Kind, R>(
+  rules: KindRules<K>,
+  operations: readonly OperationOn<K>[],
+  translate: (operation: OperationOn<K>) => Translation<R>,
   send: Send<R>,
 ): Promise<Outcome[]> {
   const translations = operations.map(translate);

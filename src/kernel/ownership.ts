@@ -25,7 +25,7 @@
 import { bits, type Family, parseIp } from "../model/ip.ts";
 import { isUsableMac } from "../model/mac.ts";
 import { inNexthopRange, nexthopIds } from "../model/nexthop_id.ts";
-import { linkAlias, type Obj, ROUTE_PROTOCOL } from "../model/objects.ts";
+import { type FieldsByKind, linkAlias, type ObjectOf, ROUTE_PROTOCOL } from "../model/objects.ts";
 import type { Standing } from "../model/plan.ts";
 import { containsIp, containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../model/prefix.ts";
 import type { Owner } from "../model/owner.ts";
@@ -41,7 +41,7 @@ export function instancesOf({ instance, formerInstances = [] }: Owner): string[]
   return [instance, ...formerInstances];
 }
 
-export function linkStanding(link: Obj, owner: Owner): Standing | null {
+export function linkStanding(link: ObjectOf<"link">, owner: Owner): Standing | null {
   const named = owner.devices.includes(link.key);
   if (instancesOf(owner).some((instance) => link.fields.alias === linkAlias(instance))) return "ours";
   if (!named) return null;
@@ -53,7 +53,11 @@ export function linkStanding(link: Obj, owner: Owner): Standing | null {
   return expected ? "adoptable" : "foreign";
 }
 
-export function addressStanding(address: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
+export function addressStanding(
+  address: ObjectOf<"address">,
+  owner: Owner,
+  devices: DeviceStandings,
+): Standing | null {
   if (!onOurs(address, devices)) return null;
   if (inNetworks(address.fields.address, owner)) return "ours";
   return devices.get(address.on!) === "ours" && isTunnelAddress(address.fields, owner) ? "adoptable" : null;
@@ -66,8 +70,8 @@ const COMMON_LENGTH = { 4: 24, 6: 64 } as const;
  * A subnet's network address, alone: what a flannel gives to its device, and what is left there of a network that no subnet
  * file tells of any more.
  */
-function isTunnelAddress({ address, length }: Obj["fields"], { subnets }: Owner): boolean {
-  const ip = parseIp(String(address));
+function isTunnelAddress({ address, length }: FieldsByKind["address"], { subnets }: Owner): boolean {
+  const ip = parseIp(address);
   if (ip === null || length !== bits(ip.family)) return false;
   const ours = subnets.filter((subnet) => subnet.ip.family === ip.family).map((subnet) => subnet.length);
   const zeros = BigInt(bits(ip.family) - Math.max(COMMON_LENGTH[ip.family], ...ours));
@@ -75,35 +79,48 @@ function isTunnelAddress({ address, length }: Obj["fields"], { subnets }: Owner)
 }
 
 /** Entries that the kernel learned are as good as absent: writing over one takes nothing from anybody. */
-export function neighbourStanding(entry: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
+export function neighbourStanding(
+  entry: ObjectOf<"neighbour">,
+  owner: Owner,
+  devices: DeviceStandings,
+): Standing | null {
   if (!onOurs(entry, devices) || entry.fields.state !== "permanent") return null;
   if (entry.fields.protocol === ROUTE_PROTOCOL) return "ours";
   return entry.fields.protocol === 0 && inNetworks(entry.fields.address, owner) ? "adoptable" : "foreign";
 }
 
 /** Nothing marks an FDB entry; a permanent one towards a VTEP, on a device that is ours, nobody else would write. */
-export function fdbStanding(entry: Obj, devices: DeviceStandings): Standing | null {
+export function fdbStanding(entry: ObjectOf<"fdb">, devices: DeviceStandings): Standing | null {
   if (!onOurs(entry, devices) || entry.fields.state !== "permanent") return null;
-  if (entry.fields.destination === null || !isUsableMac(String(entry.fields.mac))) return "foreign";
+  const { destination, mac } = entry.fields;
+  if (destination === null || mac === null || !isUsableMac(mac)) return "foreign";
   return devices.get(entry.on!) ?? null;
 }
 
 /** Other instances choose other ids for the same gateway, so an id that we would choose is a mark. */
-export function nexthopStanding(object: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
+export function nexthopStanding(
+  object: ObjectOf<"nexthop">,
+  owner: Owner,
+  devices: DeviceStandings,
+): Standing | null {
   const { id, gateway, device, type, protocol } = object.fields;
   const ours = protocol === ROUTE_PROTOCOL && type === "unicast" &&
     (onOurs(object, devices) || inNetworks(gateway, owner) ||
       instancesOf(owner).some((instance) =>
-        nexthopIds(instance, String(device), String(gateway)).includes(Number(id))
+        nexthopIds(instance, String(device), String(gateway)).includes(id)
       ));
-  return ours ? "ours" : inNexthopRange(Number(id)) ? "foreign" : null;
+  return ours ? "ours" : inNexthopRange(id) ? "foreign" : null;
 }
 
-export function routeStanding(route: Obj, owner: Owner, devices: DeviceStandings): Standing | null {
+export function routeStanding(
+  route: ObjectOf<"route">,
+  owner: Owner,
+  devices: DeviceStandings,
+): Standing | null {
   const throughOurs = onOurs(route, devices);
   const marked = route.fields.protocol === ROUTE_PROTOCOL && isOwnType(route);
   if (throughOurs && marked) return "ours";
-  const destination = parsePrefix(String(route.fields.destination));
+  const destination = parsePrefix(route.fields.destination);
   const inside = destination !== null && owner.networks.some((n) => containsPrefix(n, destination));
   if (!inside && !throughOurs) return null;
   if (marked) return "ours";
@@ -111,11 +128,11 @@ export function routeStanding(route: Obj, owner: Owner, devices: DeviceStandings
   if (route.fields.protocol !== BOOT || !isPlain(route, destination)) return "foreign";
   if (!throughOurs) return "lookalike";
   const ownGateway = formatPrefix(destination).startsWith(`${route.fields.gateway}/`);
-  return route.fields.onlink === true && ownGateway ? "adoptable" : "foreign";
+  return route.fields.onlink && ownGateway ? "adoptable" : "foreign";
 }
 
 /** Nothing marks a setting; one of a device that is not ours is not ours either. */
-export function sysctlStanding(setting: Obj, devices: DeviceStandings): Standing | null {
+export function sysctlStanding(setting: ObjectOf<"sysctl">, devices: DeviceStandings): Standing | null {
   return setting.on !== undefined && devices.get(setting.on) === "foreign" ? null : "ours";
 }
 
@@ -124,24 +141,24 @@ export function defaultMetric(family: Family): number {
   return family === 4 ? 0 : 1024;
 }
 
-function isOwnType(route: Obj): boolean {
+function isOwnType(route: ObjectOf<"route">): boolean {
   return route.fields.type === "unicast" || route.fields.type === "blackhole";
 }
 
 /** One path through a gateway, without a metric or anything else that only an administrator would set. */
-function isPlain(route: Obj, destination: Prefix): boolean {
+function isPlain(route: ObjectOf<"route">, destination: Prefix): boolean {
   const { type, gateway, metric, tos, paths, nexthop } = route.fields;
   return type === "unicast" && gateway !== null && metric === defaultMetric(destination.ip.family) &&
     tos === 0 &&
     paths === 0 && nexthop === null;
 }
 
-function onOurs(object: Obj, devices: DeviceStandings): boolean {
+function onOurs(object: { readonly on?: string }, devices: DeviceStandings): boolean {
   const standing = object.on === undefined ? undefined : devices.get(object.on);
   return standing === "ours" || standing === "adoptable";
 }
 
-function inNetworks(text: unknown, owner: Owner): boolean {
-  const address = parseIp(String(text));
+function inNetworks(text: string | null, owner: Owner): boolean {
+  const address = text === null ? null : parseIp(text);
   return address !== null && owner.networks.some((n) => containsIp(n, address));
 }

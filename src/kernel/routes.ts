@@ -9,9 +9,9 @@
  * out where `net.ipv4.nexthop_compat_mode` is 0.
  */
 import type { Change, Netlink, NexthopRecord, RouteRecord } from "../../ffi/records.ts";
-import type { Obj } from "../model/objects.ts";
+import type { ObjectOf } from "../model/objects.ts";
 import { remembered } from "../model/memo.ts";
-import type { KindRules, Observed, Operation } from "../model/plan.ts";
+import type { KindRules, ObservedOf, OperationOn, Verb } from "../model/plan.ts";
 import type { Driver } from "./driver.ts";
 import type { Owner } from "../model/owner.ts";
 import { deviceStandings } from "./links.ts";
@@ -42,14 +42,14 @@ const types = [
 const UNIVERSE = 0;
 const LINK = 253;
 
-export const routeRules: KindRules = {
+export const routeRules: KindRules<"route"> = {
   kind: "route",
   marks: ["protocol"],
   needsRecreate: () => false,
   print: printRoute,
 };
 
-export function routeDriver(netlink: Netlink): Driver {
+export function routeDriver(netlink: Netlink): Driver<"route"> {
   const observe = remembered(observeRoute);
   return {
     rules: [routeRules],
@@ -62,7 +62,7 @@ export function routeDriver(netlink: Netlink): Driver {
     },
     apply: async (operations, links) => {
       const table = await links();
-      const translate = (operation: Operation) => translateRoute(operation, table);
+      const translate = (operation: OperationOn<"route">) => translateRoute(operation, table);
       return await applyChanges(routeRules, operations, translate, (all) => netlink.applyRoutes(all));
     },
   };
@@ -85,14 +85,14 @@ function observeRoute(
   table: LinkTable,
   owner: Owner,
   nexthops: readonly NexthopRecord[],
-): Observed | null {
+): ObservedOf<"route"> | null {
   const found = isBare(record) ? nexthopById(nexthops).get(record.nexthop) : undefined;
   const object = routeObject({ ...record, index: found?.index ?? record.index }, table);
   const standing = routeStanding(object, owner, deviceStandings(table, owner));
   return standing && { ...object, standing };
 }
 
-function withUniqueKeys(routes: readonly Observed[]): Observed[] {
+function withUniqueKeys(routes: readonly ObservedOf<"route">[]): ObservedOf<"route">[] {
   const taken = new Set<string>();
   return routes.map((route) => {
     const key = uniqueKey(route, taken);
@@ -101,7 +101,7 @@ function withUniqueKeys(routes: readonly Observed[]): Observed[] {
   });
 }
 
-export function routeObject(record: RouteRecord, table: LinkTable): Obj {
+export function routeObject(record: RouteRecord, table: LinkTable): ObjectOf<"route"> {
   const { destination, protocol, scope, source, metric, tos, paths } = record;
   const nexthop = record.nexthop === 0 ? null : record.nexthop;
   const type = types[record.type] ?? String(record.type);
@@ -137,7 +137,7 @@ function metricOf(destination: string): number {
   return defaultMetric(destination.includes(":") ? 6 : 4);
 }
 
-function uniqueKey({ key, fields }: Obj, taken: ReadonlySet<string>): string {
+function uniqueKey({ key, fields }: ObjectOf<"route">, taken: ReadonlySet<string>): string {
   if (!taken.has(key)) return key;
   const way = fields.nexthop === null ? `via ${fields.gateway}` : `nhid ${fields.nexthop}`;
   const longer = `${key} ${way} dev ${fields.device}`;
@@ -147,57 +147,55 @@ function uniqueKey({ key, fields }: Obj, taken: ReadonlySet<string>): string {
 }
 
 /** A new route never takes another's place; a changed one takes the place of what was read there. */
-function translateRoute({ verb, object }: Operation, table: LinkTable): Translation<RouteRecord> {
-  const device = object.fields.device;
-  const index = typeof device === "string" ? table.indexOf(device) : 0;
+function translateRoute({ verb, object }: OperationOn<"route">, table: LinkTable): Translation<RouteRecord> {
+  const { device } = object.fields;
+  const index = device === null ? 0 : table.indexOf(device);
   if (index === null) return verb === "delete" ? [] : { impossible: `there is no device "${device}"` };
   return [{ verb: routeVerb(verb), record: routeRecord(object, index) }];
 }
 
-function routeVerb(verb: Operation["verb"]): Change<RouteRecord>["verb"] {
+function routeVerb(verb: Verb): Change<RouteRecord>["verb"] {
   return verb === "create" || verb === "delete" ? verb : "replace";
 }
 
-function routeRecord({ fields }: Obj, index: number): RouteRecord {
-  const destination = String(fields.destination);
+function routeRecord({ fields }: ObjectOf<"route">, index: number): RouteRecord {
+  const { destination, protocol, onlink, source = null, metric = metricOf(destination), tos = 0, paths = 0 } =
+    fields;
   const type = types.findIndex((t) => t === fields.type);
-  const number = (name: string, fallback: number) =>
-    typeof fields[name] === "number" ? fields[name] : fallback;
-  const nexthop = number("nexthop", 0);
-  const several = number("paths", 0) !== 0;
-  const gateway = typeof fields.gateway === "string" && !several ? fields.gateway : null;
+  const nexthop = fields.nexthop ?? 0;
+  const gateway = paths === 0 ? fields.gateway : null;
   const direct = gateway === null && nexthop === 0 && type === 1 && !destination.includes(":");
   return {
     destination,
     gateway,
     index,
-    source: typeof fields.source === "string" ? fields.source : null,
+    source,
     table: MAIN_TABLE,
-    protocol: number("protocol", 0),
-    scope: number("scope", direct ? LINK : UNIVERSE),
+    protocol,
+    scope: fields.scope ?? (direct ? LINK : UNIVERSE),
     type,
-    onlink: fields.onlink === true,
-    metric: number("metric", metricOf(destination)),
-    tos: number("tos", 0),
+    onlink,
+    metric,
+    tos,
     paths: 0,
     nexthop,
   };
 }
 
-function printRoute({ fields }: Obj): string {
+function printRoute({ fields }: ObjectOf<"route">): string {
   const { type, destination, gateway, device, onlink, protocol, metric, nexthop } = fields;
-  const words = [type === "unicast" ? `${destination}` : `${type} ${destination}`];
-  if (nexthop !== null && nexthop !== undefined) words.push(`nhid ${nexthop}`);
-  if (gateway !== null && gateway !== undefined) words.push(`via ${gateway}`);
-  if (device !== null && device !== undefined) words.push(`dev ${device}`);
-  if (onlink === true) words.push("onlink");
+  const words = [type === "unicast" ? destination : `${type} ${destination}`];
+  if (nexthop !== null) words.push(`nhid ${nexthop}`);
+  if (gateway !== null) words.push(`via ${gateway}`);
+  if (device !== null) words.push(`dev ${device}`);
+  if (onlink) words.push("onlink");
   words.push(`proto ${protocols.get(protocol) ?? protocol}`);
-  if (typeof metric === "number" && metric !== metricOf(`${destination}`)) words.push(`metric ${metric}`);
+  if (metric !== undefined && metric !== metricOf(destination)) words.push(`metric ${metric}`);
   return words.join(" ");
 }
 
 /** RTPROT_* that have a name in iproute2's default rt_protos and could meet us. */
-const protocols: ReadonlyMap<unknown, string> = new Map([
+const protocols: ReadonlyMap<number, string> = new Map([
   [1, "redirect"],
   [2, "kernel"],
   [3, "boot"],

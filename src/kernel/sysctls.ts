@@ -5,8 +5,8 @@
  * it is seen when somebody changes it. Deleting one means to care no longer: the value stays, for nobody knows what it would be
  * otherwise. On a kernel without IPv6 no device accepts router advertisements, whatever files there are: that reads as 0.
  */
-import type { Obj } from "../model/objects.ts";
-import type { KindRules, Observed, Operation, Outcome } from "../model/plan.ts";
+import type { ObjectOf } from "../model/objects.ts";
+import type { KindRules, ObservedOf, OperationOn, Outcome } from "../model/plan.ts";
 import { osErrorCode, osErrorText } from "../system/os_error.ts";
 import type { Driver, LinkSource } from "./driver.ts";
 import type { Owner } from "../model/owner.ts";
@@ -35,14 +35,14 @@ export const procSys: SysctlAccess = {
   write: (name, value) => Deno.writeTextFile(`/proc/sys/${name}`, value, { create: false }),
 };
 
-export const sysctlRules: KindRules = {
+export const sysctlRules: KindRules<"sysctl"> = {
   kind: "sysctl",
   marks: [],
   needsRecreate: () => false,
   print: ({ key, fields }) => `${key} = ${fields.value}`,
 };
 
-export function sysctlDriver(access: SysctlAccess): Driver {
+export function sysctlDriver(access: SysctlAccess): Driver<"sysctl"> {
   const cared = new Set<string>();
   const released = new Set<string>();
   return {
@@ -52,7 +52,7 @@ export function sysctlDriver(access: SysctlAccess): Driver {
       const devices = deviceStandings(await links(), owner);
       const names = new Set([...acceptRa(owner), ...cared].filter((name) => !released.has(name)));
       const found = await Promise.all([...names].map((name) => readOne(access, name)));
-      return found.flatMap((object): Observed[] => {
+      return found.flatMap((object): ObservedOf<"sysctl">[] => {
         const standing = object && sysctlStanding(object, devices);
         return standing ? [{ ...object, standing }] : [];
       });
@@ -76,7 +76,7 @@ function acceptRa(owner: Owner): string[] {
   return owner.devices.map((device) => `net/ipv6/conf/${device}/accept_ra`);
 }
 
-async function readOne(access: SysctlAccess, name: string): Promise<Obj | null> {
+async function readOne(access: SysctlAccess, name: string): Promise<ObjectOf<"sysctl"> | null> {
   const value = await access.read(name) ?? await valueWithoutIpv6(access, name);
   if (value === null) return null;
   const device = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1];
@@ -89,9 +89,13 @@ async function valueWithoutIpv6(access: SysctlAccess, name: string): Promise<str
   return await access.read("net/ipv6/conf/all/accept_ra") === null ? "0" : null;
 }
 
-async function write(access: SysctlAccess, operation: Operation, links: LinkSource): Promise<Outcome> {
+async function write(
+  access: SysctlAccess,
+  operation: OperationOn<"sysctl">,
+  links: LinkSource,
+): Promise<Outcome> {
   try {
-    await access.write(operation.object.key, String(operation.object.fields.value));
+    await access.write(operation.object.key, operation.object.fields.value);
     return succeeded(operation);
   } catch (thrown) {
     return failed(sysctlRules, operation, await whyNot(operation.object, thrown, links));
@@ -99,7 +103,7 @@ async function write(access: SysctlAccess, operation: Operation, links: LinkSour
 }
 
 /** A device takes its settings with it: then that is said, as of all else that stands on a device. */
-async function whyNot({ on }: Obj, thrown: unknown, links: LinkSource): Promise<string> {
+async function whyNot({ on }: ObjectOf<"sysctl">, thrown: unknown, links: LinkSource): Promise<string> {
   const absent = thrown instanceof Deno.errors.NotFound && on !== undefined;
   if (absent && (await links()).indexOf(on) === null) return `there is no device "${on}"`;
   return `${osErrorText(thrown)}${isForbidden(thrown) ? fromOutside : ""}`;

@@ -2,7 +2,7 @@
  * A plan: the difference between what should stand and what does, as a value. The loop applies it, `--read-only` and the
  * verb `plan` print it, golden tests compare it. It is made by `src/plan/diff.ts` alone.
  */
-import type { Kind, Obj } from "./objects.ts";
+import type { FieldName, Kind, Obj, ObjectOf } from "./objects.ts";
 
 /**
  * Whose an observed object is:
@@ -23,9 +23,8 @@ export interface Scope {
 export const everything: Scope = { network: true, firewall: true };
 export const networkAlone: Scope = { network: true, firewall: false };
 
-export interface Observed extends Obj {
-  readonly standing: Standing;
-}
+export type ObservedOf<K extends Kind> = ObjectOf<K> & { readonly standing: Standing };
+export type Observed = { [K in Kind]: ObservedOf<K> }[Kind];
 
 export type Verb = "create" | "modify" | "recreate" | "delete";
 
@@ -35,6 +34,17 @@ export interface Operation {
   readonly object: Obj;
   /** What stands now: for modify, recreate and delete. */
   readonly before?: Observed;
+}
+
+/** An operation on an object of one kind, or of several. */
+export interface OperationOn<K extends Kind> {
+  readonly verb: Verb;
+  readonly object: ObjectOf<K>;
+  readonly before?: ObservedOf<K>;
+}
+
+export function isOn<K extends Kind>(operation: OperationOn<Kind>, kind: K): operation is OperationOn<K> {
+  return operation.object.kind === kind;
 }
 
 /** A desired object whose place is taken by something that is not ours. */
@@ -59,12 +69,12 @@ export interface Outcome {
 }
 
 /** What the diff must know of a kind. Pure; each driver has one. */
-export interface KindRules {
-  readonly kind: Kind;
+export interface KindRules<K extends Kind = Kind> {
+  readonly kind: K;
   /** Fields that only say whose an object is: a lookalike may differ in these. */
-  readonly marks: readonly string[];
+  readonly marks: readonly FieldName[];
   /** True where the kernel refuses the change in place, so that the object has to be deleted and made anew. */
-  needsRecreate(desired: Obj, observed: Obj): boolean;
+  needsRecreate(desired: ObjectOf<K>, observed: ObjectOf<K>): boolean;
   /** One line for people, in the words of the tool that shows the object (`ip`, `bridge`, `iptables`). */
-  print(object: Obj): string;
+  print(object: ObjectOf<K>): string;
 }

@@ -55,13 +55,8 @@ export function peerFields({ subnets, record }: Lease): LogFields {
 
 /** An operation for programs. */
 export function operationFields({ verb, object }: Operation): LogFields {
-  const { device } = object.fields;
-  return {
-    verb,
-    object: object.kind,
-    key: object.key,
-    device: typeof device === "string" ? device : undefined,
-  };
+  const device = "device" in object.fields ? object.fields.device ?? undefined : undefined;
+  return { verb, object: object.kind, key: object.key, device };
 }
 
 /** The object as the tool that shows it prints it; behind a change of one, what differed. */
@@ -93,14 +88,12 @@ function describeStranger({ kind, key, fields }: Observed): string {
     const device = fields.type === "vxlan"
       ? `VXLAN device, VNI ${fields.vni}`
       : `device of type "${fields.type}"`;
-    return [device, ownerOfDevice({ name: key, alias: String(fields.alias ?? "") })].filter(Boolean).join(
-      ", ",
-    );
+    return [device, ownerOfDevice({ name: key, alias: fields.alias })].filter(Boolean).join(", ");
   }
   if (kind !== "route") return "";
-  const protocol = protocols[Number(fields.protocol)] ?? fields.protocol;
+  const protocol = protocols[fields.protocol] ?? fields.protocol;
   const words = [["via", fields.gateway], ["dev", fields.device], ["proto", protocol]] as const;
-  return words.flatMap(([word, value]) => value === null || value === undefined ? [] : `${word} ${value}`)
+  return words.flatMap(([word, value]) => value === null ? [] : `${word} ${value}`)
     .join(" ");
 }
 

@@ -100,8 +100,8 @@ export function enabled(self: Host): Family[] {
   return familiesOf(self.network);
 }
 
-/** One family that is refused refuses the peer: half a peer would be a riddle to whoever looks for the other half. */
-function towardPeer(lease: Lease, self: Host, backend: Backend): Obj[] | Refused {
+/** What one peer needs. One family that is refused refuses it: half a peer would be a riddle to whoever looks for the other half. */
+export function towardPeer(lease: Lease, self: Host, backend: Backend): Obj[] | Refused {
   const all: Obj[] = [];
   for (const family of enabled(self)) {
     const wanted = backend.toward(self, lease, family);

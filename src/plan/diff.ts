@@ -14,7 +14,15 @@
  * goes nothing has to be deleted first, and behind a device that is blocked nothing is tried.
  */
 import { remembered } from "../model/memo.ts";
-import { type Fields, type FieldValue, inOrder, type Obj, ObjectIndex } from "../model/objects.ts";
+import {
+  type FieldValue,
+  fits,
+  inOrder,
+  type Obj,
+  ObjectIndex,
+  sameValue,
+  valueOf,
+} from "../model/objects.ts";
 import type { Blocked, KindRules, Observed, Operation, Plan } from "../model/plan.ts";
 
 export interface DiffOptions {
@@ -91,21 +99,8 @@ export function differences(
   object: Obj,
   before: Observed,
 ): { field: string; is: FieldValue; want: FieldValue }[] {
-  return Object.entries(object.fields)
-    .filter(([field, want]) => !sameValue(want, before.fields[field]))
-    .map(([field, want]) => ({ field, is: before.fields[field] ?? null, want }));
-}
-
-/** True where all that `wanted` names stands so, but for the fields in `except`. */
-function fits(wanted: Fields, standing: Fields, except: readonly string[] = []): boolean {
-  for (const field in wanted) {
-    if (!sameValue(wanted[field], standing[field]) && !except.includes(field)) return false;
-  }
-  return true;
-}
-
-function sameValue(a: FieldValue | undefined, b: FieldValue | undefined): boolean {
-  if (a === b) return true;
-  if (!Array.isArray(a) || !Array.isArray(b)) return false;
-  return a.length === b.length && a.every((item, i) => item === b[i]);
+  return Object.keys(object.fields).flatMap((field) => {
+    const [is, want] = [valueOf(before.fields, field), valueOf(object.fields, field)];
+    return sameValue(want, is) ? [] : [{ field, is: is ?? null, want: want ?? null }];
+  });
 }

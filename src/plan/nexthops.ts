@@ -9,7 +9,7 @@
  */
 import { remembered } from "../model/memo.ts";
 import { nexthopIds } from "../model/nexthop_id.ts";
-import { nexthop, type Obj, viaNexthop } from "../model/objects.ts";
+import { nexthop, type Obj, type ObjectOf, viaNexthop } from "../model/objects.ts";
 import type { Observed } from "../model/plan.ts";
 
 /** With more gatewayed routes a device gets nexthop objects … */
@@ -46,7 +46,7 @@ function circumstances(observed: readonly Observed[]): Circumstances {
   const held: string[] = [];
   for (const { kind, key, on, standing, fields } of observed) {
     if (kind === "nexthop" && standing === "ours") already.add(on!);
-    else if (kind === "nexthop") taken.push(Number(fields.id));
+    else if (kind === "nexthop") taken.push(fields.id);
     else if (kind === "route" && (standing === "foreign" || standing === "lookalike")) held.push(key);
   }
   return { already: [...already], taken, held };
@@ -84,24 +84,26 @@ function crowdedDevices(objects: readonly Obj[], { already }: Circumstances): Se
 }
 
 /** True for an IPv4 route through a gateway. */
-function isGatewayed({ kind, on, fields: { gateway } }: Obj): boolean {
-  return kind === "route" && on !== undefined && typeof gateway === "string" && !gateway.includes(":");
+function isGatewayed(object: Obj): object is ObjectOf<"route"> {
+  return object.kind === "route" && object.on !== undefined && object.fields.gateway?.includes(":") === false;
 }
 
-const choices = remembered(({ fields: { device, gateway } }: Obj, instance: string) => ({
+const choices = remembered(({ fields: { device, gateway } }: ObjectOf<"route">, instance: string) => ({
   way: `${device} ${gateway}`,
   ids: nexthopIds(instance, String(device), String(gateway)),
 }));
 
+type Pair = readonly [hop: ObjectOf<"nexthop">, route: ObjectOf<"route">];
+
 /** The nexthop object and the route by way of it: the very same ones as long as the id is. */
-function pair(plain: Obj, id: number): readonly [hop: Obj, route: Obj] {
+function pair(plain: ObjectOf<"route">, id: number): Pair {
   const known = pairs.get(plain);
   if (known?.[0].fields.id === id) return known;
   const { gateway, device, onlink } = plain.fields;
-  const spec = { gateway: String(gateway), device: String(device), onlink: onlink === true };
+  const spec = { gateway: gateway!, device: device!, onlink };
   const made = [nexthop(id, spec), viaNexthop(plain, id)] as const;
   pairs.set(plain, made);
   return made;
 }
 
-const pairs = new WeakMap<Obj, readonly [hop: Obj, route: Obj]>();
+const pairs = new WeakMap<Obj, Pair>();

@@ -52,7 +52,7 @@ export function judgePeers(
   const youngest = youngestByHost(leases);
   for (const lease of leases) {
     if (isOwn(self, lease) || isLeftOver(self, lease, youngest)) continue;
-    const objection = rememberedObjection(lease, self, recordType) ?? theirs(claims.conflict(lease)) ??
+    const objection = objectionTo(lease, self, recordType) ?? theirs(claims.conflict(lease)) ??
       objects(lease);
     if (objection === null) {
       claims.add(lease);
@@ -62,7 +62,7 @@ export function judgePeers(
   return { accepted, refused };
 }
 
-function isOwn(self: Host, lease: Lease): boolean {
+export function isOwn(self: Host, lease: Lease): boolean {
   return self.subnets !== null && sameSubnets(self.subnets, lease.subnets);
 }
 
@@ -114,7 +114,8 @@ function objection(lease: Lease, self: Host, recordType: string): Objection | nu
   return suits ? null : theirs("it has no subnet of a family that is enabled");
 }
 
-const rememberedObjection = remembered(objection);
+/** As `objection`, remembered while who we are stays the same. */
+export const objectionTo = remembered(objection);
 
 function familyObjection(self: Host, lease: Lease, network: FamilyNetwork): Objection | null {
   const subnet = subnetOf(lease.subnets, network.family);
@@ -177,7 +178,7 @@ function isUnicast(address: Ip): boolean {
 }
 
 /** The address as a prefix of its own; always the very same one. */
-const alone = remembered((address: Ip) => prefix(address, bits(address.family)));
+export const alone = remembered((address: Ip) => prefix(address, bits(address.family)));
 
 /** What the leases accepted so far have taken. */
 class Claims {

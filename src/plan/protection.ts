@@ -5,7 +5,6 @@
  */
 import { bits, parseIp } from "../model/ip.ts";
 import { remembered } from "../model/memo.ts";
-import type { FieldValue } from "../model/objects.ts";
 import type { Observed } from "../model/plan.ts";
 import { PrefixCover } from "../model/prefix_order.ts";
 import { parsePrefix, type Prefix, prefix } from "../model/prefix.ts";
@@ -19,13 +18,11 @@ export function protectedBy(
   const cover = new PrefixCover(subnets);
   const pointsThere = (object: Observed) => pointsInto(cover, object);
   const there = observed.filter(pointsThere);
-  const macs = new Set<FieldValue>(there.flatMap((o) => o.kind === "neighbour" ? o.fields.mac ?? null : []));
-  const nexthops = new Set<FieldValue>(
-    there.flatMap((o) => o.kind === "route" ? o.fields.nexthop ?? [] : []),
-  );
+  const macs = new Set(there.flatMap((o) => o.kind === "neighbour" ? [o.fields.mac] : []));
+  const nexthops = new Set(there.flatMap((o) => o.kind === "route" ? o.fields.nexthop ?? [] : []));
   return (object) => {
-    if (object.kind === "fdb") return macs.has(object.fields.mac ?? null);
-    if (object.kind === "nexthop") return nexthops.has(object.fields.id ?? null);
+    if (object.kind === "fdb") return macs.has(object.fields.mac);
+    if (object.kind === "nexthop") return nexthops.has(object.fields.id);
     return pointsThere(object);
   };
 }
@@ -37,8 +34,8 @@ function pointsInto(cover: PrefixCover, object: Observed): boolean {
 
 /** Where packets go by way of the object: a neighbour's address, a route's destination, the subnet of a tunnel's entry. */
 const placeOf = remembered(({ kind, fields }: Observed): Prefix | null => {
-  if (kind === "route") return parsePrefix(String(fields.destination));
-  if (kind === "peer") return parsePrefix(String(fields.subnet));
-  const address = kind === "neighbour" ? parseIp(String(fields.address)) : null;
+  if (kind === "route") return parsePrefix(fields.destination);
+  if (kind === "peer") return parsePrefix(fields.subnet);
+  const address = kind === "neighbour" ? parseIp(fields.address) : null;
   return address && prefix(address, bits(address.family));
 });

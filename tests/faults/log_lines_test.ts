@@ -138,7 +138,11 @@ Deno.test("a foreign device in the place of ours is one obstacle, not one for ev
   const { cluster, host } = await among(peers);
   await using _ = cluster;
   host.kernel.remove("link", "flannel.1");
-  host.kernel.put({ kind: "link", key: "flannel.1", fields: { type: "dummy", alias: "", up: true } });
+  host.kernel.put({
+    kind: "link",
+    key: "flannel.1",
+    fields: { type: "dummy", alias: "", mtu: 1500, up: true },
+  });
   await cluster.advance(5_000);
   assertEquals(host.said(/in the way/).length, 1, host.lines.slice(0, 5).join("\n"));
 });

@@ -81,7 +81,8 @@ Deno.test("a mark that can't be written is a note: a device of ours without its 
   await using _ = cluster;
   await a.start();
   await cluster.advance(3_000);
-  const link = a.kernel.get("link", "flannel.1")!;
+  const link = a.kernel.get("link", "flannel.1");
+  assert(link?.kind === "link");
   const marked = (object: Obj) => object.kind === "link" && object.fields.alias === "denim:default";
   a.kernel.refuse = ({ object, verb }) => verb === "modify" && marked(object) ? "too long" : null;
   a.kernel.put({ ...link, fields: { ...link.fields, alias: "" } });

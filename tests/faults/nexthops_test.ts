@@ -50,7 +50,8 @@ function counts({ kernel }: TestHost): [routes: number, through: number, objects
   const through = routes.filter((o) => o.fields.nexthop !== null);
   for (const { key, fields } of through) {
     const hop = kernel.get("nexthop", String(fields.nexthop));
-    assertEquals(`${hop?.fields.gateway}/24`, key);
+    assert(hop?.kind === "nexthop");
+    assertEquals(`${hop.fields.gateway}/24`, key);
   }
   return [routes.length, through.length, all.filter((o) => o.kind === "nexthop").length];
 }
@@ -126,12 +127,14 @@ Deno.test("what somebody does to objects is repaired at once: one gone, one chan
   await cluster.advance(200);
   assertEquals(counts(host), [600, 600, 600]);
   assertEquals(host.said(/repaired nexthop/).length, 1);
-  const hop = host.kernel.get("nexthop", victim!)!;
+  const hop = host.kernel.get("nexthop", victim!);
+  assert(hop?.kind === "nexthop");
   host.kernel.put({ ...hop, fields: { ...hop.fields, gateway: "10.99.99.0" } });
   await cluster.advance(200);
   assertEquals(counts(host), [600, 600, 600]);
-  const link = host.kernel.get("link", "flannel.1")!;
-  host.kernel.put({ ...link, fields: { up: false } });
+  const link = host.kernel.get("link", "flannel.1");
+  assert(link?.kind === "link");
+  host.kernel.put({ ...link, fields: { ...link.fields, up: false } });
   assertEquals(counts(host), [0, 0, 0]);
   await cluster.advance(200);
   assertEquals(counts(host), [600, 600, 600]);
@@ -161,8 +164,9 @@ Deno.test("another's object under an id that we would take stays; another id is 
   add(cluster, 0, 600);
   await host.start();
   await cluster.advance(2_000);
-  assertEquals(host.kernel.get("route", `${subnet(7)}/24`)?.fields.nexthop, ids[1]);
-  assertEquals(host.kernel.get("nexthop", theirs.key)?.fields.gateway, "192.168.64.1");
+  const [way, kept] = [host.kernel.get("route", `${subnet(7)}/24`), host.kernel.get("nexthop", theirs.key)];
+  assert(way?.kind === "route" && kept?.kind === "nexthop");
+  assertEquals([way.fields.nexthop, kept.fields.gateway], [ids[1]!, "192.168.64.1"]);
   assertEquals(counts(host), [600, 600, 601]);
 });
 

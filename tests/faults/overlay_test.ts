@@ -2,13 +2,20 @@
 import { assert, assertEquals, assertFalse, assertMatch } from "@std/assert";
 import { formatLeaseKey } from "../../src/model/lease_codec.ts";
 import { describeSubnets } from "../../src/model/lease.ts";
-import { route } from "../../src/model/objects.ts";
+import { type ObjectOf, route } from "../../src/model/objects.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import { formatPrefix, parsePrefix } from "../../src/model/prefix.ts";
 import { Cluster, config, type TestHost } from "../support/cluster.ts";
 
 const key = (host: TestHost) => formatLeaseKey(host.overlay!.lease.subnets);
 const subnet = (host: TestHost) => describeSubnets(host.overlay!.lease.subnets);
+
+/** The route that one host has to another's subnet, whosever it is. */
+function routeTo(from: TestHost, to: TestHost): ObjectOf<"route"> {
+  const way = from.kernel.get("route", subnet(to));
+  assert(way?.kind === "route");
+  return way;
+}
 
 Deno.test("two hosts find each other, and both are ready", async () => {
   await using cluster = new Cluster();
@@ -83,14 +90,14 @@ Deno.test("a foreign route stays, is reported as in the way, and does not keep o
   a.kernel.put({ ...theirs, fields: { ...theirs.fields, protocol: 4 } });
   await a.start();
   await cluster.advance(2_000);
-  assertEquals(a.kernel.get("route", subnet(b))?.fields.gateway, "192.168.64.1");
+  assertEquals(routeTo(a, b).fields.gateway, "192.168.64.1");
   assertEquals(a.said(/not ours is in the way/).length, 1);
   const { ready, notes } = a.overlay!.readiness();
   assert(ready);
   assertMatch(notes.join(), /in the way/);
   a.kernel.remove("route", subnet(b));
   await cluster.advance(200);
-  assertEquals(a.kernel.get("route", subnet(b))?.fields.device, "flannel.1");
+  assertEquals(routeTo(a, b).fields.device, "flannel.1");
 });
 
 Deno.test("a failing object is tried again, keeps us unready and nothing else from being done", async () => {
@@ -275,8 +282,9 @@ Deno.test("a changed address of the underlay is published and the device follows
   a.kernel.underlay.interfaces = [{ ...eth0!, addresses: [address], mtu: 1400 }];
   a.kernel.emit(new Set(["address"]));
   await cluster.advance(2_000);
-  assertEquals(a.kernel.get("link", "flannel.1")?.fields.local, "192.168.64.77");
-  assertEquals(a.kernel.get("link", "flannel.1")?.fields.mtu, 1350);
+  const link = a.kernel.get("link", "flannel.1");
+  assert(link?.kind === "link");
+  assertEquals([link.fields.local, link.fields.mtu], ["192.168.64.77", 1350]);
   assertMatch((await a.subnetFile.read())!, /FLANNEL_MTU=1350/);
   const [entry] = b.kernel.objects().filter((o) => o.kind === "fdb");
   assertEquals(entry?.fields.destination, "192.168.64.77");
@@ -344,7 +352,9 @@ Deno.test("a configuration without a backend means udp, and a warning says so", 
   assertEquals(a.failure, null);
   assertEquals(a.said(/^warn: the network configuration names no Backend: udp is taken/).length, 1);
   assertEquals(a.keys("link"), ["eth0", "flannel0"]);
-  assertEquals(a.kernel.get("tunnel", "flannel0")?.fields.port, 8285);
+  const tunnel = a.kernel.get("tunnel", "flannel0");
+  assert(tunnel?.kind === "tunnel");
+  assertEquals(tunnel.fields.port, 8285);
   // Upstream's udp names no type in its records, and takes none that has one.
   assertMatch(cluster.store.get(key(a))!, /"BackendType":""|^(?!.*BackendType)/);
 });

@@ -51,8 +51,10 @@ function peer(publicIp: string, mac: string): string {
 
 /** Where frames to the peer's subnet go. */
 function wayToPeer(host: TestHost): unknown[] {
-  const mac = host.kernel.get("neighbour", "flannel.1 10.1.7.0")?.fields.mac;
-  return [mac, host.kernel.get("fdb", `flannel.1 ${mac}`)?.fields.destination, host.keys("fdb").length];
+  const near = host.kernel.get("neighbour", "flannel.1 10.1.7.0");
+  const mac = near?.kind === "neighbour" ? near.fields.mac : undefined;
+  const entry = host.kernel.get("fdb", `flannel.1 ${mac}`);
+  return [mac, entry?.kind === "fdb" ? entry.fields.destination : undefined, host.keys("fdb").length];
 }
 
 Deno.test("a second list gives a peer its new address and MAC, and takes the old entries away", async () => {

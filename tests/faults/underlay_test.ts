@@ -5,7 +5,10 @@ import { parseIp } from "../../src/model/ip.ts";
 import { Cluster, type TestHost } from "../support/cluster.ts";
 
 /** What the tunnel of a host starts from. */
-const source = (host: TestHost) => host.kernel.get("link", "flannel.1")?.fields.local;
+function source(host: TestHost): string | null | undefined {
+  const link = host.kernel.get("link", "flannel.1");
+  return link?.kind === "link" ? link.fields.local : undefined;
+}
 
 const moves = (host: TestHost) => host.lines.filter((line) => line.includes("the underlay has changed"));
 
@@ -32,7 +35,7 @@ function addresses(host: TestHost, all: readonly InterfaceAddress[]): void {
 function secondNic(host: TestHost): void {
   const [eth0] = host.kernel.underlay.interfaces;
   const eth1 = { ...eth0!, name: "eth1", index: 3, addresses: [address("10.9.0.11")] };
-  host.kernel.put({ kind: "link", key: "eth1", fields: { type: "", mtu: 1500, up: true } });
+  host.kernel.put({ kind: "link", key: "eth1", fields: { type: "", alias: "", mtu: 1500, up: true } });
   host.kernel.underlay.interfaces = [eth0!, eth1];
   host.kernel.underlay.defaultRoutes = () => [{ device: "eth1", gateway: null }];
   host.kernel.emit(new Set(["link", "address", "route"]));

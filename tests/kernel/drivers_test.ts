@@ -3,7 +3,16 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import { diff } from "../../src/plan/diff.ts";
 import { FakeKernel } from "../support/kernel/fake.ts";
 import { procSys } from "../../src/kernel/sysctls.ts";
-import { fdbEntry, neighbour, type Obj, route, vxlanLink } from "../../src/model/objects.ts";
+import {
+  fdbEntry,
+  type LinkFields,
+  neighbour,
+  type Obj,
+  type ObjectOf,
+  route,
+  valueOf,
+  vxlanLink,
+} from "../../src/model/objects.ts";
 import type { Observed } from "../../src/model/plan.ts";
 import { inside } from "../support/inside.ts";
 import {
@@ -27,7 +36,7 @@ driverTest("every kind is made, reads back as wanted, and goes again", async (ho
   assertEquals(observed.filter((o) => o.standing !== "ours" && o.kind !== "route"), []);
   for (const wanted of everything) {
     const found = observed.find((o) => o.kind === wanted.kind && o.key === wanted.key);
-    assertEquals(
+    assertEquals<object>(
       { ...found?.fields, ...wanted.fields },
       { ...found?.fields },
       `${wanted.kind} ${wanted.key}`,
@@ -70,7 +79,7 @@ driverTest("a VXLAN device is changed in place as far as the kernel lets it", as
   await host.place.run(["ip", "addr", "add", "192.168.77.9/24", "dev", "eth0"]);
   await host.settle([...base, ...peer(1)]);
   const index = await host.index("flannel.1");
-  const link = (fields: Obj["fields"]): Obj[] => {
+  const link = (fields: Partial<LinkFields>): Obj[] => {
     const wanted = vxlanLink(spec);
     return [{ ...wanted, fields: { ...wanted.fields, ...fields } }, ...base.slice(1), ...peer(1)];
   };
@@ -154,7 +163,8 @@ driverTest(
     ip route add blackhole 10.5.4.0/24 proto 85
     ip route add unreachable 10.5.5.0/24`);
     const routes = (await host.read()).filter((o) => o.kind === "route");
-    const way = ({ gateway, nexthop }: Obj["fields"]) => nexthop === null ? gateway : `nexthop ${nexthop}`;
+    const way = ({ gateway, nexthop }: ObjectOf<"route">["fields"]) =>
+      nexthop === null ? gateway : `nexthop ${nexthop}`;
     assertEquals(routes.map(({ key, standing, fields }) => `${standing} ${key}: ${way(fields)}`).sort(), [
       "foreign 10.5.2.0/24: 2 paths",
       "foreign 10.5.5.0/24: null",
@@ -184,7 +194,12 @@ driverTest("a failure stops nothing else; deleting what is gone succeeds", async
   const order = ["route", "fdb", "neighbour", "address", "link"];
   surplus.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
   const orphan = throughTunnel("10.5.8.0/24");
-  const lost = { ...orphan, on: "flannel.7", fields: { ...orphan.fields, device: "flannel.7" } };
+  assert(orphan.kind === "route");
+  const lost: ObjectOf<"route"> = {
+    ...orphan,
+    on: "flannel.7",
+    fields: { ...orphan.fields, device: "flannel.7" },
+  };
   const outcomes = await host.kernel.apply([
     { verb: "create", object: lost },
     { verb: "create", object: throughTunnel("10.5.9.0/24") },
@@ -282,6 +297,13 @@ const byHand = route({
   onlink: false,
 });
 
+/** An administrator changes a device. */
+function alter(kernel: FakeKernel, name: string, fields: Partial<LinkFields>): void {
+  const device = kernel.get("link", name);
+  assert(device?.kind === "link");
+  kernel.put({ ...device, fields: { ...device.fields, ...fields } });
+}
+
 /** What an administrator does, with `ip` and to the fake kernel. */
 const accidents: readonly (readonly [string, (fake: FakeKernel) => void])[] = [
   [
@@ -293,11 +315,11 @@ const accidents: readonly (readonly [string, (fake: FakeKernel) => void])[] = [
   ],
   [
     "ip link set flannel.1 down",
-    (fake) => fake.put({ kind: "link", key: "flannel.1", fields: { up: false } }),
+    (fake) => alter(fake, "flannel.1", { up: false }),
   ],
   [
     "ip link set flannel-v6.1 address 02:00:00:00:00:77",
-    (fake) => fake.put({ kind: "link", key: "flannel-v6.1", fields: { mac: "02:00:00:00:00:77" } }),
+    (fake) => alter(fake, "flannel-v6.1", { mac: "02:00:00:00:00:77" }),
   ],
   ["ip link del flannel.1", (fake) => fake.remove("link", "flannel.1")],
   [
@@ -319,7 +341,7 @@ driverTest("the fake kernel and the real one tell the same after every accident"
   });
   /** Keys, standings, and what we wish to say about each; not what the kernel adds by itself. */
   const seen = (observed: Observed[]) =>
-    observed.filter(({ kind, fields }) => kind !== "sysctl" && fields.protocol !== 2)
+    observed.filter(({ kind, fields }) => kind !== "sysctl" && valueOf(fields, "protocol") !== 2)
       .map(({ kind, key, standing }) => `${standing} ${kind} ${key}`).sort();
   const network = { network: true, firewall: false };
   for (const [command, act] of accidents) {

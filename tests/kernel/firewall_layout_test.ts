@@ -6,6 +6,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { iptablesDriver } from "../../src/kernel/firewall/iptables.ts";
 import type { Owner } from "../../src/model/owner.ts";
 import type { FirewallLayout, Variant } from "../../src/model/firewall.ts";
+import type { Operation } from "../../src/model/plan.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
 import { Firewall, firewallTest, otherThan, wanted } from "../support/firewall.ts";
 
@@ -166,11 +167,12 @@ firewallTest("nothing goes before what replaces it stands", async (firewall) => 
   await legacy(firewall).settle(wanted({ layout: "legacy" }));
   const both = with_(firewall, { both: true });
   const { operations } = await both.plan(wanted());
-  const broken = operations.map((operation) =>
-    operation.object.key === "iptables nat FLANNEL-POSTRTG"
-      ? { ...operation, object: { ...operation.object, fields: { rules: ["-s 10.0.0.0/33 -j RETURN"] } } }
-      : operation
-  );
+  const broken = operations.map((operation): Operation => {
+    const { object } = operation;
+    return object.kind === "chain" && object.key === "iptables nat FLANNEL-POSTRTG"
+      ? { ...operation, object: { ...object, fields: { rules: ["-s 10.0.0.0/33 -j RETURN"] } } }
+      : operation;
+  });
   const failed = (await both.apply(broken)).filter((outcome) => outcome.error !== null);
   const kept = failed.filter((outcome) => outcome.error!.endsWith("it stays until then"))
     .map((outcome) => outcome.operation.object.key);

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { NexthopRecord } from "../../ffi/records.ts";
-import { nexthop, type Obj, viaNexthop } from "../../src/model/objects.ts";
+import { nexthop, type Obj, type ObjectOf, viaNexthop } from "../../src/model/objects.ts";
 import { nexthopIds } from "../../src/model/nexthop_id.ts";
 import { benchTest, json, makeVxlan, route as routeRecord, sh } from "../support/ffi.ts";
 import { base, driverTest, type Host, peer, throughTunnel } from "../support/kernel_host.ts";
@@ -91,15 +91,21 @@ benchTest("nexthops: a route by way of one is made, replaced and deleted by its 
   assertEquals(await own(), []);
 });
 
-const idOf = (route: Obj) => nexthopIds("default", "flannel.1", String(route.fields.gateway))[0]!;
+const idOf = ({ fields }: ObjectOf<"route">) =>
+  nexthopIds("default", "flannel.1", String(fields.gateway))[0]!;
 /** What a peer needs, its route by way of a nexthop object. */
 function peerThrough(n: number): Obj[] {
   const [near, fdb, way] = peer(n);
-  const id = idOf(way!);
-  const hop = nexthop(id, { gateway: String(way!.fields.gateway), device: "flannel.1", onlink: true });
-  return [near!, fdb!, hop, viaNexthop(way!, id)];
+  assert(way?.kind === "route");
+  const id = idOf(way);
+  const hop = nexthop(id, { gateway: String(way.fields.gateway), device: "flannel.1", onlink: true });
+  return [near!, fdb!, hop, viaNexthop(way, id)];
 }
-const idOfPeer = (n: number) => idOf(throughTunnel(`10.5.${n}.0/24`));
+function idOfPeer(n: number): number {
+  const way = throughTunnel(`10.5.${n}.0/24`);
+  assert(way.kind === "route");
+  return idOf(way);
+}
 const routesIn = async ({ place }: Host) =>
   (await place.run(["ip", "-4", "route", "show", "root", "10.5.0.0/16"])).trimEnd();
 const nexthopsIn = async ({ place }: Host) => (await place.run(["ip", "nexthop"])).trimEnd();
@@ -258,7 +264,8 @@ driverTest(
     ip nexthop add id 7 via 192.168.77.9 dev eth0`);
     assertEquals((await host.find("nexthop", String(ID)))?.standing, "foreign");
     const special = await host.find("nexthop", String(ID + 1));
-    assertEquals([special?.standing, special?.fields.type], ["foreign", "fdb"]);
+    assert(special?.kind === "nexthop");
+    assertEquals([special.standing, special.fields.type], ["foreign", "fdb"]);
     assertEquals(await host.find("nexthop", "7"), undefined);
     assertEquals(await host.settle(wanted), [`modify nexthop ${idOfPeer(1)}`]);
     assertStringIncludes(await host.place.run(["ip", "route", "get", "10.5.1.9"]), "via 10.5.1.0");

@@ -184,7 +184,7 @@ export const ofHosts: readonly RowDamage[] = [
     file: "src/underlay/follower.ts",
     find: "if (changes.length === 0) return;",
     replace: "if (changes.length >= 0) return;",
-    says: "+ '192.168.64.11'",
+    says: "'192.168.64.11',",
   },
   {
     row: 28,

@@ -115,8 +115,7 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: "FDB entries for groups are ours",
     file: "src/kernel/ownership.ts",
-    find:
-      'if (entry.fields.destination === null || !isUsableMac(String(entry.fields.mac))) return "foreign";',
+    find: 'if (destination === null || mac === null || !isUsableMac(mac)) return "foreign";',
     replace: "",
     says: "counts as ours, and is foreign",
   },
@@ -137,7 +136,7 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: "what upstream left is nobody's",
     file: "src/kernel/ownership.ts",
-    find: 'return route.fields.onlink === true && ownGateway ? "adoptable" : "foreign";',
+    find: 'return route.fields.onlink && ownGateway ? "adoptable" : "foreign";',
     replace: 'return "foreign";',
     says: "counts as foreign, and is adoptable",
   },

@@ -28,7 +28,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "sockets stay where they were bound",
     file: driver,
-    find: "before.port === tunnel.fields.port && sameTexts(before.underlay, tunnel.fields.underlay)",
+    find: "before.port === tunnel.fields.port && sameValue(before.underlay, tunnel.fields.underlay)",
     replace: "before.port === tunnel.fields.port",
     test: scenarios,
     filter: "MTU and address",
@@ -46,8 +46,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "who moved stays a stranger",
     file: driver.replace("tunnels.ts", "fields.ts"),
-    find: "acceptMoved: fields.acceptMoved === true,",
-    replace: "acceptMoved: false,",
+    find: "sources,\n    acceptMoved,",
+    replace: "sources,\n    acceptMoved: false,",
     test: scenarios,
     filter: "accept-moved",
     says: "wait for an answer from",
@@ -65,7 +65,7 @@ export const mutations: readonly Mutation[] = [
     name: "a kept device is carried before its peers are known",
     file: driver,
     find:
-      "if (tunnel.running === null && texts(tunnel.fields.icmpSources).length > 0) this.#carry(name, tunnel);",
+      "if (tunnel.running === null && (tunnel.fields.icmpSources ?? []).length > 0) this.#carry(name, tunnel);",
     replace: "if (tunnel.running === null) this.#carry(name, tunnel);",
     test: restarts,
     filter: "SIGTERM with a descriptor store",
@@ -101,7 +101,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "the second look counts routes alone",
     file: "src/plan/peer_objects.ts",
-    find: 'if (kind === "peer") return String(fields.subnet);',
+    find: 'if (kind === "peer") return fields.subnet;',
     replace: 'if (kind === "peer") return null;',
     test: "tests/faults/shrink_test.ts",
     filter: "udp: when all peers",

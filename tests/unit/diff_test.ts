@@ -1,23 +1,28 @@
 /** The one diff, on objects small enough to see through. */
 import { assertEquals } from "@std/assert";
 import { diff } from "../../src/plan/diff.ts";
-import type { Kind, Obj } from "../../src/model/objects.ts";
+import { type FieldsByKind, type Kind, type Obj, type ObjectOf, valueOf } from "../../src/model/objects.ts";
 import type { KindRules, Observed, Plan, Standing } from "../../src/model/plan.ts";
 
 const kindRules = (kind: Kind, recreates: string[] = []): [Kind, KindRules] => [kind, {
   kind,
   marks: ["protocol"],
-  needsRecreate: (desired, observed) => recreates.some((f) => desired.fields[f] !== observed.fields[f]),
+  needsRecreate: (desired, observed) =>
+    recreates.some((f) => valueOf(desired.fields, f) !== valueOf(observed.fields, f)),
   print: (object) => object.key,
 }];
 const rules = new Map([kindRules("link", ["vni"]), kindRules("route"), kindRules("neighbour")]);
 
-const want = (kind: Kind, key: string, fields: Obj["fields"] = {}, on?: string): Obj => ({
-  kind,
-  key,
-  fields,
-  ...(on === undefined ? {} : { on }),
-});
+/** An object with the fields alone that the diff is to see. */
+function want<K extends Kind>(
+  kind: K,
+  key: string,
+  fields: Partial<FieldsByKind[K]> = {},
+  on?: string,
+): ObjectOf<K> {
+  return { kind, key, fields: fields as FieldsByKind[K], ...(on === undefined ? {} : { on }) };
+}
+
 const see = (standing: Standing, object: Obj): Observed => ({ ...object, standing });
 
 function plan(desired: Obj[], observed: Observed[], mayDelete = true): Plan {
@@ -28,7 +33,7 @@ const steps = (p: Plan) => p.operations.map((o) => `${o.verb} ${o.object.kind} $
 
 Deno.test("diff: what stands as wanted is left alone", () => {
   const route = want("route", "r", { gateway: "a" });
-  const p = plan([route], [see("ours", { ...route, fields: { gateway: "a", metric: 0 } })]);
+  const p = plan([route], [see("ours", want("route", "r", { gateway: "a", metric: 0 }))]);
   assertEquals([steps(p), p.unchanged], [[], 1]);
 });
 

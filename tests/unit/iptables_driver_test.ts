@@ -1,13 +1,14 @@
 /** The firewall driver where the programs are missing, old, or refuse: with programs made up. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { trafficObjects } from "../../src/backend/traffic_rules.ts";
 import { checkBridgeNetfilter } from "../../src/kernel/firewall/bridge_netfilter.ts";
 import { restoreInputs } from "../../src/kernel/firewall/apply.ts";
 import { iptablesDriver } from "../../src/kernel/firewall/iptables.ts";
+import type { FirewallOperation } from "../../src/kernel/firewall/restore_text.ts";
 import { probeFirewall, resyncPeriod } from "../../src/kernel/firewall/tools.ts";
 import type { Owner } from "../../src/model/owner.ts";
 import { Failure } from "../../src/model/errors.ts";
-import type { Operation } from "../../src/model/plan.ts";
+import type { Obj } from "../../src/model/objects.ts";
 import { MissingProgram, type Run, type RunResult } from "../../src/system/exec.ts";
 import { trafficOptions } from "../support/firewall_wishes.ts";
 
@@ -20,7 +21,12 @@ const owner: Owner = {
   vnis: new Map(),
 };
 const noLinks = () => Promise.reject(new Error("the firewall has no links"));
-const operations = trafficObjects(trafficOptions()).map((object): Operation => ({ verb: "create", object }));
+const operations = trafficObjects(trafficOptions()).map(create);
+
+function create(object: Obj): FirewallOperation {
+  assert(object.kind === "chain" || object.kind === "jump" || object.kind === "rules", object.kind);
+  return { verb: "create", object };
+}
 
 /** Programs that answer what the function says; the names of those called are kept. */
 function programs(answer: (command: string) => Partial<RunResult>): { run: Run; calls: string[] } {

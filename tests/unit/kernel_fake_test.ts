@@ -1,5 +1,5 @@
 /** The kernel in memory: that it keeps the real one's rules, and that faults come in where a test wants them. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FakeKernel } from "../support/kernel/fake.ts";
 import type { Owner } from "../../src/model/owner.ts";
 import type { KernelEvent } from "../../src/kernel/kernel.ts";
@@ -9,6 +9,7 @@ import {
   chain,
   fdbEntry,
   jump,
+  type LinkFields,
   neighbour,
   nexthop,
   type Obj,
@@ -78,6 +79,13 @@ function left(kernel: FakeKernel): string[] {
   return kernel.objects().filter((o) => o.key !== "eth0").map(({ kind, key }) => `${kind} ${key}`);
 }
 
+/** An administrator changes a device. */
+function alter(kernel: FakeKernel, name: string, fields: Partial<LinkFields>): void {
+  const device = kernel.get("link", name);
+  assert(device?.kind === "link");
+  kernel.put({ ...device, fields: { ...device.fields, ...fields } });
+}
+
 const names = (...objects: Obj[]) => objects.map(({ kind, key }) => `${kind} ${key}`);
 
 Deno.test("what was made reads back as ours, as wanted, with every field", async () => {
@@ -139,12 +147,12 @@ Deno.test("a device takes what stands on it along, and goes with its lower devic
 
 Deno.test("a device that goes down or gets another MAC loses what the real one loses", async () => {
   using kernel = await fake(link, setting, v4, v6, near, fdb, way);
-  kernel.put({ ...link, fields: { mac: "02:00:00:00:00:77" } });
+  alter(kernel, link.key, { mac: "02:00:00:00:00:77" });
   assertEquals(left(kernel).sort(), names(link, setting, v4, v6, fdb, way).sort());
   await kernel.apply([create(near)]);
-  kernel.put({ ...link, fields: { up: false } });
+  alter(kernel, link.key, { up: false });
   assertEquals(left(kernel).sort(), names(link, setting, v4, fdb).sort());
-  kernel.put({ ...link, fields: { mtu: 1400, up: true } });
+  alter(kernel, link.key, { mtu: 1400, up: true });
   assertEquals(kernel.get("link", "flannel.1")?.fields, {
     ...kernel.get("link", "flannel.1")?.fields,
     ...link.fields,
@@ -165,7 +173,7 @@ Deno.test("routes by way of a nexthop object need it and go with it, and it with
   await kernel.apply([create({ ...way, key: "10.5.2.0/24" }), remove(hop)]);
   assertEquals(left(kernel), ["link flannel.1", "route 10.5.2.0/24"]);
   await kernel.apply([create(hop), create(through)]);
-  kernel.put({ ...link, fields: { up: false } });
+  alter(kernel, link.key, { up: false });
   assertEquals(left(kernel), ["link flannel.1"]);
 });
 

@@ -4,10 +4,20 @@ import type { Change, LinkRecord, NeighbourRecord, Netlink, RouteRecord } from "
 import type { Driver } from "../../src/kernel/driver.ts";
 import type { Owner } from "../../src/model/owner.ts";
 import { openKernel } from "../../src/kernel/linux.ts";
+import { succeeded } from "../../src/kernel/outcomes.ts";
 import type { SysctlAccess } from "../../src/kernel/sysctls.ts";
 import { parseIp } from "../../src/model/ip.ts";
-import { address, fdbEntry, neighbour, type Obj, route, sysctl, vxlanLink } from "../../src/model/objects.ts";
-import type { Operation } from "../../src/model/plan.ts";
+import {
+  address,
+  fdbEntry,
+  type FirewallKind,
+  neighbour,
+  type Obj,
+  route,
+  sysctl,
+  vxlanLink,
+} from "../../src/model/objects.ts";
+import type { KindRules, Operation } from "../../src/model/plan.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
 
 const ip = (text: string) => parseIp(text)!;
@@ -98,12 +108,12 @@ function settings(values: Record<string, string>): SysctlAccess {
   };
 }
 
-function firewall(calls: string[]): Driver {
-  const rules = (kind: Obj["kind"]) => ({
+function firewall(calls: string[]): Driver<FirewallKind> {
+  const rules = (kind: FirewallKind): KindRules<FirewallKind> => ({
     kind,
     marks: [],
     needsRecreate: () => false,
-    print: (o: Obj) => o.key,
+    print: ({ key }) => key,
   });
   return {
     rules: [rules("chain"), rules("jump")],
@@ -111,7 +121,7 @@ function firewall(calls: string[]): Driver {
     read: () => Promise.resolve([{ ...chain, standing: "ours" }]),
     apply: (operations) => {
       calls.push(`firewall: ${operations.map(({ verb, object }) => `${verb} ${object.kind}`).join(", ")}`);
-      return Promise.resolve(operations.map((operation) => ({ operation, error: null })));
+      return Promise.resolve(operations.map(succeeded));
     },
   };
 }
@@ -290,10 +300,17 @@ Deno.test("a link whose lower device is missing, or that nobody knows to make, i
   const recorder = new Recorder();
   recorder.names = [];
   using kernel = openKernel({ netlink: recorder.netlink, firewall: [] });
-  const bridge: Obj = { kind: "link", key: "br0", fields: { type: "bridge" } };
+  const bridge: Obj = {
+    kind: "link",
+    key: "br0",
+    fields: { type: "bridge", alias: "", mtu: 1500, up: true },
+  };
   const outcomes = await kernel.apply([create(link), create(bridge)]);
   assertStringIncludes(outcomes[0]?.error ?? "", 'there is no device "eth0" to stand on');
-  assertEquals(outcomes[1]?.error, `add link br0 type bridge: a device of type "bridge" can't be made here`);
+  assertEquals(
+    outcomes[1]?.error,
+    `add link br0 type bridge mtu 1500 up: a device of type "bridge" can't be made here`,
+  );
 });
 
 Deno.test("settings: written, read back, missing, on a kernel without IPv6", async () => {

@@ -12,7 +12,7 @@ import {
 } from "../../src/kernel/ownership.ts";
 import type { Owner } from "../../src/model/owner.ts";
 import { nexthopIds } from "../../src/model/nexthop_id.ts";
-import type { Fields, Obj } from "../../src/model/objects.ts";
+import type { FieldsByKind, Kind, ObjectOf } from "../../src/model/objects.ts";
 import type { Standing } from "../../src/model/plan.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
 
@@ -30,15 +30,20 @@ const devices: DeviceStandings = new Map<string, Standing>([
   ["flannel.7", "foreign"],
 ]);
 
-type Row = readonly [Standing | null, string, Fields];
+/** Of the fields those that count. */
+type Row<K extends Kind> = readonly [Standing | null, string, Partial<FieldsByKind[K]>];
 
 /** `about` is the key of a link, the device of anything else. */
-function table(kind: Obj["kind"], rows: readonly Row[], judge: (object: Obj) => Standing | null): void {
+function table<K extends Kind>(
+  kind: K,
+  rows: readonly Row<K>[],
+  judge: (object: ObjectOf<K>) => Standing | null,
+): void {
   for (const [expected, about, fields] of rows) {
     const on = kind === "link" || about === "" ? {} : { on: about };
     const text = `${kind} ${about} ${JSON.stringify(fields)}`;
     Deno.test(`${text} is ${expected ?? "nobody's business"}`, () => {
-      assertEquals(judge({ kind, key: about, ...on, fields }), expected);
+      assertEquals(judge({ kind, key: about, ...on, fields: fields as FieldsByKind[K] }), expected);
     });
   }
 }
@@ -75,7 +80,7 @@ table("address", [
   [null, "docker0", { address: "10.5.72.1" }],
 ], (address) => addressStanding(address, owner, devices));
 
-const permanent = { state: "permanent", address: "10.5.1.0", protocol: 0 };
+const permanent = { state: "permanent", address: "10.5.1.0", protocol: 0 } as const;
 table("neighbour", [
   ["ours", "flannel.1", { ...permanent, protocol: 85 }],
   ["ours", "flannel.1", { ...permanent, protocol: 85, address: "172.16.0.1" }],
@@ -88,7 +93,7 @@ table("neighbour", [
   [null, "eth0", permanent],
 ], (entry) => neighbourStanding(entry, owner, devices));
 
-const entry = { state: "permanent", mac: "02:00:00:00:00:01", destination: "192.168.77.2" };
+const entry = { state: "permanent", mac: "02:00:00:00:00:01", destination: "192.168.77.2" } as const;
 table("fdb", [
   ["ours", "flannel.1", entry],
   ["adoptable", "flannel-v6.1", entry],

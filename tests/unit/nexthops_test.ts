@@ -5,16 +5,16 @@ import { FEW, MANY, throughNexthops } from "../../src/plan/nexthops.ts";
 import { protectedBy } from "../../src/plan/protection.ts";
 import { ip } from "../../src/model/ip.ts";
 import { CHOICES, inNexthopRange, nexthopIds } from "../../src/model/nexthop_id.ts";
-import { nexthop, type Obj, route, viaNexthop } from "../../src/model/objects.ts";
+import { nexthop, type Obj, type ObjectOf, route, viaNexthop } from "../../src/model/objects.ts";
 import type { Observed, Standing } from "../../src/model/plan.ts";
 import { parsePrefix, prefix } from "../../src/model/prefix.ts";
 
-function peer(n: number, device = "flannel.1"): Obj {
+function peer(n: number, device = "flannel.1"): ObjectOf<"route"> {
   const destination = prefix(ip(4, BigInt(0x0a100000 + 256 * n)), 24);
   return route({ destination, gateway: destination.ip, device, onlink: true });
 }
 
-function peers(count: number, device?: string): Obj[] {
+function peers(count: number, device?: string): ObjectOf<"route">[] {
   return Array.from({ length: count }, (_, n) => peer(n, device));
 }
 
@@ -103,7 +103,7 @@ Deno.test("nexthops: an id that another has is passed over; where all are taken 
       "foreign",
     );
   const idWith = (count: number) =>
-    through(all, foreign(count)).find((o) => o.key === all[0]!.key)?.fields.nexthop;
+    routes(through(all, foreign(count))).find((o) => o.key === all[0]!.key)?.fields.nexthop;
   assertEquals([idWith(0), idWith(1), idWith(CHOICES - 1)], [ids[0], ids[1], ids.at(-1)]);
   assertEquals(idWith(CHOICES), null);
   assertEquals(hops(through(all, foreign(CHOICES))).length, MANY);

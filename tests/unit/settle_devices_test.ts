@@ -51,14 +51,14 @@ Deno.test("settling devices: a backend without a TUN device costs no listing of 
 Deno.test("settling devices: a tunnel that was kept keeps its name, whatever its device says of itself", async () => {
   const self = host({ Network: "10.1.0.0/16", Backend: { Type: "udp" } }, null);
   const kernel = busy();
-  kernel.put({ kind: "tunnel", key: "flannel5", fields: {} });
+  kernel.put({ kind: "tunnel", key: "flannel5", fields: { port: null, underlay: [], queues: 0 } });
   assertEquals((await settleDevices(self, udp, kernel)).tun, "flannel5");
 });
 
 Deno.test("settling devices: a device keeps its MAC whatever our id is, a new one's follows from that", async () => {
   const config = { Network: "10.1.0.0/16", Backend: { Type: "vxlan" } };
   const [self, other] = ["one", "two"].map((name) => host(config, null, { id: claimant(name).host }));
-  const macOf = (self: Host) => vxlan.base(self, 4)[0]?.fields.mac;
+  const macOf = (self: Host) => vxlan.base(self, 4).find((o) => o.kind === "link")?.fields.mac;
   const kernel = busy();
   assert(
     macOf(await settleDevices(self!, vxlan, kernel)) !== macOf(await settleDevices(other!, vxlan, kernel)),

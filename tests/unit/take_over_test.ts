@@ -5,14 +5,15 @@ import { describeBlocked } from "../../src/plan/describe.ts";
 import { takeOver } from "../../src/control/take_over.ts";
 import { FakeKernel } from "../support/kernel/fake.ts";
 import { linkStanding } from "../../src/kernel/ownership.ts";
-import type { Obj } from "../../src/model/objects.ts";
+import { type Obj, type ObjectOf, route } from "../../src/model/objects.ts";
+import { parsePrefix } from "../../src/model/prefix.ts";
 import { host } from "../support/hosts.ts";
 
 const self = host({ Network: "10.1.0.0/16", Backend: { Type: "vxlan" } });
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-function device(key: string, alias: string): Obj {
-  return { kind: "link", key, fields: { type: "vxlan", vni: 1, alias, up: true } };
+function device(key: string, alias: string): ObjectOf<"link"> {
+  return { kind: "link", key, fields: { type: "vxlan", vni: 1, alias, mtu: 1450, up: true } };
 }
 
 /** Who is taken over where these devices are and these daemons run. */
@@ -57,11 +58,9 @@ Deno.test("what is in the way is named, with whose it is and a way out that brea
     /of the daemon "blue".*another VNI.*-instance=blue/,
   );
   assertMatch(blocked(device("flannel.1", "")), /VNI 1, of flannel, as its name says\); choose another VNI/);
-  const route = (protocol: number): Obj => ({
-    kind: "route",
-    key: "10.1.16.0/24",
-    fields: { gateway: null, device: "cbr0", protocol },
-  });
-  assertMatch(blocked(route(2)), /\(dev cbr0 proto kernel\); "cbr0" has an address there: take that away/);
-  assertMatch(blocked(route(4)), /\(dev cbr0 proto static\); remove it/);
+  const destination = parsePrefix("10.1.16.0/24")!;
+  const plain = route({ destination, gateway: null, device: "cbr0", onlink: false });
+  const routeOf = (protocol: number): Obj => ({ ...plain, fields: { ...plain.fields, protocol } });
+  assertMatch(blocked(routeOf(2)), /\(dev cbr0 proto kernel\); "cbr0" has an address there: take that away/);
+  assertMatch(blocked(routeOf(4)), /\(dev cbr0 proto static\); remove it/);
 });

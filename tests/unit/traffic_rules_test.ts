@@ -3,8 +3,11 @@ import { assert, assertEquals } from "@std/assert";
 import { trafficObjects, type TrafficOptions } from "../../src/backend/traffic_rules.ts";
 import { trafficOptions } from "../support/firewall_wishes.ts";
 
-const rulesOf = (options: TrafficOptions, key: string) =>
-  trafficObjects(options).find((object) => object.key === key)?.fields["rules"];
+function rulesOf(options: TrafficOptions, key: string): readonly string[] {
+  const object = trafficObjects(options).find((object) => object.key === key);
+  assert(object?.kind === "chain");
+  return object.fields.rules;
+}
 
 Deno.test("masquerade rules are upstream's, in upstream's order", () => {
   assertEquals(rulesOf(trafficOptions(), "iptables nat FLANNEL-POSTRTG"), [
@@ -36,7 +39,6 @@ Deno.test("every family has chains and jumps in nat and filter", () => {
 
 Deno.test("multicast is spared in both families", () => {
   const rules = rulesOf(trafficOptions({ randomFully: false }), "ip6tables nat FLANNEL-POSTRTG");
-  assert(Array.isArray(rules));
   assertEquals(
     rules[4],
     '-s fd00:1::/48 ! -d ff00::/8 -m comment --comment "flanneld masq" -j MASQUERADE',
@@ -55,8 +57,9 @@ Deno.test("each service and each family can be off", () => {
 Deno.test("a second instance has chains of its own", () => {
   const objects = trafficObjects(trafficOptions({ instance: "blue" }));
   assertEquals(objects[0]?.key, "iptables nat FLANNEL-POSTRTG-blue");
+  assert(objects[1]?.kind === "jump");
   assertEquals(
-    objects[1]?.fields["rule"],
+    objects[1].fields.rule,
     '-m comment --comment "flanneld masq" -j FLANNEL-POSTRTG-blue',
   );
 });
@@ -69,11 +72,13 @@ Deno.test("the legacy layout has bare rules in the built-in chains, of flannel 0
     "rules: ip6tables nat POSTROUTING",
     "rules: ip6tables filter FORWARD",
   ]);
-  assertEquals(objects[0]?.fields["rules"], [
+  const [nat, filter] = objects;
+  assert(nat?.kind === "rules" && filter?.kind === "rules");
+  assertEquals(nat.fields.rules, [
     "-s 10.5.0.0/16 -d 10.5.0.0/16 -j RETURN",
     "-s 10.5.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE",
     "! -s 10.5.0.0/16 -d 10.5.72.0/24 -j RETURN",
     "! -s 10.5.0.0/16 -d 10.5.0.0/16 -j MASQUERADE",
   ]);
-  assertEquals(objects[1]?.fields["rules"], ["-s 10.5.0.0/16 -j ACCEPT", "-d 10.5.0.0/16 -j ACCEPT"]);
+  assertEquals(filter.fields.rules, ["-s 10.5.0.0/16 -j ACCEPT", "-d 10.5.0.0/16 -j ACCEPT"]);
 });

@@ -10,9 +10,12 @@ import { LinkTable } from "../../src/kernel/link_table.ts";
 import { tunnelDriver } from "../../src/kernel/tunnel/tunnels.ts";
 import { Failure } from "../../src/model/errors.ts";
 import { parseIp } from "../../src/model/ip.ts";
-import { type Obj, tunnelPeer, udpTunnel } from "../../src/model/objects.ts";
-import type { Observed, Operation } from "../../src/model/plan.ts";
+import { type ObjectOf, tunnelPeer, udpTunnel } from "../../src/model/objects.ts";
+import type { Observed, OperationOn } from "../../src/model/plan.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
+
+type Tunnelled = ObjectOf<"tunnel"> | ObjectOf<"peer">;
+type TunnelOperation = OperationOn<"tunnel" | "peer">;
 
 const NAME = "denim-udp-flannel0";
 const owner = {
@@ -24,7 +27,7 @@ const owner = {
   layout: "chains",
 } as const;
 
-function wanted(more: Partial<Parameters<typeof udpTunnel>[0]> = {}): Obj {
+function wanted(more: Partial<Parameters<typeof udpTunnel>[0]> = {}): ObjectOf<"tunnel"> {
   const usual = {
     name: "flannel0",
     port: 8285,
@@ -37,7 +40,7 @@ function wanted(more: Partial<Parameters<typeof udpTunnel>[0]> = {}): Obj {
   return udpTunnel({ ...usual, ...addresses, ...more });
 }
 
-function peer(n: number): Obj {
+function peer(n: number): ObjectOf<"peer"> {
   return tunnelPeer("flannel0", parsePrefix(`10.1.${n}.0/24`)!, parseIp(`192.168.64.${n}`)!, 8285);
 }
 
@@ -134,7 +137,7 @@ const keptSocket: KeptDescriptor = {
 };
 
 /** What is wanted, one after the other; each step is planned from what is read back, as the loop does, twice. */
-const steps: readonly (readonly Obj[])[] = [
+const steps: readonly (readonly Tunnelled[])[] = [
   [wanted({ icmpSources: [] })],
   [wanted()],
   [wanted(), peer(12)],
@@ -162,14 +165,19 @@ async function live(ledger: Ledger, kept: readonly KeptDescriptor[]): Promise<Ob
   return seen;
 }
 
-function operationsFor(objects: readonly Obj[], seen: readonly Observed[]): Operation[] {
-  const before = (object: Obj) => seen.find((o) => o.kind === object.kind && o.key === object.key);
-  const makes = objects.map((object): Operation => {
+function operationsFor(objects: readonly Tunnelled[], observed: readonly Observed[]): TunnelOperation[] {
+  const seen = observed.filter((o) => o.kind === "tunnel" || o.kind === "peer");
+  assertEquals(seen.length, observed.length);
+  const before = (object: Tunnelled) => seen.find((o) => o.kind === object.kind && o.key === object.key);
+  const makes = objects.map((object): TunnelOperation => {
     const stands = before(object);
     return stands ? { verb: "modify", object, before: stands } : { verb: "create", object };
   });
   const gone = seen.filter((o) => !objects.some((object) => object.kind === o.kind && object.key === o.key));
-  return [...makes, ...gone.reverse().map((o): Operation => ({ verb: "delete", object: o, before: o }))];
+  return [
+    ...makes,
+    ...gone.reverse().map((o): TunnelOperation => ({ verb: "delete", object: o, before: o })),
+  ];
 }
 
 const origins = { "made here": [], "kept by the manager": [keptTun, keptSocket], "kept in part": [keptTun] };
@@ -225,7 +233,7 @@ Deno.test("peers that the tunnel refused do not stand, and those before them do"
   const ledger = new Ledger((call) => call === "setPeers" && refuses);
   const driver = driverOn(ledger, []);
   const links = () => Promise.resolve(new LinkTable([{ name: "flannel0", index: 7 } as LinkRecord]));
-  const create = (object: Obj): Operation => ({ verb: "create", object });
+  const create = (object: Tunnelled): TunnelOperation => ({ verb: "create", object });
   await driver.apply([create(wanted()), create(peer(12))], links);
   refuses = true;
   const outcomes = await driver.apply([create(peer(13)), create(peer(14))], links);

@@ -10,7 +10,7 @@ import { LinkTable } from "../../src/kernel/link_table.ts";
 import { tunnelDriver } from "../../src/kernel/tunnel/tunnels.ts";
 import { Failure } from "../../src/model/errors.ts";
 import { parseIp } from "../../src/model/ip.ts";
-import { type Obj, tunnelPeer, udpTunnel } from "../../src/model/objects.ts";
+import { type ObjectOf, tunnelPeer, udpTunnel } from "../../src/model/objects.ts";
 import type { Verb } from "../../src/model/plan.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
 
@@ -62,7 +62,7 @@ class Lab {
     say: (text) => void this.said.push(text),
   });
 
-  async apply(verb: Verb, ...objects: Obj[]): Promise<(string | null)[]> {
+  async apply(verb: Verb, ...objects: ObjectOf<"tunnel" | "peer">[]): Promise<(string | null)[]> {
     const operations = objects.map((object) => ({ verb, object }));
     return (await this.driver.apply(operations, () => this.#links())).map(({ error }) => error);
   }

@@ -28,7 +28,8 @@ Deno.test("udp: device, address and route are upstream's", () => {
     up: true,
   }]);
   assertEquals(address?.fields, { device: "flannel0", address: "10.1.15.0", length: 32 });
-  assertEquals([route?.key, route?.fields.device, route?.fields.gateway], ["10.1.0.0/16", "flannel0", null]);
+  assert(route?.kind === "route");
+  assertEquals([route.key, route.fields.device, route.fields.gateway], ["10.1.0.0/16", "flannel0", null]);
 });
 
 Deno.test("udp: before there is a lease there is the device and nothing on it", () => {
@@ -38,8 +39,10 @@ Deno.test("udp: before there is a lease there is the device and nothing on it", 
 Deno.test("udp: both families share a device, with the MTU of the narrower tunnel", () => {
   const self = host(both, "10.1.15.0/24,fd00:1:0:15::/64");
   const [v4, v6] = [udp.base(self, 4), udp.base(self, 6)];
-  assertEquals(v4[0]?.fields.underlay, ["192.168.64.11", "fd64::11"]);
-  assertEquals(v4[1]?.fields.mtu, 1452);
+  const [tunnel, link] = v4;
+  assert(tunnel?.kind === "tunnel" && link?.kind === "link");
+  assertEquals(tunnel.fields.underlay, ["192.168.64.11", "fd64::11"]);
+  assertEquals(link.fields.mtu, 1452);
   assertEquals([udp.mtu(self, 4), udp.mtu(self, 6)], [1452, 1452]);
   assertEquals(v6.map(({ kind, key }) => `${kind} ${key}`), [
     "address flannel0 fd00:1:0:15::",
@@ -50,9 +53,11 @@ Deno.test("udp: both families share a device, with the MTU of the narrower tunne
 Deno.test("udp: a peer is one entry, at its public address of the family and the port that all have", () => {
   const toward = (family: 4 | 6, more = {}) => {
     const wanted = udp.toward(host(both), peer(more), family);
-    return isRefused(wanted)
-      ? wanted.refused
-      : wanted.map(({ key, fields }) => [key, fields.address, fields.port]);
+    if (isRefused(wanted)) return wanted.refused;
+    return wanted.map((object) => {
+      assert(object.kind === "peer");
+      return [object.key, object.fields.address, object.fields.port];
+    });
   };
   assertEquals(toward(4), [["flannel0 10.1.16.0/24", "192.168.64.12", 7890]]);
   assertEquals(toward(6), []);

@@ -1,17 +1,25 @@
 /** The vxlan backend: what it wants, word for word, in both families. */
-import { assertEquals, assertMatch } from "@std/assert";
-import { isRefused } from "../../src/backend/backend.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { type Host, isRefused } from "../../src/backend/backend.ts";
 import { vxlan } from "../../src/backend/vxlan.ts";
 import { parseIp } from "../../src/model/ip.ts";
+import type { ObjectOf } from "../../src/model/objects.ts";
 import { host, lease } from "../support/hosts.ts";
 
 const config = { Network: "10.1.0.0/16", SubnetLen: 24, Backend: { Type: "vxlan" } };
+/** The device that a host wants, which comes first. */
+function linkOf(self: Host): ObjectOf<"link"> {
+  const [link] = vxlan.base(self, 4);
+  assert(link?.kind === "link");
+  return link;
+}
 const peer = () => lease("10.1.16.0/24", "192.168.64.12", "02-00-00-00-00-12");
 
 Deno.test("vxlan: the device has upstream's name, port, address and MTU", () => {
   const [link, , address] = vxlan.base(host(config), 4);
-  assertEquals(link?.key, "flannel.1");
-  assertEquals(link?.fields, {
+  assert(link?.kind === "link");
+  assertEquals(link.key, "flannel.1");
+  assertEquals(link.fields, {
     alias: "denim:default",
     vni: 1,
     lower: "eth0",
@@ -19,7 +27,7 @@ Deno.test("vxlan: the device has upstream's name, port, address and MTU", () => 
     learning: false,
     gbp: false,
     mtu: 1450,
-    mac: link?.fields.mac ?? null,
+    mac: link.fields.mac ?? null,
     type: "vxlan",
     local: "192.168.64.11",
     l2miss: false,
@@ -29,7 +37,7 @@ Deno.test("vxlan: the device has upstream's name, port, address and MTU", () => 
 });
 
 Deno.test("vxlan: a new device's MAC follows from public IP and VNI, an existing one keeps its own", () => {
-  const mac = (h: ReturnType<typeof host>) => vxlan.base(h, 4)[0]?.fields.mac;
+  const mac = (h: Host) => linkOf(h).fields.mac;
   assertMatch(String(mac(host(config))), /^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/);
   assertEquals(mac(host(config)), mac(host(config)));
   const other = host({ ...config, Backend: { Type: "vxlan", VNI: 2 } });
@@ -48,8 +56,10 @@ Deno.test("vxlan: one peer is a neighbour, an FDB entry and an onlink route", ()
     ["fdb", "flannel.1 02:00:00:00:00:12"],
     ["route", "10.1.16.0/24"],
   ]);
-  assertEquals(objects[2]?.fields.gateway, "10.1.16.0");
-  assertEquals(objects[2]?.fields.onlink, true);
+  const way = objects[2];
+  assert(way?.kind === "route");
+  assertEquals(way.fields.gateway, "10.1.16.0");
+  assertEquals(way.fields.onlink, true);
 });
 
 Deno.test("vxlan: DirectRouting gives a peer on our link a plain route, others the tunnel", () => {
@@ -58,11 +68,9 @@ Deno.test("vxlan: DirectRouting gives a peer on our link a plain route, others t
   const underlay = { ...near.underlay, route: () => ({ onLink: true, device: "eth0" }) };
   const objects = vxlan.toward({ ...near, underlay }, peer(), 4);
   if (isRefused(objects)) throw new Error(objects.refused);
-  assertEquals(objects.map((o) => [o.kind, o.fields.gateway, o.fields.device]), [[
-    "route",
-    "192.168.64.12",
-    "eth0",
-  ]]);
+  const [way] = objects;
+  assert(objects.length === 1 && way?.kind === "route");
+  assertEquals([way.fields.gateway, way.fields.device], ["192.168.64.12", "eth0"]);
   const far = vxlan.toward(near, peer(), 4);
   assertEquals(isRefused(far) ? 0 : far.length, 3);
 });
@@ -73,9 +81,10 @@ Deno.test("vxlan: IPv6 is the same on a device of its own, with its own overhead
     "10.1.15.0/24,fd00:1:0:15::/64",
   );
   const [link, sysctl, address] = vxlan.base(dual, 6);
-  assertEquals([link?.key, link?.fields.local, link?.fields.mtu], ["flannel-v6.1", "fd64::11", 1430]);
+  assert(link?.kind === "link" && address?.kind === "address");
+  assertEquals([link.key, link.fields.local, link.fields.mtu], ["flannel-v6.1", "fd64::11", 1430]);
   assertEquals(sysctl?.key, "net/ipv6/conf/flannel-v6.1/accept_ra");
-  assertEquals(address?.fields.length, 128);
+  assertEquals(address.fields.length, 128);
 });
 
 Deno.test("vxlan: a peer without a usable MAC or address is refused with the reason", () => {
@@ -104,7 +113,7 @@ Deno.test("vxlan: members are checked by name, value and rule", () => {
 
 Deno.test("vxlan: a peer with our own tunnel address is refused", () => {
   const self = host(config);
-  const mac = String(vxlan.base(self, 4)[0]?.fields.mac);
+  const mac = String(linkOf(self).fields.mac);
   const result = vxlan.toward(self, lease("10.1.16.0/24", "192.168.64.12", mac), 4);
   assertEquals(result, { refused: `its VtepMAC ${mac} is our own` });
 });

@@ -9,11 +9,11 @@
 import { messageOf } from "../../model/errors.ts";
 import { type FirewallPlace, firewallPlace, type Variant } from "../../model/firewall.ts";
 import type { Family } from "../../model/ip.ts";
-import type { Obj } from "../../model/objects.ts";
-import type { Operation, Outcome } from "../../model/plan.ts";
+import type { FirewallKind, ObjectOf } from "../../model/objects.ts";
+import { isOn, type Operation, type Outcome } from "../../model/plan.ts";
 import type { Run } from "../../system/exec.ts";
 import { restoreError } from "./errors.ts";
-import { restoreInput, rulesOf } from "./restore_text.ts";
+import { type FirewallOperation, restoreInput } from "./restore_text.ts";
 import { normalRule, type SavedRules } from "./save_text.ts";
 import { leadsTo } from "./standing.ts";
 import { firewallTools } from "./tools.ts";
@@ -27,12 +27,12 @@ interface Programs {
 type List = (family: Family, variant: Variant | undefined) => Promise<SavedRules>;
 
 /** What went wrong with each operation; absent or null where nothing did. */
-type Errors = Map<Operation, string | null>;
+type Errors = Map<FirewallOperation, string | null>;
 
 export async function applyAll(
   programs: Programs,
   list: List,
-  operations: readonly Operation[],
+  operations: readonly FirewallOperation[],
 ): Promise<Outcome[]> {
   const errors: Errors = new Map();
   for (
@@ -47,35 +47,38 @@ export async function applyAll(
       ),
     );
   }
-  return operations.map((operation) => ({ operation, error: errors.get(operation) ?? null }));
+  return operations.map((operation) => ({
+    operation: operation as Operation,
+    error: errors.get(operation) ?? null,
+  }));
 }
 
-function isInUse({ object }: Operation): boolean {
+function isInUse({ object }: FirewallOperation): boolean {
   return firewallPlace(object.key).variant === undefined;
 }
 
-function toolOf(object: Obj): string {
+function toolOf(object: ObjectOf<FirewallKind>): string {
   return object.key.split(" ", 1)[0]!;
 }
 
-function sameFamily(a: Operation, b: Operation): boolean {
+function sameFamily(a: FirewallOperation, b: FirewallOperation): boolean {
   return firewallPlace(a.object.key).family === firewallPlace(b.object.key).family;
 }
 
-function sameTable(a: Operation, b: Operation): boolean {
+function sameTable(a: FirewallOperation, b: FirewallOperation): boolean {
   return firewallPlace(a.object.key).table === firewallPlace(b.object.key).table;
 }
 
 /** True where one of those that make something has failed. */
 function anyFailed(
-  operations: readonly Operation[],
+  operations: readonly FirewallOperation[],
   errors: Errors,
-  among: (operation: Operation) => boolean,
+  among: (operation: FirewallOperation) => boolean,
 ): boolean {
   return operations.some((o) => o.verb !== "delete" && (errors.get(o) ?? null) !== null && among(o));
 }
 
-function stays({ object }: Operation): string {
+function stays({ object }: FirewallOperation): string {
   return `remove firewall ${object.kind} "${object.key}": what replaces it could not be made; it stays until then`;
 }
 
@@ -83,7 +86,7 @@ function stays({ object }: Operation): string {
 async function applyBatch(
   programs: Programs,
   list: List,
-  batch: readonly Operation[],
+  batch: readonly FirewallOperation[],
   errors: Errors,
 ): Promise<void> {
   const place = firewallPlace(batch[0]!.object.key);
@@ -101,24 +104,27 @@ async function applyBatch(
 }
 
 /** True where the operation has nothing left to do. */
-function stands({ verb, object, before }: Operation, saved: SavedRules): boolean {
+function stands(operation: FirewallOperation, saved: SavedRules): boolean {
+  const { verb, object } = operation;
   const { table, chain } = firewallPlace(object.key);
   const rules = saved.get(table)?.get(chain);
-  if (object.kind === "chain") {
-    return verb === "delete" ? rules === undefined : sameRules(rules, rulesOf(object));
+  if (isOn(operation, "chain")) {
+    return verb === "delete" ? rules === undefined : sameRules(rules, operation.object.fields.rules);
   }
-  if (object.kind === "rules") {
-    const known = [object, ...before === undefined ? [] : [before]].flatMap(rulesOf);
-    return sameRules(rules?.filter((rule) => known.includes(rule)), verb === "delete" ? [] : rulesOf(object));
+  if (isOn(operation, "rules")) {
+    const wanted = operation.object.fields.rules;
+    const known = [...wanted, ...operation.before?.fields.rules ?? []];
+    return sameRules(rules?.filter((rule) => known.includes(rule)), verb === "delete" ? [] : wanted);
   }
-  if (verb === "delete") return isGone(object, rules ?? []);
-  return rules?.includes(normalRule(String(object.fields["rule"]))) ?? false;
+  if (!isOn(operation, "jump")) return false;
+  if (verb === "delete") return isGone(operation.object, rules ?? []);
+  return rules?.includes(normalRule(operation.object.fields.rule)) ?? false;
 }
 
 /** A surplus jump (`FLANNEL-FWD #2`) is gone as soon as there are fewer: the others look just like it. */
-function isGone(object: Obj, rules: readonly string[]): boolean {
-  const surplus = / (\S+) #(\d+)$/.exec(object.key);
-  if (surplus === null) return !rules.includes(normalRule(String(object.fields["rule"])));
+function isGone({ key, fields }: ObjectOf<"jump">, rules: readonly string[]): boolean {
+  const surplus = / (\S+) #(\d+)$/.exec(key);
+  if (surplus === null) return !rules.includes(normalRule(fields.rule));
   return rules.filter((rule) => leadsTo(rule, surplus[1] ?? "")).length < Number(surplus[2]);
 }
 
@@ -130,7 +136,7 @@ function sameRules(have: readonly string[] = [], want: readonly string[]): boole
 async function restore(
   { run, variant }: Programs,
   place: FirewallPlace,
-  operations: readonly Operation[],
+  operations: readonly FirewallOperation[],
 ): Promise<string | null> {
   const program = firewallTools(place.family, place.variant ?? variant).restore;
   const input = restoreInput(operations);
@@ -143,7 +149,7 @@ async function restore(
 
 /** For the verb `plan`: exactly what each program would be given. */
 export function restoreInputs(
-  operations: readonly Operation[],
+  operations: readonly FirewallOperation[],
   variant?: Variant,
 ): { readonly program: string; readonly input: string }[] {
   const byTool = Map.groupBy(operations, (operation) => toolOf(operation.object));

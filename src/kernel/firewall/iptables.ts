@@ -8,16 +8,16 @@
  */
 import { firewallPlace, inVariant, type Variant } from "../../model/firewall.ts";
 import { families, type Family } from "../../model/ip.ts";
-import type { Obj } from "../../model/objects.ts";
-import type { KindRules, Observed, Operation } from "../../model/plan.ts";
+import type { FirewallKind, ObjectOf } from "../../model/objects.ts";
+import type { KindRules } from "../../model/plan.ts";
 import { MissingProgram, type Run } from "../../system/exec.ts";
 import type { Driver } from "../driver.ts";
 import type { Owner } from "../../model/owner.ts";
 import { applyAll } from "./apply.ts";
 import { listError } from "./errors.ts";
-import { ruleLine } from "./restore_text.ts";
+import { type FirewallOperation, ruleLine } from "./restore_text.ts";
 import { parseSaved, type SavedRules } from "./save_text.ts";
-import { firewallObjects } from "./standing.ts";
+import { firewallObjects, type FirewallObserved } from "./standing.ts";
 import { firewallTools } from "./tools.ts";
 
 export interface IptablesOptions {
@@ -28,7 +28,7 @@ export interface IptablesOptions {
   readonly other?: Variant;
 }
 
-export function iptablesDriver(options: IptablesOptions): Driver {
+export function iptablesDriver(options: IptablesOptions): Driver<FirewallKind> {
   return {
     rules: kindRules,
     scope: "firewall",
@@ -39,7 +39,7 @@ export function iptablesDriver(options: IptablesOptions): Driver {
       ]);
       return (await Promise.all(lists)).flat();
     },
-    apply: (operations: readonly Operation[]) =>
+    apply: (operations: readonly FirewallOperation[]) =>
       applyAll(
         options,
         (family, variant) => listRules(options.run, family, variant ?? options.variant),
@@ -48,43 +48,43 @@ export function iptablesDriver(options: IptablesOptions): Driver {
   };
 }
 
-const kindRules: readonly KindRules[] = [
-  {
-    kind: "chain",
-    marks: [],
-    needsRecreate: () => false,
-    print: (object) => `${tableOf(object)} chain ${firewallPlace(object.key).chain} (${ruleCount(object)})`,
-  },
-  {
-    kind: "jump",
-    marks: [],
-    needsRecreate: () => false,
-    print: (object) => `${tableOf(object)} ${ruleLine("-A", object)}`,
-  },
-  {
-    kind: "rules",
-    marks: [],
-    needsRecreate: () => false,
-    print: (object) => `${tableOf(object)} ${ruleCount(object)} in ${firewallPlace(object.key).chain}`,
-  },
-];
+const chainRules: KindRules<"chain"> = {
+  kind: "chain",
+  marks: [],
+  needsRecreate: () => false,
+  print: (object) => `${tableOf(object)} chain ${firewallPlace(object.key).chain} (${ruleCount(object)})`,
+};
 
-function tableOf(object: Obj): string {
+const jumpRules: KindRules<"jump"> = {
+  kind: "jump",
+  marks: [],
+  needsRecreate: () => false,
+  print: (object) => `${tableOf(object)} ${ruleLine("-A", object)}`,
+};
+
+const bareRulesRules: KindRules<"rules"> = {
+  kind: "rules",
+  marks: [],
+  needsRecreate: () => false,
+  print: (object) => `${tableOf(object)} ${ruleCount(object)} in ${firewallPlace(object.key).chain}`,
+};
+
+const kindRules: Driver<FirewallKind>["rules"] = [chainRules, jumpRules, bareRulesRules];
+
+function tableOf(object: ObjectOf<FirewallKind>): string {
   const { family, variant, table } = firewallPlace(object.key);
   return `${firewallTools(family, variant).main} -t ${table}`;
 }
 
-function ruleCount(object: Obj): string {
-  const rules = object.fields["rules"];
-  const count = Array.isArray(rules) ? rules.length : 0;
-  return count === 1 ? "1 rule" : `${count} rules`;
+function ruleCount({ fields: { rules } }: ObjectOf<"chain" | "rules">): string {
+  return rules.length === 1 ? "1 rule" : `${rules.length} rules`;
 }
 
 async function readInUse(
   { run, variant }: IptablesOptions,
   family: Family,
   owner: Owner,
-): Promise<Observed[]> {
+): Promise<FirewallObserved[]> {
   return firewallObjects(await listRules(run, family, variant), family, owner);
 }
 
@@ -92,7 +92,11 @@ async function readInUse(
  * What can't be read there can't be taken away, which harms nobody: the rules that are in use must not wait for it. So many a
  * kernel has one variant only.
  */
-async function readOther({ run, other }: IptablesOptions, family: Family, owner: Owner): Promise<Observed[]> {
+async function readOther(
+  { run, other }: IptablesOptions,
+  family: Family,
+  owner: Owner,
+): Promise<FirewallObserved[]> {
   if (other === undefined) return [];
   const saved = await listRules(run, family, other).catch(() => new Map());
   const found = firewallObjects(saved, family, { ...owner, layout: "chains" });

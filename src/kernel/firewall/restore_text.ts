@@ -6,11 +6,14 @@
  * are put in place before anything is taken away, and a jump is removed before the chain that it leads to.
  */
 import { firewallPlace } from "../../model/firewall.ts";
-import type { Obj } from "../../model/objects.ts";
-import type { Operation } from "../../model/plan.ts";
+import type { FirewallKind, ObjectOf } from "../../model/objects.ts";
+import type { OperationOn } from "../../model/plan.ts";
+
+/** An operation on one of the kinds. */
+export type FirewallOperation = OperationOn<FirewallKind>;
 
 /** The input for `iptables-restore` (or `ip6tables-restore`); the operations must be of one family. */
-export function restoreInput(operations: readonly Operation[]): string {
+export function restoreInput(operations: readonly FirewallOperation[]): string {
   const tables = Map.groupBy(operations, (operation) => firewallPlace(operation.object.key).table);
   return [...tables].map(([table, inTable]) => {
     const lines = steps.flatMap((step) => inTable.flatMap(step));
@@ -19,7 +22,7 @@ export function restoreInput(operations: readonly Operation[]): string {
 }
 
 /** Each takes an operation to its lines in that step; none where it has nothing to do in it. */
-const steps: readonly ((operation: Operation) => string[])[] = [
+const steps: readonly ((operation: FirewallOperation) => string[])[] = [
   (operation) => made(operation, "chain") ? [`:${chainOf(operation.object)} - [0:0]`] : [],
   (operation) => made(operation, "chain") ? ruleLines("-A", operation.object) : [],
   (operation) => made(operation, "jump") ? placeJump(operation) : [],
@@ -29,43 +32,38 @@ const steps: readonly ((operation: Operation) => string[])[] = [
   (operation) => removed(operation, "chain") ? dropChain(operation.object) : [],
 ];
 
-function made(operation: Operation, kind: string): boolean {
+function made<K extends FirewallKind>(operation: FirewallOperation, kind: K): operation is OperationOn<K> {
   return operation.object.kind === kind && operation.verb !== "delete";
 }
 
-function removed(operation: Operation, kind: string): boolean {
+function removed<K extends FirewallKind>(operation: FirewallOperation, kind: K): operation is OperationOn<K> {
   return operation.object.kind === kind && operation.verb === "delete";
 }
 
-function placeJump({ object, before }: Operation): string[] {
+function placeJump({ object, before }: OperationOn<"jump">): string[] {
   const old = before === undefined ? [] : [ruleLine("-D", before)];
   return [...old, ruleLine("-A", object)];
 }
 
 /** All anew, at the end: it is their order that counts, and the transaction shows nobody the gap. */
-function placeRules({ object, before }: Operation): string[] {
+function placeRules({ object, before }: OperationOn<"rules">): string[] {
   return [...before === undefined ? [] : ruleLines("-D", before), ...ruleLines("-A", object)];
 }
 
-function dropChain(object: Obj): string[] {
+function dropChain(object: ObjectOf<"chain">): string[] {
   return [`-F ${chainOf(object)}`, `-X ${chainOf(object)}`];
 }
 
 /** The line that adds or deletes the rule of a jump. */
-export function ruleLine(verb: "-A" | "-D", object: Obj): string {
-  return `${verb} ${chainOf(object)} ${object.fields["rule"]}`;
+export function ruleLine(verb: "-A" | "-D", object: ObjectOf<"jump">): string {
+  return `${verb} ${chainOf(object)} ${object.fields.rule}`;
 }
 
 /** The lines that add or delete all rules of a chain, or all bare ones. */
-function ruleLines(verb: "-A" | "-D", object: Obj): string[] {
-  return rulesOf(object).map((rule) => `${verb} ${chainOf(object)} ${rule}`);
+function ruleLines(verb: "-A" | "-D", object: ObjectOf<"chain" | "rules">): string[] {
+  return object.fields.rules.map((rule) => `${verb} ${chainOf(object)} ${rule}`);
 }
 
-/** The rules of a chain, or bare ones. */
-export function rulesOf({ fields: { rules } }: Obj): readonly string[] {
-  return Array.isArray(rules) ? rules : [];
-}
-
-function chainOf(object: Obj): string {
+function chainOf(object: ObjectOf<FirewallKind>): string {
   return firewallPlace(object.key).chain;
 }

@@ -7,15 +7,17 @@
  */
 import { forwardChain, masqueradeChain, type TrafficChain } from "../../model/firewall.ts";
 import type { Family } from "../../model/ip.ts";
-import { bareRules, chain, jump } from "../../model/objects.ts";
-import type { Observed } from "../../model/plan.ts";
+import { bareRules, chain, type FirewallKind, jump } from "../../model/objects.ts";
+import type { ObservedOf } from "../../model/plan.ts";
 import { familyOf, type Prefix } from "../../model/prefix.ts";
 import type { Owner } from "../../model/owner.ts";
 import { forwardSets, knownRules, masqueradeSets, type RuleSets } from "./bare_rules.ts";
 import { ruleWords, type SavedRules, type SavedTable } from "./save_text.ts";
 
+export type FirewallObserved = { [K in FirewallKind]: ObservedOf<K> }[FirewallKind];
+
 /** Ours and adoptable among the rules of one family. */
-export function firewallObjects(saved: SavedRules, family: Family, owner: Owner): Observed[] {
+export function firewallObjects(saved: SavedRules, family: Family, owner: Owner): FirewallObserved[] {
   const ofFamily = (prefixes: readonly Prefix[]) => prefixes.filter((prefix) => familyOf(prefix) === family);
   const [networks, subnets] = [ofFamily(owner.networks), ofFamily(owner.subnets)];
   const places: [TrafficChain, RuleSets][] = [
@@ -32,9 +34,13 @@ export function firewallObjects(saved: SavedRules, family: Family, owner: Owner)
   ];
 }
 
-function chainAndJumps(table: SavedTable | undefined, family: Family, place: TrafficChain): Observed[] {
+function chainAndJumps(
+  table: SavedTable | undefined,
+  family: Family,
+  place: TrafficChain,
+): FirewallObserved[] {
   const rules = table?.get(place.name);
-  const own: Observed[] = rules === undefined
+  const own: FirewallObserved[] = rules === undefined
     ? []
     : [{ ...chain(family, place.table, place.name, rules), standing: "ours" }];
   const jumps = (table?.get(place.from) ?? []).filter((rule) => leadsTo(rule, place.name));
@@ -48,7 +54,12 @@ export function leadsTo(rule: string, name: string): boolean {
 }
 
 /** The first one has the key that is wanted. */
-function jumpObject(family: Family, { table, from, name }: TrafficChain, rule: string, n: number): Observed {
+function jumpObject(
+  family: Family,
+  { table, from, name }: TrafficChain,
+  rule: string,
+  n: number,
+): FirewallObserved {
   return { ...jump(family, table, from, n === 1 ? name : `${name} #${n}`, rule), standing: "ours" };
 }
 
@@ -58,7 +69,7 @@ function bare(
   place: TrafficChain,
   sets: RuleSets,
   { layout }: Owner,
-): Observed[] {
+): FirewallObserved[] {
   const inForce = layout === "legacy";
   const rules = knownRules(table?.get(place.from) ?? [], sets, inForce ? "each" : "whole");
   if (rules.length === 0) return [];

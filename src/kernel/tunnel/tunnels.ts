@@ -15,8 +15,8 @@
  */
 import type { UdpDescriptors, UdpTunnel, UdpTunnelOptions } from "../../../ffi/udp_tunnel.ts";
 import { messageOf } from "../../model/errors.ts";
-import type { Fields, Obj } from "../../model/objects.ts";
-import type { Observed, Operation, Outcome } from "../../model/plan.ts";
+import { type ObjectOf, sameValue, type TunnelFields } from "../../model/objects.ts";
+import { isOn, type ObservedOf, type OperationOn, type Outcome } from "../../model/plan.ts";
 import { DescriptorCare } from "./descriptor_care.ts";
 import type { Driver } from "../driver.ts";
 import type { KeptDescriptor, KeptDescriptors } from "./kept_descriptors.ts";
@@ -30,8 +30,6 @@ import {
   onlySources,
   optionsOf,
   peerRules,
-  sameTexts,
-  texts,
   tunnelRules,
   udpPeers,
 } from "./fields.ts";
@@ -44,19 +42,21 @@ export interface TunnelPorts {
   say(text: string): void;
 }
 
-export interface TunnelDriver extends Driver, Disposable {
+type Tunnelled = "tunnel" | "peer";
+
+export interface TunnelDriver extends Driver<Tunnelled>, Disposable {
   reports(): TunnelReport[];
 }
 
 interface Tunnel {
   /** As it is wanted. */
-  fields: Fields;
+  fields: TunnelFields;
   /** Null while what was kept waits for its peers. */
   running: UdpTunnel | null;
   kept: readonly KeptDescriptor[];
   /** Of the device, once seen. */
   index: number | null;
-  peers: ReadonlyMap<string, Obj>;
+  peers: ReadonlyMap<string, ObjectOf<"peer">>;
   said: string;
 }
 
@@ -65,7 +65,7 @@ export function tunnelDriver(ports: TunnelPorts): TunnelDriver {
 }
 
 class Tunnels implements TunnelDriver {
-  readonly rules = [tunnelRules, peerRules];
+  readonly rules: TunnelDriver["rules"] = [tunnelRules, peerRules];
   readonly scope = "network";
   readonly #ports: TunnelPorts;
   readonly #tunnels = new Map<string, Tunnel>();
@@ -76,7 +76,7 @@ class Tunnels implements TunnelDriver {
     this.#care = new DescriptorCare(ports.kept, ports.say);
   }
 
-  readonly read: Driver["read"] = async (_owner, links) => {
+  readonly read: TunnelDriver["read"] = async (_owner, links) => {
     const table = await links();
     this.#care.look();
     for (const [name, tunnel] of this.#tunnels) {
@@ -91,24 +91,26 @@ class Tunnels implements TunnelDriver {
     return [...running, ...this.#waiting()];
   };
 
-  readonly apply: Driver["apply"] = (operations) => {
-    const dirty = new Map<string, ReadonlyMap<string, Obj>>();
+  readonly apply: TunnelDriver["apply"] = (operations) => {
+    const dirty = new Map<string, ReadonlyMap<string, ObjectOf<"peer">>>();
     const outcomes = operations.map((operation) =>
-      operation.object.kind === "tunnel" ? this.#applyTunnel(operation) : this.#notePeer(operation, dirty)
+      isOn(operation, "tunnel")
+        ? this.#applyTunnel(operation)
+        : this.#notePeer(operation as OperationOn<"peer">, dirty)
     );
     const refused = new Map([...dirty].flatMap(([name, peers]) => this.#setPeers(name, peers)));
     return Promise.resolve(outcomes.map((outcome) => {
       const { object } = outcome.operation;
       const why = object.kind === "peer" ? refused.get(object.on!) : undefined;
       return outcome.error === null && why !== undefined
-        ? failed(peerRules, outcome.operation, why)
+        ? failed(peerRules, outcome.operation as OperationOn<"peer">, why)
         : outcome;
     }));
   };
 
   reports(): TunnelReport[] {
     return [...this.#tunnels].flatMap(([device, { running, peers }]) => {
-      const subnets = [...peers.values()].map(({ fields }) => String(fields.subnet));
+      const subnets = [...peers.values()].map(({ fields }) => fields.subnet);
       const kept = this.#ports.kept.stores && !this.#care.lacks(keptName(device));
       return running === null ? [] : [{ device, subnets, kept, statistics: running.statistics() }];
     });
@@ -123,7 +125,7 @@ class Tunnels implements TunnelDriver {
   }
 
   /** Kept under our names, and not taken up yet: wanted or not, that is the plan's business. */
-  #waiting(): Observed[] {
+  #waiting(): ObservedOf<"tunnel">[] {
     return [...this.#ports.kept.waiting].flatMap(([name, descriptors]) => {
       const device = deviceOf(name);
       return device === null ? [] : [ours({ kind: "tunnel", key: device, fields: keptFields(descriptors) })];
@@ -134,7 +136,7 @@ class Tunnels implements TunnelDriver {
     tunnel.index = index;
     try {
       // The tunnel's own addresses are known from the first round on, and with them the peers.
-      if (tunnel.running === null && texts(tunnel.fields.icmpSources).length > 0) this.#carry(name, tunnel);
+      if (tunnel.running === null && (tunnel.fields.icmpSources ?? []).length > 0) this.#carry(name, tunnel);
       if (this.#care.lacks(keptName(name))) this.#keep(name, tunnel);
       this.#sayFeatures(name, tunnel);
     } catch (error) {
@@ -143,7 +145,7 @@ class Tunnels implements TunnelDriver {
     }
   }
 
-  #applyTunnel(operation: Operation): Outcome {
+  #applyTunnel(operation: OperationOn<"tunnel">): Outcome {
     const { verb, object } = operation;
     try {
       if (verb === "delete") this.#remove(object.key);
@@ -155,7 +157,7 @@ class Tunnels implements TunnelDriver {
     }
   }
 
-  #make({ key: name, fields }: Obj): void {
+  #make({ key: name, fields }: ObjectOf<"tunnel">): void {
     const kept = this.#ports.kept.take(keptName(name));
     const nothing = { running: null, index: null, peers: new Map(), said: "" };
     const tunnel: Tunnel = { ...nothing, fields, kept };
@@ -206,10 +208,10 @@ class Tunnels implements TunnelDriver {
     if (running) this.#care.keep(keptName(name), flat(running.descriptors()));
   }
 
-  #change(object: Obj, tunnel: Tunnel): void {
+  #change(object: ObjectOf<"tunnel">, tunnel: Tunnel): void {
     const { key: name, fields } = object;
     const { fields: before, running } = tunnel;
-    if (running !== null && onlySources(before, fields)) running.setIcmpSources(texts(fields.icmpSources));
+    if (running !== null && onlySources(before, fields)) running.setIcmpSources(fields.icmpSources ?? []);
     tunnel.fields = fields;
     if (running === null) this.#waitOn(name, tunnel);
     else if (fields.queues !== before.queues) {
@@ -228,10 +230,10 @@ class Tunnels implements TunnelDriver {
   }
 
   /** The device stays; sockets only where they are bound as before. */
-  #reopen(name: string, tunnel: Tunnel, before: Fields): void {
+  #reopen(name: string, tunnel: Tunnel, before: TunnelFields): void {
     const held = tunnel.running!.release();
     tunnel.running = null;
-    const bound = before.port === tunnel.fields.port && sameTexts(before.underlay, tunnel.fields.underlay);
+    const bound = before.port === tunnel.fields.port && sameValue(before.underlay, tunnel.fields.underlay);
     const descriptors = bound ? held : held.map(({ tun }) => ({ tun, socketV4: null, socketV6: null }));
     this.#care.forget(keptName(name));
     if (!bound) this.#care.close(held.flatMap(({ socketV4, socketV6 }) => [socketV4, socketV6]));
@@ -273,7 +275,10 @@ class Tunnels implements TunnelDriver {
   }
 
   /** @param dirty gets the peers from before the first change of each tunnel */
-  #notePeer(operation: Operation, dirty: Map<string, ReadonlyMap<string, Obj>>): Outcome {
+  #notePeer(
+    operation: OperationOn<"peer">,
+    dirty: Map<string, ReadonlyMap<string, ObjectOf<"peer">>>,
+  ): Outcome {
     const { verb, object } = operation;
     const tunnel = this.#tunnels.get(object.on!);
     if (tunnel === undefined) {
@@ -282,7 +287,7 @@ class Tunnels implements TunnelDriver {
         : failed(peerRules, operation, "the tunnel does not run; it is tried again");
     }
     const before = dirty.get(object.on!) ?? tunnel.peers;
-    const peers = before === tunnel.peers ? new Map(before) : tunnel.peers as Map<string, Obj>;
+    const peers = before === tunnel.peers ? new Map(before) : tunnel.peers as Map<string, ObjectOf<"peer">>;
     dirty.set(object.on!, before);
     if (verb === "delete") peers.delete(object.key);
     else peers.set(object.key, object);
@@ -291,7 +296,7 @@ class Tunnels implements TunnelDriver {
   }
 
   /** Nothing, or why not: then `before` are its peers, as they are in the tunnel. */
-  #setPeers(name: string, before: ReadonlyMap<string, Obj>): [string, string][] {
+  #setPeers(name: string, before: ReadonlyMap<string, ObjectOf<"peer">>): [string, string][] {
     const tunnel = this.#tunnels.get(name);
     // Gone in the same batch.
     if (tunnel === undefined) return [];
@@ -319,6 +324,6 @@ function flat(descriptors: readonly UdpDescriptors[]): number[] {
   return descriptors.flatMap(({ tun, socketV4, socketV6 }) => [tun, socketV4 ?? [], socketV6 ?? []].flat());
 }
 
-function ours(object: Obj): Observed {
+function ours<K extends Tunnelled>(object: ObjectOf<K>): ObservedOf<K> {
   return { ...object, standing: "ours" };
 }

@@ -13,7 +13,7 @@ import { isFirewall, type Kind, type Obj, ROUTE_PROTOCOL } from "../../../src/mo
 import type { Occupied } from "../../../src/model/occupied.ts";
 import { parsePrefix, prefix } from "../../../src/model/prefix.ts";
 import type { KindRules, Observed, Operation, Outcome, Standing } from "../../../src/model/plan.ts";
-import { FakeTable } from "./fake_table.ts";
+import { FakeTable, type Made, type Of } from "./fake_table.ts";
 import { iptablesDriver } from "../../../src/kernel/firewall/iptables.ts";
 import type { Owner } from "../../../src/model/owner.ts";
 import type { Scope } from "../../../src/model/plan.ts";
@@ -83,7 +83,7 @@ export class FakeKernel implements Kernel {
       nexthopRules,
       routeRules,
     ];
-    this.rules = new Map([...network, ...firewall].map((rules) => [rules.kind, rules]));
+    this.rules = new Map([...network, ...firewall].map((rules): [Kind, KindRules] => [rules.kind, rules]));
     for (const { name, mtu, up } of underlay.interfaces) {
       this.#table.create({ kind: "link", key: name, fields: { type: "", mtu, up } });
     }
@@ -94,12 +94,12 @@ export class FakeKernel implements Kernel {
     return [...this.#table.all()];
   }
 
-  get(kind: Kind, key: string): Obj | undefined {
+  get<K extends Kind>(kind: K, key: string): Of<K> | undefined {
     return this.#table.get(kind, key);
   }
 
   /** An administrator makes or changes something; `standing` for a firewall object that is not ours. Tells listeners. */
-  put(object: Obj, standing: Standing = "ours"): void {
+  put(object: Made, standing: Standing = "ours"): void {
     this.#foreign.set(`${object.kind} ${object.key}`, standing);
     this.#table.replace(object);
     this.emit(new Set([announced(object.kind)]));
@@ -169,16 +169,16 @@ export class FakeKernel implements Kernel {
 
   interfaces(): Promise<Interface[]> {
     const { interfaces } = this.underlay;
-    const others = this.objects().filter(({ kind, key }) =>
-      kind === "link" && interfaces.every(({ name }) => name !== key)
+    const others = this.objects().flatMap((o) =>
+      o.kind === "link" && interfaces.every(({ name }) => name !== o.key) ? [o] : []
     );
     const made = others.map(({ key: name, fields }, i) => ({
       name,
       index: 100 + i,
-      type: String(fields.type),
-      alias: String(fields.alias ?? ""),
-      mtu: Number(fields.mtu),
-      up: fields.up === true,
+      type: fields.type,
+      alias: fields.alias,
+      mtu: fields.mtu,
+      up: fields.up,
       addresses: [],
     }));
     return Promise.resolve([...interfaces, ...made]);
@@ -206,14 +206,12 @@ export class FakeKernel implements Kernel {
         bridge: false,
       }))
     );
-    const routes = this.objects().filter(({ kind, fields }) =>
-      kind === "route" && fields.protocol !== ROUTE_PROTOCOL
-    )
-      .flatMap(({ fields }): Occupied[] => {
-        const to = parsePrefix(String(fields.destination));
-        const device = typeof fields.device === "string" ? fields.device : null;
-        return to === null || to.length === 0 ? [] : [{ prefix: to, by: "route", device, bridge: false }];
-      });
+    const routes = this.objects().flatMap(({ kind, fields }): Occupied[] => {
+      if (kind !== "route" || fields.protocol === ROUTE_PROTOCOL) return [];
+      const to = parsePrefix(fields.destination);
+      const { device } = fields;
+      return to === null || to.length === 0 ? [] : [{ prefix: to, by: "route", device, bridge: false }];
+    });
     return Promise.resolve([...networks, ...routes].filter(({ device }) => device === null || !ours(device)));
   }
 
@@ -235,7 +233,8 @@ export class FakeKernel implements Kernel {
 
   /** A tunnel that can't be opened again is closed by then, and its device is gone. */
   #halfDone({ verb, object, before }: Operation): void {
-    if (verb !== "modify" || object.kind !== "tunnel" || onlySources(before!.fields, object.fields)) return;
+    if (verb !== "modify" || object.kind !== "tunnel" || before?.kind !== "tunnel") return;
+    if (onlySources(before.fields, object.fields)) return;
     this.#table.remove("tunnel", object.key);
   }
 

@@ -4,11 +4,18 @@
  * its MAC changes (neighbours), that the routes by way of a nexthop object go with it, and that a tunnel makes its device and goes with its process.
  * Fields that a maker leaves out get the kernel's defaults, so that a read-back is whole.
  */
-import type { Fields, Kind, Obj } from "../../../src/model/objects.ts";
+import type { FieldsByKind, Kind, Obj, ObjectOf } from "../../../src/model/objects.ts";
 import { parsePrefix } from "../../../src/model/prefix.ts";
 import { defaultMetric } from "../../../src/kernel/ownership.ts";
 
-const defaults: Partial<Record<Kind, Fields>> = {
+/** As somebody makes it: what is left out is the kernel's to choose. */
+export type Made = {
+  [K in Kind]: Omit<ObjectOf<K>, "fields"> & { readonly fields: Partial<FieldsByKind[K]> };
+}[Kind];
+/** The object of a kind, or of one of several. */
+export type Of<K extends Kind> = Extract<Obj, { readonly kind: K }>;
+
+const defaults: { readonly [K in Kind]?: Partial<FieldsByKind[K]> } = {
   link: { type: "", alias: "", mac: null, mtu: 1500, up: false, lower: null, local: null },
   neighbour: { protocol: 0, state: "permanent" },
   route: {
@@ -33,12 +40,12 @@ export class FakeTable {
     return this.#objects.values();
   }
 
-  get(kind: Kind, key: string): Obj | undefined {
-    return this.#objects.get(`${kind} ${key}`);
+  get<K extends Kind>(kind: K, key: string): Of<K> | undefined {
+    return this.#objects.get(`${kind} ${key}`) as Of<K> | undefined;
   }
 
   /** Null, or why not. */
-  create(object: Obj): string | null {
+  create(object: Made): string | null {
     // Whoever carries its packets has made it.
     if (object.kind === "link" && object.fields.type === "tun") return this.modify(object);
     if (this.get(object.kind, object.key)) return "File exists";
@@ -48,29 +55,29 @@ export class FakeTable {
       if (this.get("link", object.key)) return "Device or resource busy";
       this.#set(tunDevice(object.key));
     }
-    this.#set({ ...object, fields: { ...defaults[object.kind], ...metric(object), ...object.fields } });
+    this.#set(whole(object, { ...defaults[object.kind], ...metric(object) }));
     return null;
   }
 
   /** Null, or why not. What is absent is made, except a link. */
-  modify(object: Obj): string | null {
+  modify(object: Made): string | null {
     const before = this.get(object.kind, object.key);
     if (!before) return object.kind === "link" ? "No such device" : this.create(object);
     const missing = this.#missing(object);
     if (missing !== null) return missing;
-    if (object.kind === "tunnel" && madeAnew(before.fields, object.fields)) {
+    if (object.kind === "tunnel" && before.kind === "tunnel" && madeAnew(before.fields, object.fields)) {
       this.remove("tunnel", object.key);
       return this.create(object);
     }
     this.#forget(before);
-    const after = { ...object, fields: { ...before.fields, ...object.fields } };
+    const after = whole(object, before.fields);
     this.#set(after);
-    if (after.kind === "link") this.#linkChanged(before, after);
+    if (after.kind === "link" && before.kind === "link") this.#linkChanged(before, after);
     return null;
   }
 
   /** As an administrator would: what stands there is changed, whatever it takes. */
-  replace(object: Obj): void {
+  replace(object: Made): void {
     const device = object.kind === "link" && object.fields.type === "tun";
     if (device && !this.get("link", object.key)) this.#set(tunDevice(object.key));
     const refused = this.modify(object) === null ? null : this.create(object);
@@ -85,15 +92,15 @@ export class FakeTable {
     this.#forget(object);
     if (kind === "link") this.#linkGone(key);
     if (kind === "tunnel") this.remove("link", key);
-    if (kind === "nexthop") this.#nexthopGone(object);
+    if (object.kind === "nexthop") this.#nexthopGone(object);
     return null;
   }
 
   /** What is kept are descriptors: of them a tunnel's port, addresses and queues can be told, its peers can't. */
   endTunnels(kept: boolean): void {
-    for (const object of [...this.all()].filter(({ kind }) => kind === "tunnel" || kind === "peer")) {
-      if (!kept || object.kind === "peer") this.remove(object.kind, object.key);
-      else this.#set({ ...object, fields: keptFields(object.fields) });
+    for (const object of [...this.all()]) {
+      if (object.kind === "peer" || object.kind === "tunnel" && !kept) this.remove(object.kind, object.key);
+      else if (object.kind === "tunnel") this.#set({ ...object, fields: keptFields(object.fields) });
     }
   }
 
@@ -112,7 +119,7 @@ export class FakeTable {
   }
 
   /** What an object needs and does not find. */
-  #missing({ kind, key, on, fields }: Obj): string | null {
+  #missing({ kind, key, on, fields }: Made): string | null {
     if (kind === "link" && typeof fields.lower === "string" && !this.get("link", fields.lower)) {
       return `there is no device "${fields.lower}" to stand on; check --iface`;
     }
@@ -130,11 +137,11 @@ export class FakeTable {
     return [...this.#on.get(device) ?? []].map((id) => this.#objects.get(id)!);
   }
 
-  #linkChanged(before: Obj, after: Obj): void {
+  #linkChanged(before: ObjectOf<"link">, after: ObjectOf<"link">): void {
     const wentDown = before.fields.up === true && after.fields.up !== true;
     const newMac = before.fields.mac !== after.fields.mac;
     for (const object of this.#standingOn(after.key)) {
-      const v6 = object.kind === "address" && String(object.fields.address).includes(":");
+      const v6 = object.kind === "address" && object.fields.address.includes(":");
       const lost = object.kind === "neighbour"
         ? wentDown || newMac
         : wentDown && (object.kind === "route" || object.kind === "nexthop" || v6);
@@ -150,7 +157,7 @@ export class FakeTable {
     for (const link of upper) this.remove("link", link.key);
   }
 
-  #nexthopGone({ on, fields }: Obj): void {
+  #nexthopGone({ on, fields }: ObjectOf<"nexthop">): void {
     for (const object of this.#standingOn(on!)) {
       if (object.kind === "route" && object.fields.nexthop === fields.id) this.#forget(object);
     }
@@ -168,22 +175,31 @@ function chainOf(jump: string): string {
   return `${tool} ${table} ${to}`;
 }
 
-function metric({ kind, fields }: Obj): Fields {
-  const destination = kind === "route" ? parsePrefix(String(fields.destination)) : null;
+/** With all that is left out taken from `under`: what the kernel chooses, or what stood before. */
+function whole({ kind, key, on, fields }: Made, under: object): Obj {
+  const all = { ...under, ...fields };
+  return (on === undefined ? { kind, key, fields: all } : { kind, key, on, fields: all }) as Obj;
+}
+
+function metric({ kind, fields }: Made): Partial<FieldsByKind["route"]> {
+  const destination = kind === "route" ? parsePrefix(fields.destination!) : null;
   return destination ? { metric: defaultMetric(destination.ip.family) } : {};
 }
 
-function keptFields({ port, underlay, queues }: Fields): Fields {
-  return { port: port!, underlay: underlay!, queues: queues! };
+type Tunnel = FieldsByKind["tunnel"];
+
+function keptFields({ port, underlay, queues }: Tunnel): Tunnel {
+  return { port, underlay, queues };
 }
 
 /** True where the device does not outlive the change: another number of queues, or what was kept does not fit. */
-function madeAnew(before: Fields, after: Fields): boolean {
+function madeAnew(before: Tunnel, made: Partial<Tunnel>): boolean {
+  const after = { ...before, ...made };
   const kept = before.sender === undefined;
   const [was, is] = [keptFields(before), keptFields(after)].map((fields) => JSON.stringify(fields));
   return before.queues !== after.queues || (kept && was !== is);
 }
 
 function tunDevice(name: string): Obj {
-  return { kind: "link", key: name, fields: { ...defaults.link, type: "tun" } };
+  return whole({ kind: "link", key: name, fields: { type: "tun" } }, { ...defaults.link });
 }

@@ -8,7 +8,7 @@ import { conflicting } from "../../../src/model/allocate.ts";
 import { formatIp } from "../../../src/model/ip.ts";
 import type { Owner } from "../../../src/model/owner.ts";
 import type { Scope } from "../../../src/model/plan.ts";
-import { isFirewall, type Kind, type Obj } from "../../../src/model/objects.ts";
+import { isFirewall, type Kind, type Obj, valueOf } from "../../../src/model/objects.ts";
 import type { Observed } from "../../../src/model/plan.ts";
 import type { SimHost } from "./host.ts";
 import { desiredOf, deviceOf, overheadOf } from "./oracle.ts";
@@ -192,7 +192,7 @@ function kernelComplaints(world: World, host: SimHost, own: readonly Subnet[]): 
     if (host.foreign.has(id) || host.strays.has(id)) continue;
     const object = find(host, id);
     const wrong = object &&
-      Object.entries(fields).filter(([name, value]) => !same(object.fields[name], value));
+      Object.entries(fields).filter(([name, value]) => !same(valueOf(object.fields, name), value));
     if (!object) problems.push(`${id} is missing`);
     else if (wrong!.length > 0) {
       problems.push(`${id} is ${JSON.stringify(object.fields)}, wanted ${JSON.stringify(fields)}`);

@@ -72,7 +72,7 @@ function pair(world: World): [SimHost, SimHost] {
 
 /** The other's device stays, and with it the MAC that its record has: it is another host's from now on. */
 function copy(world: World, one: SimHost, other: SimHost): void {
-  const macs = other.kernel.objects().filter(({ kind }) => kind === "link").map(({ fields }) => fields.mac);
+  const macs = other.kernel.objects().flatMap((o) => o.kind === "link" ? [o.fields.mac] : []);
   for (const { key, value } of world.models.flatMap(({ keys }) => [...keys.values()])) {
     if (isRecord(key) && macs.some((mac) => typeof mac === "string" && value.includes(mac))) {
       world.untouched.claimed(key, value);

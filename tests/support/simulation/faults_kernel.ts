@@ -1,6 +1,7 @@
 /** What goes wrong with kernels and underlays, and what administrators and other programs do to them. */
 import { formatIp, parseIp } from "../../../src/model/ip.ts";
-import { kinds, type Obj } from "../../../src/model/objects.ts";
+import { type FieldsByKind, kinds, type Obj, type ObjectOf } from "../../../src/model/objects.ts";
+import type { Made } from "../kernel/fake_table.ts";
 import type { Fault } from "./faults.ts";
 import type { SimHost } from "./host.ts";
 import { deviceOf } from "./oracle.ts";
@@ -72,10 +73,10 @@ export const kernelFaults: Readonly<Record<string, Fault>> = {
   },
   "something is changed": (world) => {
     const host = world.pick(world.hosts);
-    const candidates = ofDenim(host).filter((o) => change(o) !== null);
+    const candidates = ofDenim(host).filter((o) => changed(o) !== null);
     if (candidates.length === 0) return null;
     const victim = world.pick(candidates);
-    host.kernel.put({ ...victim, fields: { ...victim.fields, ...change(victim) } });
+    host.kernel.put(changed(victim)!);
     return `${victim.kind} ${victim.key} on ${host.name}`;
   },
   "a device is deleted": (world) => onDevice(world, (host, device) => host.kernel.remove("link", device.key)),
@@ -94,7 +95,7 @@ export const kernelFaults: Readonly<Record<string, Fault>> = {
     const host = world.pick(world.hosts);
     for (const object of ofDenim(host)) {
       const plain = unmarked(object);
-      if (plain !== null) host.kernel.put({ ...object, fields: { ...object.fields, ...plain } });
+      if (plain !== null) host.kernel.put(plain);
     }
     return host.name;
   },
@@ -129,7 +130,7 @@ export const kernelFaults: Readonly<Record<string, Fault>> = {
     onDevice(world, (host, device) => {
       const object = world.pick(onTop)(device.key);
       // The kernel takes no route by way of a device that is down.
-      if (host.kernel.get(object.kind, object.key) || device.fields.up !== true) return;
+      if (host.kernel.get(object.kind, object.key) || !device.fields.up) return;
       host.kernel.put(object);
       host.strays.add(`${object.kind} ${object.key}`);
     }),
@@ -185,7 +186,7 @@ export function forget(host: SimHost, which: "all" | "namesakes" = "all"): void 
   }
 }
 
-function foreign(host: SimHost, object: Obj): void {
+function foreign(host: SimHost, object: Made): void {
   host.kernel.put(object, "foreign");
   host.foreign.set(`${object.kind} ${object.key}`, host.kernel.get(object.kind, object.key)!);
 }
@@ -210,7 +211,7 @@ function remove(world: World, count: number): string | null {
   return `${victims.map(({ kind, key }) => `${kind} ${key}`).join(", ")} on ${host.name}`;
 }
 
-function onDevice(world: World, action: (host: SimHost, device: Obj) => void): string | null {
+function onDevice(world: World, action: (host: SimHost, device: ObjectOf<"link">) => void): string | null {
   const host = world.pick(world.hosts);
   const device = host.kernel.get("link", deviceOf(world, world.pick(world.network.families)));
   if (!device || host.foreign.has(`link ${device.key}`)) return null;
@@ -218,54 +219,56 @@ function onDevice(world: World, action: (host: SimHost, device: Obj) => void): s
   return `${device.key} on ${host.name}`;
 }
 
-/** How somebody else would change it; null for what nobody changes in place. */
-function change({ kind }: Obj): Obj["fields"] | null {
-  switch (kind) {
+/** As somebody else would change it; null for what nobody changes in place. */
+function changed(object: Obj): Obj | null {
+  switch (object.kind) {
     case "link":
-      return { mtu: 1280 };
+      return { ...object, fields: { ...object.fields, mtu: 1280 } };
     case "neighbour":
-      return { mac: "02:00:00:00:00:fe" };
+      return { ...object, fields: { ...object.fields, mac: "02:00:00:00:00:fe" } };
     case "fdb":
-      return { destination: "192.168.64.253" };
+      return { ...object, fields: { ...object.fields, destination: "192.168.64.253" } };
     case "sysctl":
-      return { value: "1" };
+      return { ...object, fields: { value: "1" } };
     case "chain":
-      return { rules: ["-j DROP"] };
+      return { ...object, fields: { rules: ["-j DROP"] } };
     default:
       return null;
   }
 }
 
 /**
- * Fields as upstream would have written them; null where nothing marks the kind. Plain routes through eth0 could be an
+ * As upstream would have written it; null where nothing marks the kind. Plain routes through eth0 could be an
  * administrator's then and are nobody's to change, so they keep theirs; so do those into a tunnel, which upstream can't leave
  * behind.
  */
-function unmarked({ kind, on, fields }: Obj): Obj["fields"] | null {
-  if (kind === "link") return { alias: "" };
-  if (kind === "neighbour") return { protocol: 0 };
-  return kind === "route" && on !== "eth0" && fields.gateway !== null ? { protocol: 3 } : null;
+function unmarked(object: Obj): Obj | null {
+  const { kind, on, fields } = object;
+  if (kind === "link") return { ...object, fields: { ...fields, alias: "" } };
+  if (kind === "neighbour") return { ...object, fields: { ...fields, protocol: 0 } };
+  if (kind !== "route" || on === "eth0" || fields.gateway === null) return null;
+  return { ...object, fields: { ...fields, protocol: 3 } };
 }
 
-const plainRoute = { type: "unicast", onlink: false };
+const plainRoute = { type: "unicast", onlink: false } as const;
 
 /** An administrator's routes inside our network, through the underlay or to nowhere. */
-const bystanders: readonly Obj[] = [
+const bystanders: readonly Made[] = ([
   ["10.1.250.0/24", { gateway: "192.168.64.254", protocol: 4 }],
   // As flannel's host-gw writes it, which an administrator may do as well.
   ["10.1.251.0/24", { gateway: "192.168.64.254", protocol: 3 }],
   ["10.1.252.0/25", { gateway: "192.168.64.254", protocol: 3, metric: 50 }],
   ["fd00:10:0:fa::/64", { gateway: "fd00:64::fe", protocol: 4 }],
   ["fd00:10:0:fb::/64", { gateway: "fd00:64::fe", protocol: 3 }],
-].map(([destination, fields]): Obj => ({
+] as const).map(([destination, fields]) => ({
   kind: "route",
-  key: destination as string,
+  key: destination,
   on: "eth0",
-  fields: { ...plainRoute, device: "eth0", destination: destination as string, ...(fields as Obj["fields"]) },
+  fields: { ...plainRoute, device: "eth0", destination, ...fields },
 }));
 
 /** What only its owner knows the reason of. */
-const onTop: readonly ((device: string) => Obj)[] = [
+const onTop: readonly ((device: string) => Made)[] = [
   (device) => ({
     kind: "address",
     key: `${device} 172.16.9.1`,
@@ -273,8 +276,8 @@ const onTop: readonly ((device: string) => Obj)[] = [
     fields: { device, address: "172.16.9.1", length: 32 },
   }),
   ...["10.1.253.7", "172.16.9.9"].flatMap((address) =>
-    [{ state: "permanent", protocol: 4 }, { state: "dynamic", protocol: 2 }].map(
-      (fields) => (device: string): Obj => ({
+    ([{ state: "permanent", protocol: 4 }, { state: "dynamic", protocol: 2 }] as const).map(
+      (fields) => (device: string): Made => ({
         kind: "neighbour",
         key: `${device} ${address}`,
         on: device,
@@ -287,7 +290,7 @@ const onTop: readonly ((device: string) => Obj)[] = [
     ["33:33:00:00:00:01", "permanent", "192.168.64.253"],
     ["02:00:00:00:0f:0a", "permanent", null],
     ["02:00:00:00:0f:0b", "dynamic", "192.168.64.253"],
-  ] as const).map(([mac, state, destination]) => (device: string): Obj => ({
+  ] as const).map(([mac, state, destination]) => (device: string): Made => ({
     kind: "fdb",
     key: `${device} ${mac}`,
     on: device,
@@ -309,14 +312,14 @@ const onTop: readonly ((device: string) => Obj)[] = [
 ];
 
 /** Devices that our name does not make ours. */
-const namesakes: readonly Obj["fields"][] = [
+const namesakes: readonly Partial<FieldsByKind["link"]>[] = [
   { type: "dummy" },
   { type: "vxlan", vni: 99 },
   { type: "vxlan", vni: 1, alias: "somebody's" },
 ];
 
 /** A second daemon's objects in a network of its own. */
-const neighbours: readonly Obj[] = [
+const neighbours: readonly Made[] = [
   {
     kind: "link",
     key: "flannel.9",

@@ -10,7 +10,7 @@ import type { Owner } from "../../../src/model/owner.ts";
 import type { Scope } from "../../../src/model/plan.ts";
 import type { DefaultRoute, Kernel, KernelEvent, RouteAnswer } from "../../../src/kernel/kernel.ts";
 import type { Family, Ip } from "../../../src/model/ip.ts";
-import type { Obj } from "../../../src/model/objects.ts";
+import { type Obj, valueOf } from "../../../src/model/objects.ts";
 import type { Observed, Operation, Outcome } from "../../../src/model/plan.ts";
 import type { EtcdModel } from "../etcd_model.ts";
 import type { SimHost } from "./host.ts";
@@ -167,9 +167,12 @@ export class MortalKernel implements Kernel {
     const { world, addresses, underlay, kernel } = this.#host;
     if (!world.sameNetwork || addresses.size > 1 || underlay.bare) return false;
     const standing = kernel.get(object.kind, object.key);
-    if (standing === undefined || (object.kind !== "tunnel" && standing.fields.type !== "tun")) return false;
+    if (standing === undefined) return false;
+    if (standing.kind !== "tunnel" && (standing.kind !== "link" || standing.fields.type !== "tun")) {
+      return false;
+    }
     const moves = (name: string) =>
-      JSON.stringify(standing.fields[name]) !== JSON.stringify(object.fields[name]);
+      JSON.stringify(valueOf(standing.fields, name)) !== JSON.stringify(valueOf(object.fields, name));
     const reopens = object.kind === "tunnel" && ["port", "underlay", "queues"].some(moves);
     return verb === "delete" || verb === "recreate" || reopens;
   }
@@ -179,13 +182,16 @@ export class MortalKernel implements Kernel {
 function peersOf(objects: readonly Obj[], family: Family): Set<string> {
   return new Set(objects.flatMap((object) => {
     const { kind, fields } = object;
-    const address = kind === "neighbour" ? String(fields.address) : leads(object) ? addressOf(object) : null;
+    const address = kind === "neighbour" ? fields.address : leads(object) ? addressOf(object) : null;
     return address !== null && address.includes(":") === (family === 6) ? address : [];
   }));
 }
 
+/** @throws for what leads nowhere */
 function addressOf({ kind, fields }: Obj): string {
-  return String(kind === "peer" ? fields.subnet : fields.destination).replace(/\/\d+$/, "");
+  if (kind === "peer") return fields.subnet.replace(/\/\d+$/, "");
+  if (kind === "route") return fields.destination.replace(/\/\d+$/, "");
+  throw new Error(`a ${kind} leads nowhere`);
 }
 
 /** What leads to a peer, however long its subnet is. */

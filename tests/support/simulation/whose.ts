@@ -9,7 +9,7 @@
  * - null: not in any place of ours.
  */
 import type { Owner } from "../../../src/model/owner.ts";
-import type { Obj } from "../../../src/model/objects.ts";
+import type { FieldsByKind, Obj, ObjectOf } from "../../../src/model/objects.ts";
 import { formatPrefix } from "../../../src/model/prefix.ts";
 import { familyOfText, inside } from "./texts.ts";
 
@@ -30,10 +30,11 @@ export function territoryOf({ devices, vnis, networks }: Owner): Territory {
   };
 }
 
-/** @param device the object of that name, where there is one */
-export function whose(object: Obj, territory: Territory, device: (name: string) => Obj | undefined): Whose {
-  const { kind, fields } = object;
-  switch (kind) {
+/** The object of that name, where there is one. */
+type Device = (name: string) => ObjectOf<"link"> | undefined;
+
+export function whose(object: Obj, territory: Territory, device: Device): Whose {
+  switch (object.kind) {
     case "tunnel":
     case "peer":
       // Descriptors of one process: nobody else has them.
@@ -53,19 +54,19 @@ export function whose(object: Obj, territory: Territory, device: (name: string) 
   }
   const holder = ownerOf(object, territory, device);
   const onOurs = holder === "ours" || holder === "adoptable";
-  switch (kind) {
+  switch (object.kind) {
     case "address":
-      if (onOurs && territory.networks.some((n) => inside(String(fields.address), n))) return "ours";
-      return holder === "ours" && isTunnelAddress(fields) ? "adoptable" : null;
+      if (onOurs && territory.networks.some((n) => inside(object.fields.address, n))) return "ours";
+      return holder === "ours" && isTunnelAddress(object.fields) ? "adoptable" : null;
     case "neighbour":
-      if (!onOurs || fields.state !== "permanent") return null;
-      if (fields.protocol === 85) return "ours";
-      return fields.protocol === 0 && territory.networks.some((n) => inside(String(fields.address), n))
+      if (!onOurs || object.fields.state !== "permanent") return null;
+      if (object.fields.protocol === 85) return "ours";
+      return object.fields.protocol === 0 && territory.networks.some((n) => inside(object.fields.address, n))
         ? "adoptable"
         : "foreign";
     case "fdb":
-      if (!onOurs || fields.state !== "permanent") return null;
-      return fields.destination !== null && unicastMac(String(fields.mac)) ? holder : "foreign";
+      if (!onOurs || object.fields.state !== "permanent") return null;
+      return object.fields.destination !== null && unicastMac(object.fields.mac ?? "") ? holder : "foreign";
     case "route":
       return ofRoute(object, onOurs, territory);
     default:
@@ -74,7 +75,7 @@ export function whose(object: Obj, territory: Territory, device: (name: string) 
   }
 }
 
-function ofLink({ key, fields }: Obj, { devices }: Territory): Whose {
+function ofLink({ key, fields }: ObjectOf<"link">, { devices }: Territory): Whose {
   if (fields.alias === "denim:default") return "ours";
   const vni = devices.get(key);
   if (vni === undefined) return null;
@@ -82,13 +83,13 @@ function ofLink({ key, fields }: Obj, { devices }: Territory): Whose {
   return asFlannel && fields.alias === "" ? "adoptable" : "foreign";
 }
 
-function ownerOf({ on }: Obj, territory: Territory, device: (name: string) => Obj | undefined): Whose {
+function ownerOf({ on }: Obj, territory: Territory, device: Device): Whose {
   const link = on === undefined ? undefined : device(on);
   return link !== undefined && territory.devices.has(link.key) ? ofLink(link, territory) : null;
 }
 
-function ofRoute({ fields }: Obj, onOurs: boolean, { networks }: Territory): Whose {
-  const destination = String(fields.destination);
+function ofRoute({ fields }: ObjectOf<"route">, onOurs: boolean, { networks }: Territory): Whose {
+  const { destination } = fields;
   const within = networks.some((network) => inside(destination, network));
   const marked = fields.protocol === 85 && (fields.type === "unicast" || fields.type === "blackhole");
   if (marked && (onOurs || within)) return "ours";
@@ -98,11 +99,11 @@ function ofRoute({ fields }: Obj, onOurs: boolean, { networks }: Territory): Who
     fields.nexthop === null && fields.metric === usual && fields.tos === 0 && fields.paths === 0;
   if (!bare) return "foreign";
   if (!onOurs) return "lookalike";
-  return fields.onlink === true && destination.split("/")[0] === fields.gateway ? "adoptable" : "foreign";
+  return fields.onlink && destination.split("/")[0] === fields.gateway ? "adoptable" : "foreign";
 }
 
 /** The network address of a /24 or /64 or of something wider, alone. */
-function isTunnelAddress({ address, length }: Obj["fields"]): boolean {
+function isTunnelAddress({ address, length }: FieldsByKind["address"]): boolean {
   return /^\d+\.\d+\.\d+\.0 32$|^([0-9a-f]+:){1,4}: 128$/.test(`${address} ${length}`);
 }
 
