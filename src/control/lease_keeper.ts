@@ -320,8 +320,11 @@ export class LeaseKeeper {
     if (this.#holding.onTrial) return;
     await identity.hold(lease.subnets);
     if (wasOnTrial) this.#options.proven();
-    // Not another host's as long as both had one id.
-    if (elderOverlap(this.#options.leases(), lease)) this.#doubt = "an older record overlaps it";
+    // What was told before ours stood like this was not older, or had our id.
+    const leases = this.#options.leases();
+    if (elderOverlap(leases, lease) || hasElderTwin(leases, lease, markOf(lease).host)) {
+      this.#doubt = "an older record concerns it";
+    }
   }
 
   async #reacquire(signal: AbortSignal): Promise<void> {
