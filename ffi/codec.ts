@@ -8,11 +8,15 @@
 import {
   ADDRESS,
   ALIAS_SIZE,
+  CHANGE,
+  CHANGE_FLAG,
+  CHANGE_KIND,
   HEAD,
   LINK,
   NAME_SIZE,
   NEIGHBOUR,
   NEXTHOP,
+  PREFIX,
   ROUTE,
   TYPE_SIZE,
   VERB,
@@ -24,6 +28,7 @@ import type {
   Change,
   LinkRecord,
   NeighbourRecord,
+  NetlinkChange,
   NexthopRecord,
   RouteRecord,
   VxlanRecord,
@@ -196,7 +201,7 @@ export const routeCodec: Codec<RouteRecord> = {
     view.setUint8(at + ROUTE.type, record.type);
     view.setUint8(at + ROUTE.tos, record.tos);
     view.setUint8(at + ROUTE.onlink, record.onlink ? 1 : 0);
-    return writeDestination(to, at, record.destination) &&
+    return writePrefix(to, destinationAt(at), record.destination) &&
       writeAddress(to, at + ROUTE.gatewayFamily, at + ROUTE.gateway, record.gateway) &&
       writeAddress(to, at + ROUTE.sourceFamily, at + ROUTE.source, record.source);
   },
@@ -265,14 +270,36 @@ export function encodeQuestions(addresses: readonly string[]): Records {
   return out;
 }
 
-function writeDestination(to: Records, at: number, destination: string): boolean {
-  const slash = destination.indexOf("/");
+/** Where the parts of a prefix are. */
+interface PrefixPlace {
+  readonly family: number;
+  readonly length: number;
+  readonly address: number;
+}
+
+function destinationAt(at: number): PrefixPlace {
+  return { family: at + ROUTE.family, length: at + ROUTE.length, address: at + ROUTE.destination };
+}
+
+function writePrefix(to: Records, at: PrefixPlace, text: string): boolean {
+  const slash = text.indexOf("/");
   if (slash < 0) return false;
-  const family = writeIp(to.bytes, at + ROUTE.destination, destination.slice(0, slash));
-  const length = destination.slice(slash + 1);
-  to.view.setUint8(at + ROUTE.family, family);
-  to.view.setUint8(at + ROUTE.length, Number(length));
+  const family = writeIp(to.bytes, at.address, text.slice(0, slash));
+  const length = text.slice(slash + 1);
+  to.view.setUint8(at.family, family);
+  to.view.setUint8(at.length, Number(length));
   return /^\d{1,3}$/.test(length) && fits(Number(length), family);
+}
+
+/** What is no prefix has no family: nothing lies in it. */
+export function encodePrefixes(prefixes: readonly string[]): Records {
+  const out = new Records(PREFIX.size, prefixes.length);
+  prefixes.forEach((prefix, i) => {
+    const at = i * PREFIX.size;
+    const place = { family: at + PREFIX.family, length: at + PREFIX.length, address: at + PREFIX.address };
+    if (!writePrefix(out, place, prefix)) out.view.setUint8(place.family, 0);
+  });
+  return out;
 }
 
 export const neighbourCodec: Codec<NeighbourRecord> = {
@@ -302,6 +329,28 @@ export const neighbourCodec: Codec<NeighbourRecord> = {
     };
   },
 };
+
+/** What a monitor hands over. */
+export function decodeChange(from: Records, at: number): NetlinkChange {
+  const { view } = from;
+  const flags = view.getUint32(at + CHANGE.flags, true);
+  const has = (flag: keyof typeof CHANGE_FLAG) => (flags & CHANGE_FLAG[flag]) !== 0;
+  const [gone, replaces, own] = [has("gone"), has("replaces"), has("own")];
+  switch (view.getUint32(at + CHANGE.kind, true)) {
+    case CHANGE_KIND.route:
+      return { kind: "route", gone, replaces, own, record: routeCodec.decode(from, at + CHANGE.route) };
+    case CHANGE_KIND.nexthop:
+      return { kind: "nexthop", gone, replaces, own, record: nexthopCodec.decode(from, at + CHANGE.nexthop) };
+    case CHANGE_KIND.neighbour: {
+      const record = neighbourCodec.decode(from, at + CHANGE.neighbour);
+      return { kind: "neighbour", gone, replaces, own, record };
+    }
+    case CHANGE_KIND.link:
+      return { kind: "link", gone, up: has("up"), index: view.getUint32(at + CHANGE.index, true) };
+    default:
+      return { kind: "address", index: view.getUint32(at + CHANGE.index, true) };
+  }
+}
 
 /** enum denim_table. */
 const TABLE = { v4: 4, v6: 6, fdb: 7 } as const;

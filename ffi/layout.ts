@@ -6,7 +6,7 @@
  */
 
 /** DENIM_ABI_VERSION of the library this code speaks to. */
-export const ABI_VERSION = 6;
+export const ABI_VERSION = 7;
 
 export const HEAD = { size: 8, verb: 0, result: 4 } as const;
 
@@ -89,6 +89,18 @@ export const NEIGHBOUR = {
   mac: 20,
   address: 28,
 } as const;
+
+export const CHANGE = {
+  size: 96,
+  kind: 0,
+  flags: 4,
+  route: 8,
+  nexthop: 8,
+  neighbour: 8,
+  index: 8,
+} as const;
+
+export const PREFIX = { size: 20, family: 0, length: 1, address: 4 } as const;
 
 export const UDP_SETTINGS = {
   size: 164,
@@ -196,6 +208,15 @@ export const EVENT = {
   nexthop: 1 << 7,
 } as const;
 
+/** enum denim_change_kind. */
+export const CHANGE_KIND = { route: 1, nexthop: 2, neighbour: 3, link: 4, address: 5 } as const;
+
+/** enum denim_change_flag. */
+export const CHANGE_FLAG = { gone: 1 << 0, replaces: 1 << 1, up: 1 << 2, own: 1 << 3 } as const;
+
+/** DENIM_CHANGES. */
+export const CHANGES = 8192;
+
 /** enum denim_udp_drop. */
 export const UDP_DROP = {
   malformed: 0,
@@ -242,6 +263,8 @@ const records = {
   route: ROUTE,
   nexthop: NEXTHOP,
   neighbour: NEIGHBOUR,
+  change: CHANGE,
+  prefix: PREFIX,
   udpSettings: UDP_SETTINGS,
   udpIcmp: UDP_ICMP,
   udpPeer: UDP_PEER,

@@ -3,29 +3,25 @@
  *
  * The thread writes one byte when its mask leaves zero; reading the byte and then taking the mask can find nothing (an
  * earlier take had it already) but never miss anything. The iterable ends, and the thread with it, when the signal is
- * aborted. Changes are gathered: however slow the reader is, at most one set waits.
+ * aborted. Kinds are gathered: however slow the reader is, at most one set waits. What changed waits in the library until it
+ * is taken.
  */
 import type { Socket } from "node:net";
 import { Failure } from "../src/model/errors.ts";
+import { decodeChange, encodePrefixes, Records } from "./codec.ts";
 import { describeErrno } from "./errno.ts";
-import { EVENT } from "./layout.ts";
+import { CHANGE, CHANGES, EVENT } from "./layout.ts";
 import type { Library } from "./library.ts";
 import { openPipe } from "./pipe.ts";
-import type { MonitorKind } from "./records.ts";
-
-export interface Monitor {
-  readonly events: AsyncIterable<ReadonlySet<MonitorKind>>;
-  /** From now on neighbour and FDB events count on these devices only. */
-  readonly watchDevices: (indexes: readonly number[]) => void;
-}
+import type { MonitorKind, NetlinkChanges, NetlinkMonitor } from "./records.ts";
 
 /**
  * Starts the thread.
  *
- * @param port the netlink port whose own changes are left out
+ * @param port the netlink port whose own changes are left out of the kinds
  * @throws {Failure} where the kernel refuses the subscription
  */
-export function openMonitor(library: Library, port: number, signal: AbortSignal): Monitor {
+export function openMonitor(library: Library, port: number, signal: AbortSignal): NetlinkMonitor {
   const { symbols } = library;
   const error = new Int32Array(1);
   const handle = symbols.denim_monitor_start(port, error);
@@ -45,13 +41,26 @@ export function openMonitor(library: Library, port: number, signal: AbortSignal)
   pipe.on("close", stop);
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
+  // Room for all that the ring can hold, so that one call takes everything; no page of it is there before it is written to.
+  const room = new Records(CHANGE.size, CHANGES);
   return {
-    events: waiting,
-    watchDevices: (indexes) => {
+    [Symbol.asyncIterator]: () => waiting[Symbol.asyncIterator](),
+    take: () => stopped ? nothing : takeChanges(library, handle, room),
+    watch: (indexes, networks) => {
       const of = Uint32Array.from(indexes);
-      if (!stopped) symbols.denim_monitor_devices(handle, of, of.length);
+      const { bytes } = encodePrefixes(networks);
+      if (!stopped) symbols.denim_monitor_watch(handle, of, of.length, bytes, networks.length);
     },
   };
+}
+
+const nothing: NetlinkChanges = { changes: [], lost: false };
+
+function takeChanges({ symbols }: Library, handle: Deno.PointerObject, room: Records): NetlinkChanges {
+  const lost = new Uint32Array(1);
+  const count = symbols.denim_monitor_changes(handle, room.bytes, room.capacity, lost);
+  const changes = Array.from({ length: count }, (_, i) => decodeChange(room, i * room.size));
+  return { changes, lost: lost[0] !== 0 };
 }
 
 /** @throws with the thread ended */

@@ -25,9 +25,9 @@ import type {
   AddressRecord,
   Change,
   LinkRecord,
-  MonitorKind,
   NeighbourRecord,
   Netlink,
+  NetlinkMonitor,
   NexthopRecord,
   RouteRecord,
 } from "./records.ts";
@@ -72,7 +72,6 @@ class NetlinkSocket implements Netlink {
   #pending = 0;
   /** What each read found last: its size is the room for the next, its values are used again. */
   readonly #found = new Map<string, Decoded<unknown>>();
-  readonly #watchers = new Set<(indexes: readonly number[]) => void>();
   nexthopsSupported = true;
 
   constructor(readonly library: Library, handle: Handle) {
@@ -97,7 +96,6 @@ class NetlinkSocket implements Netlink {
   }
 
   neighbours(indexes: readonly number[]): Promise<NeighbourRecord[]> {
-    this.#watchers.forEach((watch) => watch(indexes));
     const of = Uint32Array.from(indexes);
     return this.#read("neighbours", neighbourCodec, [of, of.length]);
   }
@@ -128,11 +126,8 @@ class NetlinkSocket implements Netlink {
     return results.map((result, i) => result < 0 ? result : routeCodec.decode(records, i * records.size));
   }
 
-  monitor(signal: AbortSignal): AsyncIterable<ReadonlySet<MonitorKind>> {
-    const monitor = openMonitor(this.library, this.#symbols.denim_port(this.#open()), signal);
-    this.#watchers.add(monitor.watchDevices);
-    signal.addEventListener("abort", () => this.#watchers.delete(monitor.watchDevices), { once: true });
-    return monitor.events;
+  monitor(signal: AbortSignal): NetlinkMonitor {
+    return openMonitor(this.library, this.#symbols.denim_port(this.#open()), signal);
   }
 
   /** Closes the socket: at once, or when the calls under way are over. */

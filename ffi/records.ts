@@ -125,6 +125,44 @@ export type MonitorKind =
   | "nftables"
   | "lost";
 
+/** One thing that somebody changed, ourselves included, as the kernel told it: as it is now or, where it is gone, as it was. */
+export type NetlinkChange =
+  | RecordChange<"route", RouteRecord>
+  | RecordChange<"nexthop", NexthopRecord>
+  /** All three tables. */
+  | RecordChange<"neighbour", NeighbourRecord>
+  | { readonly kind: "link"; readonly gone: boolean; readonly up: boolean; readonly index: number }
+  | { readonly kind: "address"; readonly index: number };
+
+export interface RecordChange<K, R> {
+  readonly kind: K;
+  readonly gone: boolean;
+  /** It took the place of another, as far as the kernel says so: of routes and nexthop objects. */
+  readonly replaces: boolean;
+  /** We did it, as far as the kernel says so. */
+  readonly own: boolean;
+  readonly record: R;
+}
+
+/** What was told since the last turn. */
+export interface NetlinkChanges {
+  readonly changes: readonly NetlinkChange[];
+  /** Something was not told: only a whole read says how things are. */
+  readonly lost: boolean;
+}
+
+/** Kinds as they come, changes when they are taken; neither is there any more when the signal is aborted. */
+export interface NetlinkMonitor extends AsyncIterable<ReadonlySet<MonitorKind>> {
+  /** Everything that has changed since the last call, in order, up to this very moment. */
+  take(): NetlinkChanges;
+  /**
+   * Whose neighbours and routes count from now on: devices by index, networks as `10.1.0.0/16`; until it is called, all. Of
+   * routes (in `take` only) those of the main table count that denim made, or that lead over such a device, over a nexthop
+   * object or into such a network.
+   */
+  watch(indexes: readonly number[], networks: readonly string[]): void;
+}
+
 /** rtnetlink, batched. Results are 0 or a negative errno, one per change, in order. Rejects only where the socket fails. */
 export interface Netlink extends Disposable {
   links(): Promise<LinkRecord[]>;
@@ -145,9 +183,9 @@ export interface Netlink extends Disposable {
   /** The kernel's answer for each address (RTM_GETROUTE), or a negative errno. */
   lookUp(addresses: readonly string[]): Promise<(RouteRecord | number)[]>;
   /**
-   * What changed since the last turn, changes gathered; starts watching at once, not at the first turn. Our own changes are
-   * left out where the kernel says whose they are (routes, nexthop objects, IPv4 addresses, new and replaced neighbours). Neighbour and FDB
-   * events count on the devices that `neighbours` was last asked for; until it is asked, on all.
+   * What changed since the last turn, changes gathered; starts watching at once, not at the first turn. From the kinds, not
+   * from what `take` tells, our own changes are left out where the kernel says whose they are (routes, nexthop objects, IPv4
+   * addresses, new and replaced neighbours).
    */
-  monitor(signal: AbortSignal): AsyncIterable<ReadonlySet<MonitorKind>>;
+  monitor(signal: AbortSignal): NetlinkMonitor;
 }

@@ -45,7 +45,8 @@ export const symbols = {
   denim_monitor_start: { parameters: ["u32", "buffer"], result: "pointer" },
   denim_monitor_pipe: { parameters: ["pointer"], result: "i32" },
   denim_monitor_take: { parameters: ["pointer"], result: "u32" },
-  denim_monitor_devices: { parameters: ["pointer", "buffer", "u32"], result: "void" },
+  denim_monitor_changes: { parameters: ["pointer", "buffer", "u32", "buffer"], result: "i32" },
+  denim_monitor_watch: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "void" },
   denim_monitor_stop: { parameters: ["pointer"], result: "void" },
 
   denim_udp_start: { parameters: ["buffer", "buffer"], result: "pointer" },

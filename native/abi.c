@@ -31,6 +31,11 @@ static const uint32_t layout[] = {
 	AT(neighbour, protocol), AT(neighbour, table), AT(neighbour, address_family), AT(neighbour, has_mac),
 	AT(neighbour, mac), AT(neighbour, address),
 
+	sizeof(struct denim_change), AT(change, kind), AT(change, flags), AT(change, route), AT(change, nexthop),
+	AT(change, neighbour), AT(change, index),
+
+	sizeof(struct denim_prefix), AT(prefix, family), AT(prefix, length), AT(prefix, address),
+
 	sizeof(struct denim_udp_settings), AT(udp_settings, queues), AT(udp_settings, without), AT(udp_settings, sources),
 	AT(udp_settings, port), AT(udp_settings, bind_v4), AT(udp_settings, bind_v6), AT(udp_settings, sender),
 	AT(udp_settings, accept_moved), AT(udp_settings, plain), AT(udp_settings, address_v4),

@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define DENIM_ABI_VERSION 6u
+#define DENIM_ABI_VERSION 7u
 #define DENIM_EXPORT __attribute__((visibility("default")))
 
 enum denim_family { DENIM_NONE = 0, DENIM_V4 = 4, DENIM_V6 = 6 };
@@ -137,6 +137,42 @@ struct denim_neighbour {
 	uint8_t address[16];
 };
 
+enum denim_change_kind {
+	DENIM_CHANGE_ROUTE = 1,
+	DENIM_CHANGE_NEXTHOP = 2,
+	DENIM_CHANGE_NEIGHBOUR = 3,
+	DENIM_CHANGE_LINK = 4,
+	DENIM_CHANGE_ADDRESS = 5,
+};
+
+enum denim_change_flag {
+	DENIM_CHANGE_GONE = 1 << 0,
+	DENIM_CHANGE_REPLACES = 1 << 1, /* it took the place of another, as far as the kernel says so */
+	DENIM_CHANGE_UP = 1 << 2, /* of links */
+	DENIM_CHANGE_OWN = 1 << 3, /* by the socket of `own_port`, as far as the kernel says so */
+};
+
+/* One thing that somebody changed, as it is now or, where it is gone, as it was. */
+struct denim_change {
+	uint32_t kind;
+	uint32_t flags;
+	union {
+		struct denim_route route;
+		struct denim_nexthop nexthop;
+		struct denim_neighbour neighbour;
+		uint32_t index; /* of a link, or of an address' device */
+	};
+};
+
+enum { DENIM_CHANGES = 8192 }; /* that a monitor keeps */
+
+struct denim_prefix {
+	uint8_t family;
+	uint8_t length;
+	uint8_t pad[2];
+	uint8_t address[16];
+};
+
 /* Handshake: the version, and sizes and offsets of every record member in the order of abi.c. */
 DENIM_EXPORT uint32_t denim_abi_version(void);
 DENIM_EXPORT uint32_t denim_layout(uint32_t *out, uint32_t capacity);
@@ -177,11 +213,16 @@ DENIM_EXPORT int32_t denim_apply_neighbours(struct denim_netlink *nl, struct den
 DENIM_EXPORT int32_t denim_look_up(struct denim_netlink *nl, struct denim_route *records, uint32_t count);
 
 /*
- * Monitor: a thread that gathers what changed into a bit mask and writes one byte to a pipe whenever the mask leaves zero.
- * `own_port` is the denim_port whose changes are left out (0: none), as far as the kernel says whose they are: of routes,
+ * Monitor: a thread that gathers what changed, decoded in a ring and by its kind in a bit mask, and writes one byte to a
+ * pipe whenever the mask leaves zero.
+ *
+ * The mask: `own_port` is the denim_port whose changes are left out (0: none), as far as the kernel says whose they are: of routes,
  * nexthop objects, IPv4 addresses and new or replaced neighbours. It does not for links that change, IPv6 addresses, deleted neighbours, the
  * FDB of vxlan devices, and whatever follows from a change (the routes that go with an address): those are told, our own too.
  * The pipe's read end is the caller's to close.
+ *
+ * The ring has our own changes too, marked where the kernel says that they are, and of the others what is watched. Where it
+ * is full all of it is dropped: only a whole read says then how things are.
  */
 enum denim_event {
 	DENIM_EVENT_LINK = 1 << 0,
@@ -198,8 +239,20 @@ struct denim_monitor;
 DENIM_EXPORT struct denim_monitor *denim_monitor_start(uint32_t own_port, int32_t *error);
 DENIM_EXPORT int32_t denim_monitor_pipe(const struct denim_monitor *monitor);
 DENIM_EXPORT uint32_t denim_monitor_take(struct denim_monitor *monitor);
-/* Neighbour and FDB events count on these devices only from now on; before the first call, on all. */
-DENIM_EXPORT void denim_monitor_devices(struct denim_monitor *monitor, const uint32_t *indexes, uint32_t count);
+/*
+ * The oldest changes, up to `capacity`: they are moved to `out`, and how many there are is the answer. Everything is among
+ * them that the kernel told before the call, so what an apply changed can be taken as soon as it has returned. Where the
+ * answer is `capacity` there may be more. *lost: 1 where changes were dropped since the last call, 0 otherwise.
+ */
+DENIM_EXPORT int32_t denim_monitor_changes(struct denim_monitor *monitor, struct denim_change *out, uint32_t capacity,
+					   uint32_t *lost);
+/*
+ * What counts from now on; before the first call, everything. Of neighbours and the FDB, in mask and ring: what is on these
+ * devices (above 64: on all). Of routes, in the ring only: those of the main table that denim made, that lead over one of
+ * these devices or a nexthop object, or into one of these networks (above 16: all of the main table). The rest always does.
+ */
+DENIM_EXPORT void denim_monitor_watch(struct denim_monitor *monitor, const uint32_t *indexes, uint32_t index_count,
+				      const struct denim_prefix *networks, uint32_t network_count);
 /* Ends and joins the thread, frees everything but the pipe's read end. */
 DENIM_EXPORT void denim_monitor_stop(struct denim_monitor *monitor);
 

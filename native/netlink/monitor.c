@@ -5,6 +5,10 @@
  * zero; the reader empties the mask with denim_monitor_take. So a storm of events costs one byte, and no event is ever
  * between the two: it is in the mask before the byte is written. The thread masks all signals, touches memory of this
  * file only, and ends when the eventfd is written. Sockets are opened by the caller's thread: they watch its namespace.
+ *
+ * What changed waits in a ring (changes.c). Whoever takes it reads the socket himself first, in his own thread: the kernel
+ * queues events before it answers who made them, so nothing of what has happened by then is missing. A datagram is received
+ * and taken in under one lock, so the order is the kernel's whoever reads.
  */
 #include "nl.h"
 
@@ -22,40 +26,34 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DEVICES_MAX = 64, EVENT_BUFFER = 8 * 1024 * 1024 };
+/*
+ * READ_MAX: datagrams read at a stretch, more than the buffer can hold: what is queued is read, and a storm that goes on and
+ * on holds nobody up for ever.
+ */
+enum { EVENT_BUFFER = 8 * 1024 * 1024, READ_MAX = 64 * 1024 };
 
 struct denim_monitor {
 	pthread_t thread;
 	int route_fd, nft_fd, stop_fd, read_fd, write_fd;
 	uint32_t own_port;
 	_Atomic uint32_t mask;
-	pthread_mutex_t lock; /* guards the two below */
-	uint32_t devices[DEVICES_MAX];
-	uint32_t device_count; /* above DEVICES_MAX: every device counts */
+	pthread_mutex_t lock; /* guards everything below */
+	struct watched watched;
+	struct changes changes;
+	bool overrun; /* the socket's buffer was full and has not been empty since */
 	_Alignas(8) uint8_t receive[NL_RECEIVE_SIZE];
 };
 
-static bool counts(uint32_t index, const uint32_t *devices, uint32_t device_count)
-{
-	if (device_count > DEVICES_MAX)
-		return true;
-	for (uint32_t i = 0; i < device_count; i++) {
-		if (devices[i] == index)
-			return true;
-	}
-	return false;
-}
-
-static uint32_t neighbour_event(const struct nlmsghdr *message, const uint32_t *devices, uint32_t device_count)
+static uint32_t neighbour_event(const struct nlmsghdr *message, const struct watched *watched)
 {
 	const struct ndmsg *header = nl_header(message, sizeof(*header));
 
-	if (!header || !counts((uint32_t)header->ndm_ifindex, devices, device_count))
+	if (!header || !watches_device(watched, (uint32_t)header->ndm_ifindex))
 		return 0;
 	return header->ndm_family == AF_BRIDGE ? DENIM_EVENT_FDB : DENIM_EVENT_NEIGHBOUR;
 }
 
-static uint32_t event_of(const struct nlmsghdr *message, const uint32_t *devices, uint32_t device_count)
+static uint32_t event_of(const struct nlmsghdr *message, const struct watched *watched)
 {
 	switch (message->nlmsg_type) {
 	case RTM_NEWLINK:
@@ -72,21 +70,24 @@ static uint32_t event_of(const struct nlmsghdr *message, const uint32_t *devices
 		return DENIM_EVENT_NEXTHOP;
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
-		return neighbour_event(message, devices, device_count);
+		return neighbour_event(message, watched);
 	default:
 		return 0;
 	}
 }
 
-uint32_t monitor_events(const uint8_t *bytes, size_t length, uint32_t own_port, const uint32_t *devices,
-			uint32_t device_count)
+uint32_t monitor_events(const uint8_t *bytes, size_t length, uint32_t own_port, const struct watched *watched,
+			struct changes *changes)
 {
+	struct denim_change change;
 	uint32_t events = 0;
 	size_t rest;
 
 	for (const struct nlmsghdr *m = nl_first(bytes, length, &rest); m; m = nl_next(m, &rest)) {
 		if (own_port == 0 || m->nlmsg_pid != own_port)
-			events |= event_of(m, devices, device_count);
+			events |= event_of(m, watched);
+		if (change_parse(m, own_port, watched, &change))
+			changes_push(changes, &change);
 	}
 	return events;
 }
@@ -100,26 +101,66 @@ static void tell(struct denim_monitor *monitor, uint32_t events)
 	}
 }
 
+/*
+ * Everything that is queued on the route socket, with the lock held. False where the socket is of no more use.
+ *
+ * Once its buffer was full the kernel drops in silence until it has been empty: what is lost is told when that is over, and
+ * as long as it is not, each time.
+ */
+static bool read_routes(struct denim_monitor *monitor, uint32_t *events)
+{
+	bool alive = true, overrun = monitor->overrun;
+	ssize_t length;
+
+	for (uint32_t i = 0; alive && i < READ_MAX; i++) {
+		length = recv(monitor->route_fd, monitor->receive, sizeof(monitor->receive), MSG_DONTWAIT);
+		if (length > 0) {
+			*events |= monitor_events(monitor->receive, (size_t)length, monitor->own_port,
+						  &monitor->watched, &monitor->changes);
+		} else if (length < 0 && errno == ENOBUFS) {
+			monitor->overrun = overrun = true;
+		} else if (length < 0 && errno == EAGAIN) {
+			monitor->overrun = false;
+			break;
+		} else {
+			alive = length < 0 && errno == EINTR;
+		}
+	}
+	if (overrun || !alive) {
+		monitor->changes.lost = true;
+		*events |= DENIM_EVENT_LOST;
+	}
+	return alive;
+}
+
+/* Of nftables nobody wants to know more than that something has changed. */
+static bool read_nftables(struct denim_monitor *monitor, uint32_t *events)
+{
+	uint8_t byte;
+	ssize_t length;
+
+	while ((length = recv(monitor->nft_fd, &byte, sizeof(byte), MSG_DONTWAIT)) > 0)
+		*events |= DENIM_EVENT_NFTABLES;
+	if (length < 0 && errno == ENOBUFS)
+		*events |= DENIM_EVENT_LOST;
+	return length < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS);
+}
+
 /* Everything that is queued on one socket. False where the socket is of no more use. */
 static bool read_events(struct denim_monitor *monitor, int fd)
 {
 	uint32_t events = 0;
-	ssize_t length;
+	bool alive;
 
-	while ((length = recv(fd, monitor->receive, sizeof(monitor->receive), MSG_DONTWAIT)) > 0) {
-		if (fd == monitor->nft_fd) {
-			events |= DENIM_EVENT_NFTABLES;
-			continue;
-		}
+	if (fd == monitor->nft_fd) {
+		alive = read_nftables(monitor, &events);
+	} else {
 		pthread_mutex_lock(&monitor->lock);
-		events |= monitor_events(monitor->receive, (size_t)length, monitor->own_port, monitor->devices,
-					 monitor->device_count);
+		alive = read_routes(monitor, &events);
 		pthread_mutex_unlock(&monitor->lock);
 	}
-	if (length < 0 && errno == ENOBUFS)
-		events |= DENIM_EVENT_LOST;
 	tell(monitor, events);
-	return length < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS);
+	return alive;
 }
 
 static void *run(void *argument)
@@ -187,6 +228,7 @@ static void destroy(struct denim_monitor *monitor)
 	close_if_open(monitor->stop_fd);
 	close_if_open(monitor->write_fd);
 	pthread_mutex_destroy(&monitor->lock);
+	free(monitor->changes.ring);
 	free(monitor);
 }
 
@@ -198,6 +240,10 @@ static int open_all(struct denim_monitor *monitor)
 	static const int nft_groups[] = { NFNLGRP_NFTABLES };
 	int ends[2];
 
+	/* Pages that no change has reached yet cost nothing. */
+	monitor->changes.ring = calloc(DENIM_CHANGES, sizeof(struct denim_change));
+	if (!monitor->changes.ring)
+		return -ENOMEM;
 	monitor->route_fd = subscribe(NETLINK_ROUTE, route_groups, sizeof(route_groups) / sizeof(route_groups[0]));
 	if (monitor->route_fd < 0)
 		return monitor->route_fd;
@@ -234,7 +280,7 @@ struct denim_monitor *denim_monitor_start(uint32_t own_port, int32_t *error)
 	if (!monitor)
 		goto out;
 	monitor->own_port = own_port;
-	monitor->device_count = DEVICES_MAX + 1;
+	watch_everything(&monitor->watched);
 	monitor->route_fd = monitor->nft_fd = monitor->stop_fd = monitor->read_fd = monitor->write_fd = -1;
 	pthread_mutex_init(&monitor->lock, NULL);
 	result = open_all(monitor);
@@ -260,12 +306,25 @@ uint32_t denim_monitor_take(struct denim_monitor *monitor)
 	return atomic_exchange(&monitor->mask, 0);
 }
 
-void denim_monitor_devices(struct denim_monitor *monitor, const uint32_t *indexes, uint32_t count)
+int32_t denim_monitor_changes(struct denim_monitor *monitor, struct denim_change *out, uint32_t capacity, uint32_t *lost)
+{
+	uint32_t events = 0, count;
+
+	pthread_mutex_lock(&monitor->lock);
+	read_routes(monitor, &events);
+	count = changes_pull(&monitor->changes, out, capacity);
+	*lost = monitor->changes.lost;
+	monitor->changes.lost = false;
+	pthread_mutex_unlock(&monitor->lock);
+	tell(monitor, events);
+	return (int32_t)count;
+}
+
+void denim_monitor_watch(struct denim_monitor *monitor, const uint32_t *indexes, uint32_t index_count,
+			 const struct denim_prefix *networks, uint32_t network_count)
 {
 	pthread_mutex_lock(&monitor->lock);
-	monitor->device_count = count > DEVICES_MAX ? DEVICES_MAX + 1 : count;
-	if (count > 0 && count <= DEVICES_MAX)
-		memcpy(monitor->devices, indexes, count * sizeof(*indexes));
+	watch_only(&monitor->watched, indexes, index_count, networks, network_count);
 	pthread_mutex_unlock(&monitor->lock);
 }
 

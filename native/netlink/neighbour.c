@@ -25,14 +25,12 @@ static uint8_t table_of(uint8_t af)
 	return af == AF_BRIDGE ? DENIM_FDB : nl_family(af);
 }
 
-bool neighbour_parse(const struct nlmsghdr *message, void *record, const void *filter)
+bool neighbour_decode(const struct nlmsghdr *message, struct denim_neighbour *out)
 {
 	const struct rtattr *table[NDA_MAX + 1];
-	const struct wanted *wanted = filter;
-	struct denim_neighbour *out = record;
 	const struct ndmsg *header = nl_header(message, sizeof(*header));
 
-	if (message->nlmsg_type != RTM_NEWNEIGH || !header || table_of(header->ndm_family) == 0)
+	if (!header || table_of(header->ndm_family) == 0)
 		return false;
 	nl_attributes(message, sizeof(*header), table, NDA_MAX);
 	memset(out, 0, sizeof(*out));
@@ -43,6 +41,16 @@ bool neighbour_parse(const struct nlmsghdr *message, void *record, const void *f
 	out->protocol = nl_u8(table[NDA_PROTOCOL], 0);
 	out->has_mac = nl_mac(table[NDA_LLADDR], out->mac);
 	out->address_family = nl_address(table[NDA_DST], out->address);
+	return true;
+}
+
+bool neighbour_parse(const struct nlmsghdr *message, void *record, const void *filter)
+{
+	const struct wanted *wanted = filter;
+	struct denim_neighbour *out = record;
+
+	if (message->nlmsg_type != RTM_NEWNEIGH || !neighbour_decode(message, out))
+		return false;
 	return !wanted || (out->index == wanted->index && out->table == wanted->table);
 }
 

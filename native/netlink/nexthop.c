@@ -16,14 +16,12 @@ static uint8_t special(const struct rtattr **table)
 	       (table[NHA_FDB] ? DENIM_NEXTHOP_FDB : 0) | (table[NHA_ENCAP] ? DENIM_NEXTHOP_ENCAP : 0);
 }
 
-bool nexthop_parse(const struct nlmsghdr *message, void *record, const void *filter)
+bool nexthop_decode(const struct nlmsghdr *message, struct denim_nexthop *out)
 {
 	const struct rtattr *table[NHA_FDB + 1];
-	struct denim_nexthop *out = record;
 	const struct nhmsg *header = nl_header(message, sizeof(*header));
 
-	(void)filter;
-	if (message->nlmsg_type != RTM_NEWNEXTHOP || !header)
+	if (!header)
 		return false;
 	nl_attributes(message, sizeof(*header), table, NHA_FDB);
 	memset(out, 0, sizeof(*out));
@@ -35,6 +33,12 @@ bool nexthop_parse(const struct nlmsghdr *message, void *record, const void *fil
 	out->onlink = (header->nh_flags & RTNH_F_ONLINK) != 0;
 	out->special = special(table);
 	return out->id != 0;
+}
+
+bool nexthop_parse(const struct nlmsghdr *message, void *record, const void *filter)
+{
+	(void)filter;
+	return message->nlmsg_type == RTM_NEWNEXTHOP && nexthop_decode(message, record);
 }
 
 int32_t denim_read_nexthops(struct denim_netlink *nl, struct denim_nexthop *out, uint32_t capacity)

@@ -131,14 +131,49 @@ bool address_parse(const struct nlmsghdr *message, void *record, const void *fil
 bool route_parse(const struct nlmsghdr *message, void *record, const void *filter);
 bool nexthop_parse(const struct nlmsghdr *message, void *record, const void *filter);
 bool neighbour_parse(const struct nlmsghdr *message, void *record, const void *filter);
+/* What they are made of: a message of either type, RTM_NEW* or RTM_DEL*, as events bring it. */
+bool route_decode(const struct nlmsghdr *message, struct denim_route *out);
+bool nexthop_decode(const struct nlmsghdr *message, struct denim_nexthop *out);
+bool neighbour_decode(const struct nlmsghdr *message, struct denim_neighbour *out);
+/* A cache entry of the kernel's, no route that anybody made. */
+bool route_is_cloned(const struct nlmsghdr *message);
 
 /* vxlan.c */
 void vxlan_parse(const struct rtattr *data, struct denim_link *out);
 /* Writes IFLA_INFO_DATA; with `have`, only what differs from it. -EOPNOTSUPP for what no attribute can express. */
 int vxlan_put(struct nl_buffer *b, const struct denim_link *want, const struct denim_link *have);
 
-/* monitor.c */
-uint32_t monitor_events(const uint8_t *bytes, size_t length, uint32_t own_port, const uint32_t *devices,
-			uint32_t device_count);
+/*
+ * changes.c: what a monitor has found and nobody has taken, and whose neighbours and routes count there.
+ */
+enum { WATCH_DEVICES = 64, WATCH_NETWORKS = 16 };
+
+struct watched {
+	uint32_t device_count; /* above WATCH_DEVICES: every device counts */
+	uint32_t network_count; /* above WATCH_NETWORKS: every destination does */
+	uint32_t devices[WATCH_DEVICES];
+	struct denim_prefix networks[WATCH_NETWORKS];
+};
+
+struct changes {
+	struct denim_change *ring; /* of DENIM_CHANGES */
+	uint32_t first, count;
+	bool lost; /* something was dropped since the last pull */
+};
+
+void watch_only(struct watched *watched, const uint32_t *indexes, uint32_t index_count,
+		const struct denim_prefix *networks, uint32_t network_count);
+void watch_everything(struct watched *watched);
+bool watches_device(const struct watched *watched, uint32_t index);
+/* Fills `out` and says whether the change is one to hand over. */
+bool change_parse(const struct nlmsghdr *message, uint32_t own_port, const struct watched *watched,
+		  struct denim_change *out);
+void changes_push(struct changes *changes, const struct denim_change *change);
+/* Moves the oldest to `out`. */
+uint32_t changes_pull(struct changes *changes, struct denim_change *out, uint32_t capacity);
+
+/* monitor.c: takes one datagram in. Its changes go to `changes`, the mask of what it tells is the answer. */
+uint32_t monitor_events(const uint8_t *bytes, size_t length, uint32_t own_port, const struct watched *watched,
+			struct changes *changes);
 
 #endif

@@ -66,14 +66,12 @@ static void parse_attributes(const struct rtattr **table, struct denim_route *ou
 	out->paths = count_paths(table[RTA_MULTIPATH]);
 }
 
-bool route_parse(const struct nlmsghdr *message, void *record, const void *filter)
+bool route_decode(const struct nlmsghdr *message, struct denim_route *out)
 {
 	const struct rtattr *table[RTA_MAX + 1];
-	const struct wanted *wanted = filter;
-	struct denim_route *out = record;
 	const struct rtmsg *header = nl_header(message, sizeof(*header));
 
-	if (message->nlmsg_type != RTM_NEWROUTE || !header || nl_family(header->rtm_family) == DENIM_NONE)
+	if (!header || nl_family(header->rtm_family) == DENIM_NONE)
 		return false;
 	nl_attributes(message, sizeof(*header), table, RTA_MAX);
 	memset(out, 0, sizeof(*out));
@@ -86,9 +84,26 @@ bool route_parse(const struct nlmsghdr *message, void *record, const void *filte
 	out->onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;
 	out->table = nl_u32(table[RTA_TABLE], header->rtm_table);
 	parse_attributes(table, out);
+	return true;
+}
+
+bool route_is_cloned(const struct nlmsghdr *message)
+{
+	const struct rtmsg *header = nl_header(message, sizeof(*header));
+
+	return header && (header->rtm_flags & RTM_F_CLONED) != 0;
+}
+
+bool route_parse(const struct nlmsghdr *message, void *record, const void *filter)
+{
+	const struct wanted *wanted = filter;
+	struct denim_route *out = record;
+
+	if (message->nlmsg_type != RTM_NEWROUTE || !route_decode(message, out))
+		return false;
 	if (wanted && (out->table != wanted->table || out->family != wanted->family))
 		return false;
-	return !wanted || !(header->rtm_flags & RTM_F_CLONED);
+	return !wanted || !route_is_cloned(message);
 }
 
 static int dump(struct denim_netlink *nl, const struct wanted *wanted, struct nl_sink *sink)

@@ -111,21 +111,31 @@ static void sees_interruptions_and_refusals(void)
 	CHECK(nl_collect(&sink, 9, s.bytes, s.b.length, &again) == -EPERM);
 }
 
+static uint32_t events_of(const struct sample *s, uint32_t own_port, const struct watched *watched)
+{
+	static struct denim_change ring[DENIM_CHANGES];
+	struct changes changes = { .ring = ring };
+
+	return monitor_events(s->bytes, s->b.length, own_port, watched, &changes);
+}
+
 static void tells_events_apart(void)
 {
 	struct sample s;
-	uint32_t ours[] = { 7 }, others[] = { 8 };
+	struct watched ours = { .devices = { 7 }, .device_count = 1 };
+	struct watched others = { .devices = { 8 }, .device_count = 1 };
+	struct watched all = { .device_count = 1000 };
 
 	sample_init(&s);
 	put_neighbour_reply(&s.b, 0);
-	CHECK(monitor_events(s.bytes, s.b.length, 0, ours, 1) == DENIM_EVENT_FDB);
-	CHECK(monitor_events(s.bytes, s.b.length, 0, others, 1) == 0);
-	CHECK(monitor_events(s.bytes, s.b.length, 0, others, 1000) == DENIM_EVENT_FDB);
+	CHECK(events_of(&s, 0, &ours) == DENIM_EVENT_FDB);
+	CHECK(events_of(&s, 0, &others) == 0);
+	CHECK(events_of(&s, 0, &all) == DENIM_EVENT_FDB);
 	put_route_reply(&s.b, 0);
 	put_vxlan_reply(&s.b, 0);
 	put_address_reply(&s.b, 0);
 	put_nexthop_reply(&s.b, 0);
-	CHECK(monitor_events(s.bytes, s.b.length, 0, others, 1) ==
+	CHECK(events_of(&s, 0, &others) ==
 	      (DENIM_EVENT_ROUTE | DENIM_EVENT_LINK | DENIM_EVENT_ADDRESS | DENIM_EVENT_NEXTHOP));
 }
 
@@ -133,14 +143,15 @@ static void leaves_out_our_own_changes(void)
 {
 	struct sample s;
 	struct nlmsghdr header;
+	struct watched nothing = { 0 };
 
 	sample_init(&s);
 	put_route_reply(&s.b, 0);
 	memcpy(&header, s.bytes, sizeof(header));
 	header.nlmsg_pid = 4711;
 	memcpy(s.bytes, &header, sizeof(header));
-	CHECK(monitor_events(s.bytes, s.b.length, 4711, NULL, 0) == 0);
-	CHECK(monitor_events(s.bytes, s.b.length, 4712, NULL, 0) == DENIM_EVENT_ROUTE);
+	CHECK(events_of(&s, 4711, &nothing) == 0);
+	CHECK(events_of(&s, 4712, &nothing) == DENIM_EVENT_ROUTE);
 }
 
 static void writes_only_vxlan_settings_that_differ(void)

@@ -45,11 +45,15 @@ static void starts_and_stops_the_monitor(void)
 {
 	for (int i = 0; i < 20; i++) {
 		uint32_t devices[] = { 1, 2 };
+		struct denim_prefix network = { .family = DENIM_V4, .length = 8, .address = { 10 } };
+		struct denim_change change;
+		uint32_t lost = 1;
 		int32_t error;
 		struct denim_monitor *monitor = denim_monitor_start(0, &error);
 
 		CHECK(monitor && error == 0 && denim_monitor_pipe(monitor) >= 0);
-		denim_monitor_devices(monitor, devices, 2);
+		denim_monitor_watch(monitor, devices, 2, &network, 1);
+		CHECK(denim_monitor_changes(monitor, &change, 1, &lost) <= 1 && lost == 0);
 		denim_monitor_take(monitor);
 		close(denim_monitor_pipe(monitor));
 		denim_monitor_stop(monitor);

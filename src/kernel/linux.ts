@@ -6,14 +6,16 @@
  * - Devices are looked up anew after each batch that changed some, so what is made early in a plan can be used later in it.
  * - A read is whole or it is rejected: one driver that can't answer makes the answer useless for pruning.
  */
-import type { MonitorKind, Netlink } from "../../ffi/records.ts";
+import type { MonitorKind, Netlink, NetlinkMonitor } from "../../ffi/records.ts";
 import { messageOf } from "../model/errors.ts";
 import { type Kind, makesDevices } from "../model/objects.ts";
+import type { Owner } from "../model/owner.ts";
 import type { KindRules, Operation, Outcome } from "../model/plan.ts";
+import { formatPrefix } from "../model/prefix.ts";
 import { addressDriver } from "./addresses.ts";
 import type { Driver, LinkSource } from "./driver.ts";
 import type { Kernel, KernelEvent } from "./kernel.ts";
-import { linkDriver } from "./links.ts";
+import { deviceStandings, linkDriver } from "./links.ts";
 import { LinkTable } from "./link_table.ts";
 import { neighbourDriver } from "./neighbour_driver.ts";
 import { nexthopDriver } from "./nexthops.ts";
@@ -49,6 +51,7 @@ export function openKernel({ netlink, firewall, tunnels, sysctls = procSys }: Li
   const all = drivers.flatMap((driver) => driver.rules.map((rules) => ({ driver, rules })));
   const byKind = new Map(all.map((entry) => [entry.rules.kind, entry]));
   const tables = new LinkTables(netlink);
+  const monitors = new Set<NetlinkMonitor>();
   return {
     rules: new Map(all.map(({ rules }) => [rules.kind, rules])),
     get hasNexthops() {
@@ -56,11 +59,17 @@ export function openKernel({ netlink, firewall, tunnels, sysctls = procSys }: Li
     },
     read: async (owner, scope) => {
       const links = tables.source();
+      if (scope.network) watch(monitors, await links(), owner);
       const asked = drivers.filter((driver) => scope[driver.scope]);
       return (await Promise.all(asked.map((driver) => driver.read(owner, links)))).flat();
     },
     apply: (operations) => apply(tables, byKind, operations),
-    events: (signal) => kernelEvents(netlink.monitor(signal)),
+    events: (signal) => {
+      const monitor = netlink.monitor(signal);
+      monitors.add(monitor);
+      signal.addEventListener("abort", () => monitors.delete(monitor), { once: true });
+      return kernelEvents(monitor);
+    },
     interfaces: () => readInterfaces(netlink),
     routes: (to) => readRoutes(netlink, to),
     defaultRoutes: (family) => readDefaultRoutes(netlink, family),
@@ -71,6 +80,16 @@ export function openKernel({ netlink, firewall, tunnels, sysctls = procSys }: Li
       netlink[Symbol.dispose]();
     },
   };
+}
+
+/**
+ * From now on what is on our devices counts, and what leads into our networks: told before the rest is read, so that nothing
+ * changes unnoticed in between. Also where there is no device of ours: what others' neighbours do would wake us for nothing.
+ */
+function watch(monitors: ReadonlySet<NetlinkMonitor>, table: LinkTable, owner: Owner): void {
+  const indexes = [...deviceStandings(table, owner).keys()].map((name) => table.indexOf(name)!);
+  const networks = owner.networks.map(formatPrefix);
+  for (const monitor of monitors) monitor.watch(indexes, networks);
 }
 
 type ByKind = ReadonlyMap<Kind, { readonly driver: Driver; readonly rules: KindRules }>;

@@ -37,14 +37,13 @@ export function neighbourDriver(netlink: Netlink): Driver<Entry> {
 class NeighbourDriver implements Driver<Entry> {
   readonly rules: Driver<Entry>["rules"] = [neighbourRules, fdbRules];
   readonly scope = "network";
-  /** Indexes of our devices as last read: each dump also says which devices' events count, so it has to name all. */
+  /** Indexes of our devices as last read: every dump names all of them, so that it finds again what the one before found. */
   #ours: readonly number[] = [];
 
   readonly #observe = remembered(observeEntry);
 
   constructor(readonly netlink: Netlink) {}
 
-  /** Asks even where there is no device of ours: events of other devices' neighbours would wake us for nothing. */
   async read(owner: Owner, links: LinkSource): Promise<ObservedEntry[]> {
     const table = await links();
     const devices = deviceStandings(table, owner);

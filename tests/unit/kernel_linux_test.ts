@@ -80,10 +80,14 @@ class Recorder {
     applyNexthops: (changes) => this.#apply("nexthops", changes),
     applyNeighbours: (changes) => this.#apply("neighbours", changes),
     lookUp: () => Promise.resolve([]),
-    monitor: async function* () {
-      await Promise.resolve();
-      yield new Set(["nftables", "route", "lost"] as const);
-    },
+    monitor: () => ({
+      async *[Symbol.asyncIterator]() {
+        await Promise.resolve();
+        yield new Set(["nftables", "route", "lost"] as const);
+      },
+      take: () => ({ changes: [], lost: false }),
+      watch: (indexes, networks) => void this.calls.push(`watch ${indexes} ${networks}`),
+    }),
     [Symbol.dispose]: () => void this.calls.push("closed"),
   };
 
@@ -240,7 +244,7 @@ Deno.test("only an entry that the kernel may forget gives way to a new one", asy
   }
 });
 
-Deno.test("every dump of neighbours names all our devices: it also says whose events count", async () => {
+Deno.test("every dump of neighbours names all our devices", async () => {
   const recorder = new Recorder();
   recorder.names.push("flannel.1", "flannel-v6.1");
   recorder.result = () => -17;
@@ -251,6 +255,24 @@ Deno.test("every dump of neighbours names all our devices: it also says whose ev
     "neighbours 2,3",
     "neighbours 2,3",
   ]);
+});
+
+Deno.test("monitors are told what counts before each read of the network, until they end", async () => {
+  const recorder = new Recorder();
+  recorder.names.push("flannel.1");
+  using kernel = openKernel({ netlink: recorder.netlink, firewall: [], sysctls: settings({}) });
+  const end = new AbortController();
+  kernel.events(end.signal);
+  await kernel.read(owner, { network: false, firewall: true });
+  await kernel.read(owner, scopes.all);
+  assertEquals(recorder.calls, ["links", "watch 2 10.5.0.0/16", "neighbours 2"]);
+  recorder.calls.length = 0;
+  recorder.names.pop();
+  await kernel.read(owner, scopes.all);
+  assertEquals(recorder.calls, ["links", "watch  10.5.0.0/16", "neighbours "]);
+  end.abort();
+  await kernel.read(owner, scopes.all);
+  assertEquals(recorder.calls.filter((call) => call.startsWith("watch")).length, 1);
 });
 
 Deno.test("of several default routes that of the lowest metric counts", async () => {
