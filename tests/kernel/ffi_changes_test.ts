@@ -194,6 +194,17 @@ benchTest("a port that leaves its bridge is not gone", async (bench) => {
   assertEquals(new Set(told), new Set([`link ${port} up`]));
 });
 
+benchTest("a nexthop object that is replaced tells of its routes too", async (bench) => {
+  const { netlink } = bench;
+  const index = await quietVxlan(bench);
+  const hop = { id: 5, gateway: "10.99.1.0", index, onlink: true, protocol: 85, special: null };
+  await netlink.applyNexthops([{ verb: "create", record: hop }]);
+  await netlink.applyRoutes([{ verb: "create", record: { ...route(index, "10.99.1.0/24"), nexthop: 5 } }]);
+  using watch = new Watch(netlink);
+  await netlink.applyNexthops([{ verb: "replace", record: { ...hop, gateway: "10.99.1.9" } }]);
+  assertEquals(watch.take("route"), ["own instead: 10.99.1.0/24 via 10.99.1.9 nhid 5"]);
+});
+
 benchTest(
   "not told: what goes with a link or a nexthop object, but for IPv6 routes over a link",
   async (bench) => {
@@ -327,7 +338,7 @@ benchTest(
     watch.monitor.watch([index], Array.from({ length: 17 }, (_, i) => `10.200.${i}.0/24`));
     await sh(script(4));
     assertEquals(destinations(), all(4));
-    watch.monitor.watch([], ["this is no prefix", "10.56.0.0/99"]);
+    watch.monitor.watch([], ["this is no prefix", "10.56.0.0/99", "10.56.0.0/x"]);
     await sh(script(6));
     assertEquals(destinations(), ["10.96.2.0/24", "10.96.4.0/24"]);
   },
