@@ -153,7 +153,11 @@ export interface NetlinkChanges {
 
 /** Kinds as they come, changes when they are taken; neither is there any more when the signal is aborted. */
 export interface NetlinkMonitor extends AsyncIterable<ReadonlySet<MonitorKind>> {
-  /** Everything that has changed since the last call, in order, up to this very moment. */
+  /**
+   * Everything that has changed since the last call, in order, up to this very moment. What goes with something else the
+   * kernel does not always tell: not IPv4 routes and nexthop objects when their link goes down, nor IPv4 routes when their
+   * nexthop object goes. A change to what is there already is not told.
+   */
   take(): NetlinkChanges;
   /**
    * Whose neighbours and routes count from now on: devices by index, networks as `10.1.0.0/16`; until it is called, all. Of
