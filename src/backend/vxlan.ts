@@ -10,6 +10,7 @@ import { type Family, isUnspecified } from "../model/ip.ts";
 import { isJsonObject, type Json, member } from "../model/json.ts";
 import { backendDataOf, type Lease, publicIpOf, subnetOf } from "../model/lease.ts";
 import { deriveMac, isUsableMac, type Mac, parseMac } from "../model/mac.ts";
+import { remembered } from "../model/memo.ts";
 import type { BackendConfig } from "../model/network_config.ts";
 import {
   address,
@@ -60,9 +61,14 @@ function mtu(self: Host, family: Family): number {
 }
 
 function deviceMac(self: Host, family: Family): Mac {
-  return self.macs.get(deviceName(self, family)) ??
-    deriveMac(self.id, settings(self.network.backend).VNI, family);
+  return self.macs.get(deviceName(self, family)) ?? derivedMacs(self)[family];
 }
+
+/** Asked for with every peer. */
+const derivedMacs = remembered(({ id, network }: Host): Readonly<Record<Family, Mac>> => {
+  const { VNI } = settings(network.backend);
+  return { 4: deriveMac(id, VNI, 4), 6: deriveMac(id, VNI, 6) };
+});
 
 function base(self: Host, family: Family): Obj[] {
   const name = deviceName(self, family);

@@ -161,6 +161,13 @@ export interface ObjectOf<K extends Kind> {
 /** Any object; `kind` tells which fields it has. */
 export type Obj = { [K in Kind]: ObjectOf<K> }[Kind];
 
+/** `route 10.1.15.0/24`: what identifies an object. */
+export type ObjectId = string;
+
+export function idOf({ kind, key }: Pick<Obj, "kind" | "key">): ObjectId {
+  return `${kind} ${key}`;
+}
+
 /** The name of a field of that kind, or of any of these kinds. */
 export type FieldName<K extends Kind = Kind> = K extends Kind ? keyof FieldsByKind[K] & string : never;
 

@@ -22,9 +22,22 @@ export interface Scope {
 
 export const everything: Scope = { network: true, firewall: true };
 export const networkAlone: Scope = { network: true, firewall: false };
+export const firewallAlone: Scope = { network: false, firewall: true };
 
 export type ObservedOf<K extends Kind> = ObjectOf<K> & { readonly standing: Standing };
 export type Observed = { [K in Kind]: ObservedOf<K> }[Kind];
+
+/** One object that somebody changed, ourselves included. */
+export interface Told {
+  readonly kind: Kind;
+  readonly key: string;
+  /** As it stands now; null where it is gone, or is nobody's business here; of a link where it is down. */
+  readonly now: Observed | null;
+  /** As it was when it went, as far as the kernel said. */
+  readonly was?: Obj;
+  /** It has taken the place of what stood there. */
+  readonly replaces: boolean;
+}
 
 export type Verb = "create" | "modify" | "recreate" | "delete";
 
