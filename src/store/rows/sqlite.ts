@@ -41,7 +41,7 @@ export interface SqliteStoreOptions {
 const PATIENCE_MS = 5_000;
 const PAUSE_MS = 25;
 /** How often a watch looks for writes of other processes. */
-const POLL_MS = 50;
+const POLL_MS = 200;
 /** How many revisions the change log keeps; a watch that is further behind gets a snapshot. */
 const LOG_LENGTH = 10_000;
 const TRIM_EVERY = 256;
