@@ -206,6 +206,7 @@ export const EVENT = {
   nftables: 1 << 5,
   lost: 1 << 6,
   nexthop: 1 << 7,
+  elsewhere: 1 << 8,
 } as const;
 
 /** enum denim_change_kind. */

@@ -123,6 +123,8 @@ export type MonitorKind =
   | "neighbour"
   | "fdb"
   | "nftables"
+  /** A route that the ring leaves out. */
+  | "elsewhere"
   | "lost";
 
 /** One thing that somebody changed, ourselves included, as the kernel told it: as it is now or, where it is gone, as it was. */

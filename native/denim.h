@@ -233,6 +233,7 @@ enum denim_event {
 	DENIM_EVENT_NFTABLES = 1 << 5,
 	DENIM_EVENT_LOST = 1 << 6,
 	DENIM_EVENT_NEXTHOP = 1 << 7,
+	DENIM_EVENT_ELSEWHERE = 1 << 8, /* beside ROUTE: of a route that does not enter the ring */
 };
 
 struct denim_monitor;

@@ -84,10 +84,13 @@ uint32_t monitor_events(const uint8_t *bytes, size_t length, uint32_t own_port, 
 	size_t rest;
 
 	for (const struct nlmsghdr *m = nl_first(bytes, length, &rest); m; m = nl_next(m, &rest)) {
-		if (own_port == 0 || m->nlmsg_pid != own_port)
-			events |= event_of(m, watched);
+		uint32_t event = own_port == 0 || m->nlmsg_pid != own_port ? event_of(m, watched) : 0;
+
 		if (change_parse(m, own_port, watched, &change))
 			changes_push(changes, &change);
+		else if (event == DENIM_EVENT_ROUTE)
+			event |= DENIM_EVENT_ELSEWHERE;
+		events |= event;
 	}
 	return events;
 }

@@ -10,19 +10,22 @@
 import type { Instant } from "../model/clock.ts";
 import { describeSubnets, doubtful, type Lease, type Subnets } from "../model/lease.ts";
 import { describeOutage, type Listing, type StoreEvent, type Unreadable } from "../store/store.ts";
+import type { Ranked } from "../plan/peer_book.ts";
 import { MissingPeers } from "./missing_peers.ts";
 
 /** How long a subnet's former host stays the peer while another has it on trial; a trial takes a quarter of that. */
 const TRIAL_KEPT_MS = 60_000;
+/** The order of claims: what stands, last good states of what can't be read, peers that a restored store lacks. */
+const [STANDS, UNREADABLE, MISSING] = [0, 1, 2];
 
 export class LeaseView {
   #leases = new Map<string, Lease>();
   /** By subnets that are on trial, whose they were, and how long that counts. */
   #tried = new Map<string, { readonly owner: Lease; readonly until: Instant }>();
-  /** Oldest first; null while it has to be made anew. */
-  #sorted: readonly Lease[] | null = null;
   #unreadable = new Map<string, Unreadable>();
-  readonly #missing = new MissingPeers();
+  /** Subnets of which something may have changed since `takeChanges`. */
+  readonly #touched = new Set<string>();
+  readonly #missing = new MissingPeers((key) => this.#touched.add(key));
   #inSync = false;
   #outage: string | null = null;
 
@@ -42,15 +45,24 @@ export class LeaseView {
   }
 
   /**
-   * Of two claims to one thing the earlier counts: oldest first, and behind them last good states of what can't be read now
-   * and peers that are missing. The very same array while nothing has changed.
+   * What has changed since this was asked last, by subnets: the lease as it stands now, and in which order it claims what others
+   * claim too; null where there is none any more. Of a first call that is all there is.
    */
-  leases(now: Instant): readonly Lease[] {
-    if (this.#missing.expire(now) || this.#endTrials(now)) this.#sorted = null;
-    // A trial's former owner stands in its place.
-    return this.#sorted ??= [...this.#peers()]
-      .sort(([a, one], [b, other]) => this.#rank(a) - this.#rank(b) || one.created - other.created)
-      .map(([, lease]) => lease).concat(this.#missing.leases());
+  takeChanges(now: Instant): [name: string, now: Ranked | null][] {
+    this.#missing.expire(now);
+    this.#endTrials(now);
+    const changes = [...this.#touched].map((key): [string, Ranked | null] => [key, this.#ranked(key)]);
+    this.#touched.clear();
+    return changes;
+  }
+
+  /** All that `takeChanges` has ever told of and that there is. */
+  ranked(): [name: string, now: Ranked][] {
+    const names = new Set([...this.#peers().keys(), ...this.#absent().map(({ key }) => key)]);
+    return [...names].flatMap((name) => {
+      const now = this.#ranked(name);
+      return now === null ? [] : [[name, now] as [string, Ranked]];
+    });
   }
 
   /** What stands in the store as it was told last, without what only stood there before. */
@@ -68,7 +80,6 @@ export class LeaseView {
 
   /** Takes an event in; true where it can change what should stand. */
   take(event: StoreEvent, now: Instant): boolean {
-    this.#sorted = null;
     switch (event.type) {
       case "snapshot":
         this.#replace(event, now);
@@ -102,8 +113,23 @@ export class LeaseView {
       [...theirs].every((key) => this.#leases.has(key) || this.#unreadable.has(key));
   }
 
+  #ranked(key: string): Ranked | null {
+    const lease = this.#peer(key);
+    if (lease !== undefined) return { lease, rank: this.#rank(key) };
+    const missing = this.#missing.get(key);
+    return missing === undefined ? null : { lease: missing, rank: MISSING };
+  }
+
   #rank(key: string): number {
-    return this.#unreadable.has(key) ? 1 : 0;
+    return this.#unreadable.has(key) ? UNREADABLE : STANDS;
+  }
+
+  #absent(): { key: string; lease: Lease; rank: number }[] {
+    return this.#missing.leases().map((lease) => ({
+      key: describeSubnets(lease.subnets),
+      lease,
+      rank: MISSING,
+    }));
   }
 
   #peers(): ReadonlyMap<string, Lease> {
@@ -117,15 +143,18 @@ export class LeaseView {
   }
 
   /** A host that died on trial leaves its record as it is. */
-  #endTrials(now: Instant): boolean {
+  #endTrials(now: Instant): void {
     const over = [...this.#tried].filter(([, { until }]) => until <= now);
-    for (const [key] of over) this.#tried.delete(key);
-    return over.length > 0;
+    for (const [key] of over) {
+      this.#tried.delete(key);
+      this.#touched.add(key);
+    }
   }
 
   /** @param before the peer at these subnets so far */
   #put(lease: Lease, before: Lease | undefined, now: Instant): void {
     const key = describeSubnets(lease.subnets);
+    this.#touched.add(key);
     const until = this.#tried.get(key)?.until ?? now + TRIAL_KEPT_MS;
     if (before && isTrialOf(lease, before)) this.#tried.set(key, { owner: before, until });
     else this.#tried.delete(key);
@@ -137,6 +166,7 @@ export class LeaseView {
   /** Keeps the last good state; false where there is none. */
   #spoil(unreadable: Unreadable): boolean {
     const key = nameOf(unreadable);
+    this.#touched.add(key);
     const lastGood = this.#leases.get(key);
     if (lastGood) this.#leases.set(key, doubtful(lastGood));
     this.#unreadable.set(key, unreadable);
@@ -144,6 +174,7 @@ export class LeaseView {
   }
 
   #delete(key: string): boolean {
+    this.#touched.add(key);
     this.#unreadable.delete(key);
     this.#tried.delete(key);
     const missing = this.#missing.delete(key);
@@ -152,6 +183,7 @@ export class LeaseView {
 
   #replace(listing: StoreEvent & { readonly type: "snapshot" }, now: Instant): void {
     const old = this.#peers();
+    for (const key of old.keys()) this.#touched.add(key);
     if (listing.restored === true) this.#missing.keep(old.values(), now);
     this.#leases = new Map();
     this.#unreadable = new Map();

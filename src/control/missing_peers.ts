@@ -25,6 +25,13 @@ export class MissingPeers {
     return this.#peers.size;
   }
 
+  /** @param changed told of each subnet that is missing from now on, or is not any more */
+  constructor(private readonly changed: (key: string) => void = () => {}) {}
+
+  get(key: string): Lease | undefined {
+    return this.#peers.get(key)?.lease;
+  }
+
   /** Those whose time is not over, in no order. */
   leases(): Lease[] {
     return Array.from(this.#peers.values(), ({ lease }) => lease);
@@ -37,6 +44,7 @@ export class MissingPeers {
       const key = describeSubnets(lease.subnets);
       this.#peers.set(key, { lease: doubtful(lease), until });
       this.#hosts.set(hostOf(lease.record), key);
+      this.changed(key);
     }
   }
 
@@ -52,14 +60,13 @@ export class MissingPeers {
     const missing = this.#peers.get(key);
     if (missing === undefined) return false;
     this.#hosts.delete(hostOf(missing.lease.record));
+    this.changed(key);
     return this.#peers.delete(key);
   }
 
-  /** Forgets those whose time is over; true where there are some. */
-  expire(now: Instant): boolean {
-    const before = this.#peers.size;
+  /** Forgets those whose time is over. */
+  expire(now: Instant): void {
     for (const [key, { until }] of this.#peers) if (until <= now) this.delete(key);
-    return this.#peers.size < before;
   }
 }
 

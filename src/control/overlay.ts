@@ -12,7 +12,7 @@ import { formatSubnetEnv } from "../files/subnet_env.ts";
 import { concerns, isFirewallAlone } from "../kernel/kernel.ts";
 import type { Instant } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
-import { describeSubnets, type Lease, prefixesOf, publicIpOf, type Subnets } from "../model/lease.ts";
+import { describeSubnets, type Lease, prefixesOf, type Subnets } from "../model/lease.ts";
 import { remembered } from "../model/memo.ts";
 import type { NetworkConfig } from "../model/network_config.ts";
 import { makesDevices, type Obj } from "../model/objects.ts";
@@ -22,24 +22,19 @@ import type { HostReport } from "../observe/metrics.ts";
 import { occupiedBesides } from "./claim.ts";
 import { ConfigFollower } from "./config_follower.ts";
 import { networksOf } from "./config_change.ts";
-import {
-  baseObjects,
-  containerMtu,
-  desire,
-  type Desired,
-  enabled,
-  type Former,
-  formerly,
-  ownerOf,
-} from "../plan/desired.ts";
+import { baseObjects, containerMtu, type Former, formerly, ownerOf } from "../plan/desired.ts";
 import { planRound } from "../plan/round.ts";
 import { recordOf, requireSuited, settleDevices } from "./host.ts";
 import { later } from "../async/later.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { LeaseView } from "./lease_view.ts";
+import { PeerSet } from "./peer_set.ts";
 import { planWarnings } from "../plan/warnings.ts";
 import { judgeReadiness, type Readiness } from "./readiness.ts";
-import { leavesRemains, obstacles, type Part, Reconciler, type Round, type Wanted } from "./reconciler.ts";
+import { type Asking, Reconciler } from "./reconciler.ts";
+import type { WantedNetwork } from "./network_rounds.ts";
+import { leavesRemains, obstacles, type Part, type Round } from "./rounds.ts";
+import type { Owner } from "../model/owner.ts";
 import type { OverlayOptions } from "./ports.ts";
 import type { OverlayPorts } from "./ports.ts";
 import { start, type Started } from "./start.ts";
@@ -79,12 +74,10 @@ export class Overlay {
   readonly #ownerOf = remembered((self: Host, backend: Backend, former: Former) =>
     ownerOf(self, backend, former, this.#options.layout)
   );
-  readonly #desire = (leases: readonly Lease[], self: Host, backend: Backend) =>
-    desire(self, backend, leases, this.#traffic());
-  readonly #rememberedDesire = remembered(this.#desire);
+  readonly #trafficOf = remembered((self: Host) => this.#traffic(self));
+  readonly #peerSet: PeerSet;
   #self: Host;
   #backend: Backend;
-  #desired: Desired = { objects: [], peers: [], refused: [] };
   #rounds: { network: Round | null; firewall: Round | null } = { network: null, firewall: null };
   /** Why the last round could not read what stands; null where it could. */
   readonly #unread: Record<Part, string | null> = { network: null, firewall: null };
@@ -128,11 +121,18 @@ export class Overlay {
     });
     this.#reconciler = new Reconciler({
       ...ports,
-      wanted: () => this.#wanted(),
+      network: () => this.#wanted(),
+      firewall: () => ({
+        objects: this.#trafficOf(this.#self),
+        owner: this.#owner(),
+        inSync: this.#view.inSync,
+      }),
       secondLook: (signal) => this.#secondLook(signal),
       finished: (round) => this.#finished(round),
       unread: (part, why) => this.#couldNotRead(part, why),
+      underlayChanged: () => this.#underlay.doubt(),
     });
+    this.#peerSet = new PeerSet({ ...ports, view: this.#view, routes: started.routes });
     this.#file = new SubnetFileWriter(ports);
     this.#underlay = new UnderlayFollower(
       { ...ports, lookAgainIn: (ms) => this.#lookAgainIn(ms) },
@@ -157,7 +157,7 @@ export class Overlay {
     this.#firewallEvents = new Throttle(
       ports.clock,
       FIREWALL_PAUSE_MS,
-      () => this.#reconciler.request({ firewall: true }),
+      () => this.#reconciler.request({ firewall: "all" }),
     );
   }
 
@@ -167,7 +167,7 @@ export class Overlay {
 
   /** The peers that have their objects, oldest lease first. */
   get peers(): readonly Lease[] {
-    return this.#desired.peers;
+    return this.#peerSet.peers;
   }
 
   /** Resolves when the network stands and the subnet file is written for the first time. */
@@ -185,8 +185,8 @@ export class Overlay {
       ...this.#rounds,
       unread: this.#unread,
       outage: this.#view.outage,
-      peers: this.#desired.peers.length,
-      refused: this.#desired.refused,
+      peers: this.#peerSet.count,
+      refused: this.#peerSet.refused,
       warnings: [...this.#config.notes, ...planWarnings(this.#self, this.#occupied)],
       unreadable: this.#view.unreadable().map((u) => u.key),
       missing: this.#view.missing,
@@ -198,7 +198,8 @@ export class Overlay {
   /** The same in figures. */
   hostReport(): HostReport {
     const { onTrial } = this.#keeper;
-    return { ready: this.readiness().ready, onTrial, rivals: this.#rivals.reasons.length };
+    const { missed } = this.#reconciler;
+    return { ready: this.readiness().ready, onTrial, rivals: this.#rivals.reasons.length, missed };
   }
 
   /** Runs until aborted; everything stays in place then. @throws Failure where a lost lease ends the run */
@@ -215,12 +216,12 @@ export class Overlay {
       (s) => this.#file.follow(s),
       (s) => this.#firewallEvents.run(s),
       (s) => this.#awaitFirewall(s),
-      (s) => every(this.#ports, FULL_READ_MS, () => this.#reconsider({ network: true, firewall: true }), s),
+      (s) => every(this.#ports, FULL_READ_MS, () => this.#reconsider(), s),
       (s) =>
         every(
           this.#ports,
           this.#options.firewallPeriodMs,
-          () => this.#reconciler.request({ firewall: true }),
+          () => this.#reconciler.request({ firewall: "all" }),
           s,
         ),
     ], signal).finally(() => this.#started.formerNames[Symbol.dispose]());
@@ -252,7 +253,8 @@ export class Overlay {
       this.#keeper.observe(event);
       const changed = this.#view.take(event, this.#ports.clock.boot());
       this.#rivals.take(event);
-      if (changed) this.#reconciler.request(this.#firstLook());
+      // Who joins is not kept waiting; whether few go or many has to be seen at once.
+      if (changed) this.#reconciler.request(this.#firstLook(), { gathers: event.type !== "put" });
     }
   }
 
@@ -285,15 +287,14 @@ export class Overlay {
   }
 
   /** Before the first round both scopes are due; after that a lease only concerns the network. */
-  #firstLook(): { network: boolean; firewall: boolean } {
-    return { network: true, firewall: this.#rounds.firewall === null };
+  #firstLook(): Asking {
+    return this.#rounds.firewall === null ? { network: "changes", firewall: "all" } : { network: "changes" };
   }
 
   async #watchKernel(signal: AbortSignal): Promise<void> {
     for await (const event of this.#ports.kernel.events(signal)) {
-      if (concerns(event, ["link", "address", "route"])) this.#underlay.doubt();
       if (concerns(event, ["link", "address"])) this.#addressesStale = true;
-      if (!isFirewallAlone(event)) this.#reconciler.request({ network: true });
+      if (!isFirewallAlone(event)) this.#reconciler.request({ network: "changes" });
       if (concerns(event, ["chain"])) this.#firewallEvents.pass();
     }
   }
@@ -323,7 +324,7 @@ export class Overlay {
     this.#self = { ...this.#self, ...change, tun, macs: new Map([...macs, ...own]) };
     this.#backend = backend;
     this.#keeper.publish(recordOf(this.#self, backend));
-    this.#reconciler.request({ network: true, firewall: true });
+    this.#reconciler.request({ network: "all", firewall: "all" });
   }
 
   #moved(lease: Lease, from: Lease): void {
@@ -336,47 +337,31 @@ export class Overlay {
     this.#former = { ...this.#former, subnets: [...this.#former.subnets, ...prefixesOf(from.subnets)] };
     this.#self = { ...this.#self, subnets: lease.subnets };
     this.#addressesStale = true;
-    this.#reconciler.request({ network: true, firewall: true });
+    this.#reconciler.request({ network: "all", firewall: "all" });
   }
 
-  async #wanted(): Promise<Wanted> {
+  async #wanted(): Promise<WantedNetwork> {
     await this.#underlay.follow(this.#self, (change) => this.#become(change));
-    // At one moment: a list that comes while the kernel is asked below is nothing that these leases are in.
-    const [leases, unreadable] = [this.#view.leases(this.#ports.clock.boot()), this.#view.unreadable()];
-    const { inSync } = this.#view;
-    if (this.#backend.usesUnderlayRoutes(this.#self.network.backend)) {
-      const publicIps = leases.flatMap((lease) =>
-        enabled(this.#self).map((f) => publicIpOf(lease.record, f))
-      );
-      await this.#started.routes.learn(this.#ports.kernel, publicIps.filter((ip) => ip !== null));
-    }
-    this.#desired = this.#desiredFor(leases);
-    this.#reports.refusals(this.#desired.refused);
+    const { book, inSync, unreadable } = await this.#peerSet.now(this.#self, this.#backend);
+    this.#reports.refusals(book.refused);
     if (this.#addressesStale) this.#occupied = await this.#occupiedBesides();
     this.#addressesStale = false;
     this.#reports.warnings(planWarnings(this.#self, this.#occupied));
     return {
-      objects: this.#desired.objects,
-      peers: this.#desired.peers,
+      objects: book,
+      names: this.#peerSet,
       owner: this.#owner(),
       inSync,
-      protectedSubnets: unreadable.flatMap(({ subnets }) => subnets ? prefixesOf(subnets) : []),
+      protectedSubnets: unreadable,
     };
   }
 
-  /** The very same as long as nothing it depends on has changed. */
-  #desiredFor(leases: readonly Lease[]): Desired {
-    const changesByItself = this.#backend.usesUnderlayRoutes(this.#self.network.backend);
-    return (changesByItself ? this.#desire : this.#rememberedDesire)(leases, this.#self, this.#backend);
-  }
-
-  #traffic(): Obj[] {
-    const { network, subnets, instance } = this.#self;
+  #traffic({ network, subnets, instance }: Host): Obj[] {
     return subnets === null ? [] : trafficObjects({ ...this.#options, network, subnets, instance });
   }
 
   /** The very same while nothing about it has changed: then nothing of the kernel's is judged anew. */
-  #owner(): Wanted["owner"] {
+  #owner(): Owner {
     return this.#ownerOf(this.#self, this.#backend, this.#former);
   }
 
@@ -397,6 +382,7 @@ export class Overlay {
     if (round.scope.network) {
       this.#rounds.network = round;
       this.#networkRounds++;
+      if (round.plan.withheld.length === 0) this.#peerSet.forget();
     }
     if (round.scope.firewall) this.#rounds.firewall = round;
     this.#rivals.tell();
@@ -417,7 +403,9 @@ export class Overlay {
     const { network, firewall } = this.#rounds;
     // Another host may still object: what was told to containers could not be taken back.
     if (network?.inSync !== true || this.#self.subnets === null || this.#keeper.onTrial) return;
-    const base = this.#desired.objects.filter((object) => makesDevices(object) || object.kind === "address");
+    const base = baseObjects(this.#self, this.#backend).filter((object) =>
+      makesDevices(object) || object.kind === "address"
+    );
     if (obstacles(network, base).length > 0) return;
     if (firewall === null && this.#unread.firewall === null) return;
     if (firewall !== null) this.#letGo([network, firewall]);
@@ -454,7 +442,7 @@ export class Overlay {
 
   /** Runs out with the run. */
   #lookAgainIn(ms: number): void {
-    later(this.#ports.clock, ms, this.#running, () => this.#reconciler.request({ network: true }));
+    later(this.#ports.clock, ms, this.#running, () => this.#reconciler.request({ network: "changes" }));
   }
 
   /** What iptables can do is known when it comes: everything is worked out anew then. */
@@ -463,13 +451,14 @@ export class Overlay {
     const { forwardRules, randomFully } = await this.#options.later(signal);
     this.#options = { ...this.#options, forwardRules, randomFully };
     this.#self = { ...this.#self };
-    this.#reconciler.request({ network: true, firewall: true });
+    this.#reconciler.request({ network: "all", firewall: "all" });
   }
 
-  #reconsider(scope: { network: boolean; firewall: boolean }): void {
+  #reconsider(): void {
+    const { fullReads = true } = this.#options;
     this.#underlay.doubt();
     this.#addressesStale = true;
     this.#file.check();
-    this.#reconciler.request(scope);
+    this.#reconciler.request({ network: fullReads ? "period" : "changes", firewall: "all" });
   }
 }

@@ -24,6 +24,8 @@ export interface OverlayOptions {
   readonly acceptMoved: boolean;
   /** How often the firewall is read back. */
   readonly firewallPeriodMs: number;
+  /** False: once set up, the network is read back only where events ask for it. For tests that nothing needs more. */
+  readonly fullReads?: boolean;
   /** Where no iptables was found: what can be done of the firewall once there is one. Rejects when the signal is aborted. */
   later?(signal: AbortSignal): Promise<Pick<OverlayOptions, "forwardRules" | "randomFully">>;
 }

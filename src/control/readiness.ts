@@ -13,7 +13,7 @@ import { TRIAL_MS } from "./holding.ts";
 import type { RefusedPeer } from "../plan/peers.ts";
 import { describeBlocked, isDirect } from "../plan/describe.ts";
 import { packetsNeed } from "../plan/needed.ts";
-import type { Part, Round } from "./reconciler.ts";
+import type { Part, Round } from "./rounds.ts";
 
 export interface Readiness {
   readonly ready: boolean;

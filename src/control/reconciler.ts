@@ -1,48 +1,28 @@
 /**
- * The rounds: read back what stands, compare it with what should, apply the difference.
- *
- * A round starts when something asks for one (a lease changed, the kernel told of a change, a period ended, a retry is due)
- * and gathers what else comes within 5 ms. Between rounds there is a pause of 50 ms, or as long as the round took: a lone
- * change is acted on at once, a storm of changes costs few rounds and never more than half of the time. What fails is tried
- * again with back-off and never keeps anything else from being done. A device that was made is read back at once, because others (udev) may have a hand in it.
+ * Keeps what should stand standing: the network's rounds and the firewall's, each in its own time, because programs that set up a
+ * firewall may take seconds and a peer must not wait for them. What can't be read is told, and tried again; what fails never keeps
+ * anything else from being done.
  */
-import type { Owner } from "../model/owner.ts";
-import type { Scope } from "../model/plan.ts";
+import { runTasks } from "../async/tasks.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
-import type { Lease } from "../model/lease.ts";
-import { makesDevices, type Obj } from "../model/objects.ts";
-import type { Blocked, Observed, Operation, Outcome, Plan } from "../model/plan.ts";
-import type { Prefix } from "../model/prefix.ts";
 import type { Log } from "../observe/log.ts";
-import { Backoff } from "../async/backoff.ts";
-import { describeBlocked } from "../plan/describe.ts";
-import { packetsNeed } from "../plan/needed.ts";
-import { type PlannedRound, planRound } from "../plan/round.ts";
-import { later } from "../async/later.ts";
-import { RoundReport } from "./round_report.ts";
-import { SECOND_LOOK_MS, ShrinkGuard } from "./shrink_guard.ts";
-import { Trigger } from "../async/trigger.ts";
-
-/** Everything a round needs to know, as of its start. */
-export interface Wanted {
-  readonly objects: readonly Obj[];
-  /** Those that have objects among these. */
-  readonly peers: readonly Lease[];
-  readonly owner: Owner;
-  /** True once the store's whole snapshot was seen: only then is anything deleted. */
-  readonly inSync: boolean;
-  /** Subnets whose objects must not be deleted (unreadable records). */
-  readonly protectedSubnets: readonly Prefix[];
-}
+import { FirewallRounds, type WantedFirewall } from "./firewall_rounds.ts";
+import { NetworkRounds, type WantedNetwork } from "./network_rounds.ts";
+import { type Reason, RoundLoop } from "./round_loop.ts";
+import { type Asked, RoundReport } from "./round_report.ts";
+import type { Part, Round } from "./rounds.ts";
 
 export interface ReconcilerPorts {
   readonly kernel: Kernel;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  wanted(): Promise<Wanted>;
+  network(): Promise<WantedNetwork>;
+  firewall(): WantedFirewall;
+  /** What the network's underlay depends on may have changed. */
+  underlayChanged(): void;
   /** Lists the store a second time; true where it agrees with what we know. What it says otherwise is taken in. */
   secondLook(signal: AbortSignal): Promise<boolean>;
   /** After each round. */
@@ -51,165 +31,62 @@ export interface ReconcilerPorts {
   unread(part: Part, why: string): void;
 }
 
-export interface Round {
-  readonly scope: Scope;
-  readonly inSync: boolean;
-  readonly plan: Plan;
-  readonly failed: readonly Outcome[];
-}
-
-/** Read, planned and applied each by itself: what keeps one from being read must not keep the other from being mended. */
-const parts = ["network", "firewall"] as const;
-export type Part = (typeof parts)[number];
-/** What belongs together comes together: events of one change, leases of one batch. */
-const GATHER_MS = 5;
-/** The least pause between rounds. */
-const PAUSE_MS = 50;
-/** The longest pause between rounds: a machine that slept in the middle of one must not pause for as long as it slept. */
-const LONGEST_PAUSE_MS = 5_000;
-/** Rounds in a row for devices that need another look. */
-const MOST_REPEATS = 3;
+export type Asking = Partial<Record<Part, Reason>>;
 
 export class Reconciler {
   readonly #ports: ReconcilerPorts;
-  readonly #trigger = new Trigger();
-  readonly #guard = new ShrinkGuard();
   readonly #report: RoundReport;
-  readonly #asked = new Set<Part>();
-  readonly #retrying = new Set<Part>();
-  readonly #backoffs: Readonly<Record<Part, Backoff>>;
-  #looking = false;
+  readonly #network: NetworkRounds;
+  readonly #loops: Readonly<Record<Part, RoundLoop>>;
 
   constructor(ports: ReconcilerPorts) {
     this.#ports = ports;
     this.#report = new RoundReport(ports.log, ports.clock, ports.kernel.rules);
-    const backoff = () => new Backoff(1_000, 30_000, ports.random);
-    this.#backoffs = { network: backoff(), firewall: backoff() };
+    const finished = (round: Round, asked: Asked) => {
+      this.#report.round(round, asked);
+      ports.finished(round);
+    };
+    const again = (reads: boolean) => this.#loops.network.request(reads ? "all" : "changes");
+    this.#network = new NetworkRounds({ ...ports, wanted: () => ports.network(), finished, again });
+    const firewall = new FirewallRounds({ ...ports, wanted: () => ports.firewall(), finished });
+    const { clock, random } = ports;
+    const loop = (part: Part, look: (why: Reason, signal: AbortSignal) => Promise<Round>) =>
+      new RoundLoop({ clock, random, settle: (why, signal) => this.#settle(part, () => look(why, signal)) });
+    this.#loops = {
+      network: loop(
+        "network",
+        (why, signal) => this.#network.look({ reads: why !== "changes", counts: why === "period" }, signal),
+      ),
+      firewall: loop("firewall", () => firewall.look()),
+    };
   }
 
-  /** Asks for a round over these objects, soon. */
-  request(scope: Partial<Scope>): void {
-    for (const part of parts) if (scope[part]) this.#asked.add(part);
-    this.#trigger.ring();
+  /** Objects that stood otherwise than the kernel had told, as whole readings have found. */
+  get missed(): number {
+    return this.#network.missed;
+  }
+
+  /** Asks for rounds, soon. @param gathers more of the same may be about to come */
+  request({ network, firewall }: Asking, { gathers = false } = {}): void {
+    if (network !== undefined) this.#loops.network.request(network, gathers);
+    if (firewall !== undefined) this.#loops.firewall.request(firewall, gathers);
   }
 
   /** Runs rounds until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#ports;
-    let next = clock.boot();
-    // What starts us is a whole snapshot: nothing that belongs to it is still to come.
-    for (let gather = 0; !signal.aborted; gather = GATHER_MS) {
-      await this.#trigger.wait(signal);
-      const wait = Math.max(gather, next - clock.boot());
-      if (wait > 0) await clock.sleep(wait, signal);
-      this.#trigger.still();
-      const began = clock.boot();
-      await this.#settleAll(signal);
-      next = clock.boot() + pauseAfter(clock.boot() - began);
-    }
+    await runTasks([(s) => this.#loops.network.run(s), (s) => this.#loops.firewall.run(s)], signal);
   }
 
-  async #settleAll(signal: AbortSignal): Promise<void> {
-    const asked = parts.filter((part) => this.#asked.has(part));
-    this.#asked.clear();
-    for (const part of asked) await this.#settle(part, signal);
-  }
-
-  async #settle(part: Part, signal: AbortSignal): Promise<void> {
-    const round = await this.#tryRound(part);
-    if (round === null || round.failed.length > 0) this.#retryLater(part, signal);
-    else this.#backoffs[part].reset();
-    const due = this.#guard.dueIn(this.#ports.clock.boot());
-    if (due !== null && part === "network") this.#lookAgain(due, signal);
-  }
-
-  /** Null where reading itself failed: nothing is known then, so nothing is done. */
-  async #tryRound(part: Part): Promise<Round | null> {
+  /** @returns whether all of the part is as it should be */
+  async #settle(part: Part, look: () => Promise<Round>): Promise<boolean> {
     try {
-      const round = await this.#round({ network: part === "network", firewall: part === "firewall" });
+      const round = await look();
       this.#report.readable(part);
-      return round;
+      return round.failed.length === 0;
     } catch (error) {
       this.#report.unreadable(part, error);
       this.#ports.unread(part, messageOf(error));
-      return null;
+      return false;
     }
   }
-
-  /** One round, repeated while devices were made. */
-  async #round(scope: Scope): Promise<Round> {
-    let round = await this.#once(scope);
-    for (let i = 1; i < MOST_REPEATS && touchedDevices(round); i++) round = await this.#once(scope);
-    return round;
-  }
-
-  async #once(scope: Scope): Promise<Round> {
-    const { kernel, clock } = this.#ports;
-    const wanted = await this.#ports.wanted();
-    const observed = await kernel.read(wanted.owner, scope);
-    const { plan, objects } = this.#plan(wanted, observed, scope, clock.boot());
-    const outcomes = plan.operations.length === 0 ? [] : await kernel.apply(plan.operations);
-    const failed = outcomes.filter((outcome) => outcome.error !== null);
-    const round = { scope, inSync: wanted.inSync, plan, failed };
-    this.#report.round(round, { ...wanted, objects });
-    this.#ports.finished(round);
-    return round;
-  }
-
-  #plan(wanted: Wanted, observed: readonly Observed[], scope: Scope, now: number): PlannedRound {
-    const { objects, protectedSubnets, inSync, owner: { instance } } = wanted;
-    const input = { objects, observed, scope, instance, protectedSubnets };
-    const planned = planRound({ ...input, deletes: inSync }, this.#ports.kernel);
-    if (!scope.network || !this.#guard.holds(planned.plan, observed, now)) return planned;
-    return planRound({ ...input, deletes: false }, this.#ports.kernel);
-  }
-
-  /** Looks at the store a second time when the guard says so; one look is under way at a time. */
-  #lookAgain(inMs: number, signal: AbortSignal): void {
-    if (this.#looking) return;
-    this.#looking = true;
-    later(this.#ports.clock, inMs, signal, async () => {
-      const agrees = await this.#ports.secondLook(signal).catch(() => null);
-      this.#looking = false;
-      if (agrees === null) return this.#lookAgain(SECOND_LOOK_MS, signal);
-      if (agrees) this.#guard.approve();
-      else this.#guard.restart();
-      this.request({ network: true });
-    });
-  }
-
-  /** Asks for another round after a failure; one such wait at a time, and it grows. */
-  #retryLater(part: Part, signal: AbortSignal): void {
-    if (this.#retrying.has(part)) return;
-    this.#retrying.add(part);
-    later(this.#ports.clock, this.#backoffs[part].next(), signal, () => {
-      this.#retrying.delete(part);
-      this.request({ [part]: true });
-    });
-  }
-}
-
-/** @param ms how long the round took */
-function pauseAfter(ms: number): number {
-  return Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, ms));
-}
-
-function touchedDevices(round: Round): boolean {
-  return !round.failed.some(({ operation }) => packetsNeed(operation)) &&
-    round.plan.operations.some((o) => makesDevices(o.object) && o.verb !== "delete");
-}
-
-/** What keeps the base from standing: failures and foreign objects in the way of `objects`, in words. */
-export function obstacles(round: Round, objects: readonly Obj[]): string[] {
-  const ids = new Set(objects.map((o) => `${o.kind} ${o.key}`));
-  const concerns = (o: Operation | Blocked) => ids.has(`${o.object.kind} ${o.object.key}`);
-  return [
-    ...round.failed.filter((f) => concerns(f.operation)).map((f) => f.error!),
-    ...round.plan.blocked.filter(concerns).map(describeBlocked),
-  ];
-}
-
-/** True where something that was to go is still there. */
-export function leavesRemains({ plan, failed }: Round): boolean {
-  return plan.withheld.length > 0 || failed.some(({ operation }) => operation.verb === "delete");
 }

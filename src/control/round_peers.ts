@@ -1,10 +1,8 @@
 /** The operations of a round, peer by peer: what a peer needs are several objects, what people want to know is one line. Pure. */
-import { families, formatIp } from "../model/ip.ts";
-import { describeSubnets, type Lease, subnetOf } from "../model/lease.ts";
-import { remembered } from "../model/memo.ts";
-import type { Obj } from "../model/objects.ts";
+import { describeSubnets, type Lease } from "../model/lease.ts";
+import { idOf, type Obj, type ObjectId } from "../model/objects.ts";
 import { describePeer } from "../plan/describe.ts";
-import { peerFinder, subnetServed } from "../plan/peer_objects.ts";
+import { addressIn, peerFinder, subnetServed } from "../plan/peer_objects.ts";
 
 /** Whom an object serves: a peer, or nobody in particular. */
 export interface Subject {
@@ -18,43 +16,45 @@ export interface Subject {
   readonly lease?: Lease;
 }
 
+/** Who is who among the peers. */
+export interface PeerNames {
+  /** A peer that wants the object. */
+  peerOf(id: ObjectId): Lease | undefined;
+  /** The peer whose subnet begins at this address, as text. */
+  peerAt(address: string): Lease | undefined;
+  /** The same of a peer that is gone from the store. */
+  goneFrom(address: string): Lease | undefined;
+}
+
 /**
  * What says of an object whom it serves.
  *
- * @param objects all that stand, should stand or are to go; of two that contradict each other the later counts
- * @param peers the store's, as of now
- * @param former as of the round before: they name those that have left
+ * @param objects what the round is about, what stood before included; of two that contradict each other the later counts
+ * @param userOf a route that goes by a nexthop object
  */
 export function subjectFinder(
   objects: Iterable<Obj>,
-  peers: readonly Lease[],
-  former: readonly Lease[],
+  names: PeerNames,
+  userOf: (nexthop: number) => ObjectId | undefined,
 ): (object: Obj) => Subject {
   const find = peerFinder(objects);
-  const [now, before] = [byAddress(peers), byAddress(former)];
   return (object) => {
-    const address = find(object);
-    if (address === null) {
-      const id = `${object.kind} ${object.key}`;
-      return { id, name: id, known: null };
+    const id = idOf(object);
+    const route = object.kind === "nexthop" ? userOf(object.fields.id) : undefined;
+    const claimant = names.peerOf(route ?? id);
+    if (claimant !== undefined && subnetServed(object) === null) return known(claimant);
+    const address = find(object) ?? (route === undefined ? null : addressIn(route.slice("route ".length)));
+    if (address === null) return { id, name: id, known: null };
+    const lease = names.peerAt(address);
+    if (lease !== undefined) return known(lease);
+    const gone = names.goneFrom(address);
+    if (gone !== undefined) {
+      return { id: describeSubnets(gone.subnets), name: describePeer(gone), known: false, lease: gone };
     }
-    const lease = now.get(address);
-    const named = lease ?? before.get(address);
-    const known = lease !== undefined;
-    if (named) return { id: describeSubnets(named.subnets), name: describePeer(named), known, lease: named };
-    const subnet = subnetServed(object);
-    return { id: address, name: `peer ${subnet ?? address}`, known };
+    return { id: address, name: `peer ${subnetServed(object) ?? address}`, known: false };
   };
 }
 
-/** By the network address of each subnet. */
-const byAddress = remembered((peers: readonly Lease[]): ReadonlyMap<string, Lease> => {
-  const found = new Map<string, Lease>();
-  for (const lease of peers) {
-    for (const family of families) {
-      const subnet = subnetOf(lease.subnets, family);
-      if (subnet) found.set(formatIp(subnet.ip), lease);
-    }
-  }
-  return found;
-});
+function known(lease: Lease): Subject {
+  return { id: describeSubnets(lease.subnets), name: describePeer(lease), known: true, lease };
+}

@@ -6,9 +6,8 @@
 import type { Scope } from "../model/plan.ts";
 import type { Clock } from "../model/clock.ts";
 import { messageOf } from "../model/errors.ts";
-import type { Lease } from "../model/lease.ts";
-import { isFirewall, type Obj, ObjectIndex, sameFields } from "../model/objects.ts";
-import type { KindRules, Operation } from "../model/plan.ts";
+import type { Obj, ObjectId } from "../model/objects.ts";
+import type { KindRules, Operation, Outcome } from "../model/plan.ts";
 import { Lasting } from "../observe/lasting.ts";
 import type { Log, LogFields } from "../observe/log.ts";
 import { Sparing } from "../observe/sparing.ts";
@@ -20,18 +19,22 @@ import {
   peerFields,
 } from "../plan/describe.ts";
 import { subnetServed } from "../plan/peer_objects.ts";
-import type { Round } from "./reconciler.ts";
-import { type Subject, subjectFinder } from "./round_peers.ts";
+import type { Round } from "./rounds.ts";
+import type { Before } from "../plan/rolling.ts";
+import { type PeerNames, type Subject, subjectFinder } from "./round_peers.ts";
 import { Troubles } from "./troubles.ts";
 
-/** What should stand, and whom it is for. */
+/** What a round was about. */
 export interface Asked {
-  readonly objects: readonly Obj[];
-  readonly peers: readonly Lease[];
+  /** Of its operations those that failed; the round has what is open besides. */
+  readonly failed: readonly Outcome[];
+  readonly names: PeerNames;
+  /** How an object that was made or changed was wanted before. */
+  before(object: Obj): Before;
+  /** A route that goes by a nexthop object. */
+  userOf(nexthop: number): ObjectId | undefined;
 }
 
-/** More questions than this are worth an index of all that stood. */
-const FEW_QUESTIONS = 12;
 /** Devices, addresses, settings, chains: a start makes some twenty. */
 const MOST_BASE_LINES = 40;
 
@@ -40,15 +43,7 @@ interface Group {
   readonly operations: Operation[];
 }
 
-type Stood = (object: Obj) => Obj | undefined;
-
 export class RoundReport {
-  /** What stood as wanted after the last round of its scope. */
-  #stood: { readonly network: readonly Obj[]; readonly firewall: readonly Obj[] } = {
-    network: [],
-    firewall: [],
-  };
-  #peers: readonly Lease[] = [];
   readonly #unreadable: Readonly<Record<keyof Scope, Lasting>>;
   readonly #troubles: Troubles;
   readonly #say: Readonly<Record<"joined" | "left" | "changed" | "done" | "repaired", Sparing>>;
@@ -70,18 +65,15 @@ export class RoundReport {
   }
 
   round(round: Round, asked: Asked): void {
-    const { plan, failed } = round;
-    const subjectOf = this.#subjects(round, asked);
-    const unable = new Set(failed.map((f) => f.operation));
-    const applied = plan.operations.filter((operation) => !unable.has(operation));
-    const stood = this.#finder(applied.length);
-    for (const group of grouped(applied, subjectOf)) this.#group(group, stood);
+    const subjectOf = subjects(round, asked);
+    const unable = new Set(asked.failed.map((f) => f.operation));
+    const applied = round.plan.operations.filter((operation) => !unable.has(operation));
+    for (const group of grouped(applied, subjectOf)) this.#group(group, asked);
     this.#troubles.note(round, subjectOf);
     for (const sparing of Object.values(this.#say)) {
       sparing.look();
       sparing.settle();
     }
-    this.#remember(round, asked);
   }
 
   unreadable(part: keyof Scope, error: unknown): void {
@@ -93,21 +85,8 @@ export class RoundReport {
     this.#unreadable[part].over(`the ${part} can be read again`, { part });
   }
 
-  /** Worked out where there is something to tell. */
-  #subjects({ plan }: Round, { objects, peers }: Asked): (object: Obj) => Subject {
-    const former = this.#peers;
-    let find: ((object: Obj) => Subject) | undefined;
-    return (object) => {
-      find ??= subjectFinder([...plan.operations.flatMap((o) => o.before ?? []), ...objects], peers, former);
-      return find(object);
-    };
-  }
-
-  #group({ subject, operations }: Group, stood: Stood): void {
-    const repairs = operations.filter(({ verb, object }) => {
-      const before = stood(object);
-      return verb !== "delete" && before !== undefined && sameFields(before, object);
-    });
+  #group({ subject, operations }: Group, { before }: Asked): void {
+    const repairs = operations.filter(({ verb, object }) => verb !== "delete" && before(object) === "same");
     const others = operations.filter((operation) => !repairs.includes(operation));
     if (repairs.length > 0) {
       const fields = { ...fieldsOf(subject), ...operationFields(repairs[0]!), count: repairs.length };
@@ -117,43 +96,21 @@ export class RoundReport {
     if (subject.known === null) {
       const [operation] = others as [Operation];
       this.#say.done.say(describeDone(operation, this.rules), operationFields(operation), subject.name);
-    } else this.#peer(subject, others, stood);
+    } else this.#peer(subject, others, others.some((operation) => isNewWay(operation, before)));
   }
 
   #repair({ name }: Subject, repairs: readonly Operation[]): string {
     return repairs.length === 1 ? describeRepair(repairs[0]!, this.rules) : describeRepairs(repairs, name);
   }
 
-  #peer(subject: Subject, operations: readonly Operation[], stood: Stood): void {
+  #peer(subject: Subject, operations: readonly Operation[], joined: boolean): void {
     const texts = () => operations.map((operation) => describeDone(operation, this.rules));
     const { name, known } = subject;
     const fields = fieldsOf(subject);
     if (known === false) this.#say.left.say(`${name} left`, fields, name);
-    else if (operations.some((o) => isNewWay(o, stood))) this.#say.joined.say(`${name} joined`, fields, name);
+    else if (joined) this.#say.joined.say(`${name} joined`, fields, name);
     else this.#say.changed.say(`${name}: ${texts().join("; ")}`, fields, name);
     if (this.log.verbose) { for (const text of texts()) this.log.debug(text); }
-  }
-
-  #remember({ scope, plan, failed }: Round, { objects, peers }: Asked): void {
-    const not = new Set([...failed.map((f) => f.operation.object), ...plan.blocked.map((b) => b.object)]);
-    const stands = not.size === 0 ? objects : objects.filter((object) => !not.has(object));
-    this.#stood = {
-      network: scope.network ? stands : this.#stood.network,
-      firewall: scope.firewall ? stands : this.#stood.firewall,
-    };
-    // Who is gone from the store keeps its name until its objects are gone too.
-    if (scope.network && plan.withheld.length === 0) this.#peers = peers;
-  }
-
-  /** How to find what stood, for so many questions: an index costs a walk over everything. */
-  #finder(questions: number): Stood {
-    const { network, firewall } = this.#stood;
-    const among = ({ kind }: Obj) => isFirewall(kind) ? firewall : network;
-    if (questions <= FEW_QUESTIONS) {
-      return (object) => among(object).find((o) => o.key === object.key && o.kind === object.kind);
-    }
-    const [inNetwork, inFirewall] = [new ObjectIndex(network), new ObjectIndex(firewall)];
-    return (object) => (isFirewall(object.kind) ? inFirewall : inNetwork).get(object);
   }
 }
 
@@ -173,7 +130,24 @@ function grouped(operations: readonly Operation[], subjectOf: (object: Obj) => S
   return groups.values();
 }
 
+/** Worked out where there is something to tell. */
+function subjects({ plan, failed }: Round, { names, userOf }: Asked): (object: Obj) => Subject {
+  let find: ((object: Obj) => Subject) | undefined;
+  return (object) => {
+    const operations = [...plan.operations, ...failed.map((f) => f.operation)];
+    find ??= subjectFinder(
+      [
+        ...operations.flatMap((o) => o.before ?? []),
+        ...[...operations, ...plan.blocked].map((o) => o.object),
+      ],
+      names,
+      userOf,
+    );
+    return find(object);
+  };
+}
+
 /** True where packets find a way to the peer that had none. */
-function isNewWay({ verb, object }: Operation, stood: Stood): boolean {
-  return verb === "create" && subnetServed(object) !== null && stood(object) === undefined;
+function isNewWay({ verb, object }: Operation, before: Asked["before"]): boolean {
+  return verb === "create" && subnetServed(object) !== null && before(object) === "new";
 }

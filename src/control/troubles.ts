@@ -9,7 +9,7 @@ import type { Log, LogFields } from "../observe/log.ts";
 import { Sparing } from "../observe/sparing.ts";
 import { describeBlocked, isDirect, peerFields } from "../plan/describe.ts";
 import { packetsNeed } from "../plan/needed.ts";
-import type { Round } from "./reconciler.ts";
+import type { Round } from "./rounds.ts";
 import type { Subject } from "./round_peers.ts";
 
 interface Trouble {

@@ -7,12 +7,23 @@ import type { UdpStatistics } from "../../ffi/udp_tunnel.ts";
 import type { Family, Ip } from "../model/ip.ts";
 import type { Owner } from "../model/owner.ts";
 import type { Kind } from "../model/objects.ts";
-import type { KindRules, Observed, Operation, Outcome, Scope } from "../model/plan.ts";
+import type { KindRules, Observed, Operation, Outcome, Scope, Told } from "../model/plan.ts";
 import type { Occupied } from "../model/occupied.ts";
 
 export interface KernelEvent {
   /** Which kinds changed; `chain` stands for any change of the firewall. "lost" where events were dropped (ENOBUFS). */
   readonly kinds: ReadonlySet<Kind | "lost">;
+}
+
+/** What the kernel has told since it was asked last, up to that moment. */
+export interface KernelChanges {
+  /**
+   * Every single object that somebody changed, ourselves included, in order. Null where that would not be all: events were
+   * lost, or a device of ours has changed, with which much goes unannounced.
+   */
+  readonly told: readonly Told[] | null;
+  /** What decides which interface is ours, or how others are reached, may have changed. */
+  readonly underlay: boolean;
 }
 
 /** True also where it is unknown what has changed. */
@@ -82,7 +93,9 @@ export interface Kernel extends Disposable {
   read(owner: Owner, scope: Scope): Promise<Observed[]>;
   /** One outcome per operation, in their order. Never rejects for a single operation's sake. */
   apply(operations: readonly Operation[]): Promise<Outcome[]>;
-  /** Ends when the signal is aborted. */
+  /** What was told of the network's objects since the last call; all that was told before the call is in the answer. */
+  changes(owner: Owner): Promise<KernelChanges>;
+  /** Something has changed; what it was, `changes` says. Ends when the signal is aborted. */
   events(signal: AbortSignal): AsyncIterable<KernelEvent>;
   interfaces(): Promise<Interface[]>;
   /** Null where there is no route. One answer per address, in their order. */

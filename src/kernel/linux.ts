@@ -13,6 +13,7 @@ import type { Owner } from "../model/owner.ts";
 import type { KindRules, Operation, Outcome } from "../model/plan.ts";
 import { formatPrefix } from "../model/prefix.ts";
 import { addressDriver } from "./addresses.ts";
+import { KernelNews } from "./changes.ts";
 import type { Driver, LinkSource } from "./driver.ts";
 import type { Kernel, KernelEvent } from "./kernel.ts";
 import { deviceStandings, linkDriver } from "./links.ts";
@@ -52,6 +53,7 @@ export function openKernel({ netlink, firewall, tunnels, sysctls = procSys }: Li
   const byKind = new Map(all.map((entry) => [entry.rules.kind, entry]));
   const tables = new LinkTables(netlink);
   const monitors = new Set<NetlinkMonitor>();
+  const news = new KernelNews(() => tables.source()());
   return {
     rules: new Map(all.map(({ rules }) => [rules.kind, rules])),
     get hasNexthops() {
@@ -59,16 +61,25 @@ export function openKernel({ netlink, firewall, tunnels, sysctls = procSys }: Li
     },
     read: async (owner, scope) => {
       const links = tables.source();
-      if (scope.network) watch(monitors, await links(), owner);
+      if (scope.network) {
+        watch(monitors, await links(), owner);
+        news.reading(await links());
+      }
       const asked = drivers.filter((driver) => scope[driver.scope]);
       return (await Promise.all(asked.map((driver) => driver.read(owner, links)))).flat();
     },
-    apply: (operations) => apply(tables, byKind, operations),
+    apply: async (operations) => {
+      const outcomes = await apply(tables, byKind, operations);
+      news.applied(outcomes);
+      return outcomes;
+    },
+    changes: (owner) => news.take(owner),
     events: (signal) => {
       const monitor = netlink.monitor(signal);
       monitors.add(monitor);
       signal.addEventListener("abort", () => monitors.delete(monitor), { once: true });
-      return kernelEvents(monitor);
+      news.listen(monitor, signal);
+      return kernelEvents(monitor, news);
     },
     interfaces: () => readInterfaces(netlink),
     routes: (to) => readRoutes(netlink, to),
@@ -160,8 +171,15 @@ class LinkTables {
   }
 }
 
-async function* kernelEvents(changes: AsyncIterable<ReadonlySet<MonitorKind>>): AsyncGenerator<KernelEvent> {
+async function* kernelEvents(
+  changes: AsyncIterable<ReadonlySet<MonitorKind>>,
+  news: KernelNews,
+): AsyncGenerator<KernelEvent> {
   for await (const changed of changes) {
-    yield { kinds: new Set([...changed].map((kind) => kind === "nftables" ? "chain" : kind)) };
+    if (changed.has("elsewhere")) news.elsewhere();
+    const kinds = [...changed].map((kind) =>
+      kind === "nftables" ? "chain" : kind === "elsewhere" ? "route" : kind
+    );
+    yield { kinds: new Set(kinds) };
   }
 }

@@ -75,7 +75,7 @@ class NeighbourDriver implements Driver<Entry> {
 }
 
 /** Null for what is nobody's business here. */
-function observeEntry(record: NeighbourRecord, table: LinkTable, owner: Owner): ObservedEntry | null {
+export function observeEntry(record: NeighbourRecord, table: LinkTable, owner: Owner): ObservedEntry | null {
   const device = table.nameOf(record.index);
   if (device === null) return null;
   const devices = deviceStandings(table, owner);

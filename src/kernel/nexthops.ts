@@ -42,7 +42,11 @@ export function nexthopDriver(netlink: Netlink): Driver<"nexthop"> {
 }
 
 /** Null for what is nobody's business here. */
-function observeNexthop(record: NexthopRecord, table: LinkTable, owner: Owner): ObservedOf<"nexthop"> | null {
+export function observeNexthop(
+  record: NexthopRecord,
+  table: LinkTable,
+  owner: Owner,
+): ObservedOf<"nexthop"> | null {
   const object = nexthopObject(record, table);
   const standing = nexthopStanding(object, owner, deviceStandings(table, owner));
   return standing && { ...object, standing };

@@ -71,7 +71,7 @@ export function routeDriver(netlink: Netlink): Driver<"route"> {
 const none: readonly NexthopRecord[] = [];
 
 /** True where the kernel names a nexthop object and nothing of what it says. */
-function isBare({ nexthop, index }: RouteRecord): boolean {
+export function isBare({ nexthop, index }: RouteRecord): boolean {
   return nexthop !== 0 && index === 0;
 }
 
@@ -80,7 +80,7 @@ const nexthopById = remembered((nexthops: readonly NexthopRecord[]) =>
 );
 
 /** Null for what is nobody's business here. */
-function observeRoute(
+export function observeRoute(
   record: RouteRecord,
   table: LinkTable,
   owner: Owner,

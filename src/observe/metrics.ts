@@ -101,6 +101,8 @@ export interface HostReport {
   readonly onTrial: boolean;
   /** Living hosts that publish the same address. */
   readonly rivals: number;
+  /** Objects that stood otherwise than the kernel's events had told, as found by reading everything back. */
+  readonly missed: number;
 }
 
 /** The answer to `/metrics`. @param host null before there is a lease */
@@ -108,18 +110,28 @@ export function metricsAnswer(host: HostReport | null, reports: readonly Report[
   return { status: 200, body: (host === null ? "" : hostText(host)) + metricsText(reports) };
 }
 
-export function hostText({ ready, onTrial, rivals }: HostReport): string {
+export function hostText({ ready, onTrial, rivals, missed }: HostReport): string {
   return gauge("flannel_ready", "1 where the host is ready.", Number(ready)) +
     gauge(
       "flannel_lease_on_trial",
       "1 while another host may object to our having the subnet.",
       Number(onTrial),
     ) +
-    gauge("flannel_address_conflicts", "Other hosts that publish our address.", rivals);
+    gauge("flannel_address_conflicts", "Other hosts that publish our address.", rivals) +
+    single(
+      "flannel_events_missed_total",
+      "counter",
+      "Objects that stood otherwise than the kernel had told, found by reading everything back.",
+      missed,
+    );
 }
 
 function gauge(name: string, help: string, value: number): string {
-  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`;
+  return single(name, "gauge", help, value);
+}
+
+function single(name: string, type: string, help: string, value: number): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`;
 }
 
 export function metricsText(reports: readonly Report[]): string {

@@ -57,7 +57,7 @@ export class UnderlayFollower {
   async follow(self: Host, become: Become): Promise<void> {
     if (!this.#stale && this.#gone === null) return;
     this.#stale = false;
-    this.routes.forget();
+    this.routes.doubt();
     try {
       await this.#look(self, become);
     } catch (error) {

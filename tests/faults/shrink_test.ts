@@ -64,15 +64,19 @@ for (const [name, { network, ways, each }] of Object.entries(kinds)) {
     assertEquals(host.kernel.objects(), before);
   });
 
-  Deno.test(`${name}: half of the peers, or three that are all, may go at once`, async () => {
-    await using cluster = new Cluster(1, network);
-    const { host, keys } = await among(cluster, 6);
-    for (const key of keys.slice(0, 3)) cluster.store.delete(key);
-    await cluster.advance(300);
-    assertEquals(count(host), 3 * each);
-    for (const key of keys.slice(3)) cluster.store.delete(key);
-    await cluster.advance(300);
-    assertEquals(count(host), 0);
+  Deno.test(`${name}: half of the peers, or three that are all, may go at once; the one soon after the other not`, async () => {
+    for (const [pause, left] of [[300, 3 * each], [5_300, 0]] as const) {
+      await using cluster = new Cluster(1, network);
+      const { host, keys } = await among(cluster, 6);
+      for (const key of keys.slice(0, 3)) cluster.store.delete(key);
+      await cluster.advance(pause);
+      assertEquals(count(host), 3 * each);
+      for (const key of keys.slice(3)) cluster.store.delete(key);
+      await cluster.advance(300);
+      assertEquals(count(host), left, `${pause} ms between`);
+      await cluster.advance(6_000);
+      assertEquals(count(host), 0);
+    }
   });
 }
 

@@ -6,7 +6,7 @@ export const ofHosts: readonly RowDamage[] = [
     row: 11,
     name: "changes of the network are not heard",
     file: "src/control/overlay.ts",
-    find: "if (!isFirewallAlone(event)) this.#reconciler.request({ network: true });",
+    find: 'if (!isFirewallAlone(event)) this.#reconciler.request({ network: "changes" });',
     replace: "",
     says: "-   'route 10.1.98.0/24'",
   },
@@ -29,9 +29,9 @@ export const ofHosts: readonly RowDamage[] = [
   {
     row: 13,
     name: "what failed is not tried again",
-    file: "src/control/reconciler.ts",
-    find: "if (round === null || round.failed.length > 0) this.#retryLater(part, signal);",
-    replace: "if (round === null) this.#retryLater(part, signal);",
+    file: "src/control/round_loop.ts",
+    find: "else this.#retryLater(signal);",
+    replace: "else this.#gathers = false;",
     says: "1 !== 2",
   },
   {
@@ -115,9 +115,9 @@ export const ofHosts: readonly RowDamage[] = [
   {
     row: 23,
     name: "things are deleted before a whole list was read",
-    file: "src/control/reconciler.ts",
-    find: "{ ...input, deletes: inSync }",
-    replace: "{ ...input, deletes: true }",
+    file: "src/control/network_rounds.ts",
+    find: "deletes: inSync, protectedSubnets }",
+    replace: "deletes: true, protectedSubnets }",
     says: "nothing was read, so nothing goes",
   },
   {

@@ -9,8 +9,8 @@ export const ofStores: readonly RowDamage[] = [
     row: 1,
     name: "a record that can't be read takes its subnet's peer away",
     file: "src/control/lease_view.ts",
-    find: "this.#unreadable.set(nameOf(event.unreadable), event.unreadable);\n        return this.#leases",
-    replace: "return this.#delete(nameOf(event.unreadable)) || this.#leases",
+    find: "return this.#spoil(event.unreadable);",
+    replace: "return this.#delete(nameOf(event.unreadable));",
     says: "-   '10.1.98.0/24'",
   },
   {
@@ -57,8 +57,8 @@ export const ofStores: readonly RowDamage[] = [
   {
     row: 4,
     name: "our own lease is judged like a peer's",
-    file: "src/plan/peers.ts",
-    find: "if (isOwn(self, lease) || isLeftOver(self, lease, youngest)) continue;",
+    file: "src/plan/peer_book.ts",
+    find: 'if (isOwn(this.#self, lease) || this.#isLeftOver(entry)) return "passed";',
     replace: "",
     says: "overlaps our own",
   },

@@ -29,7 +29,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "kernel events are not heard",
     file: "src/control/overlay.ts",
-    find: "if (!isFirewallAlone(event)) this.#reconciler.request({ network: true });",
+    find: 'if (!isFirewallAlone(event)) this.#reconciler.request({ network: "changes" });',
     replace: "",
     test: repair,
     filter: "comes back",
@@ -55,9 +55,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "nothing is pruned",
-    file: "src/control/reconciler.ts",
-    find: "{ ...input, deletes: inSync }",
-    replace: "{ ...input, deletes: !inSync }",
+    file: "src/control/network_rounds.ts",
+    find: "deletes: inSync, protectedSubnets }",
+    replace: "deletes: !inSync, protectedSubnets }",
     test: repair,
     filter: "pruned",
     says: "wait for the prune",
@@ -209,7 +209,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "every round keeps a descriptor",
-    file: "src/control/reconciler.ts",
+    file: "src/control/network_rounds.ts",
     find: "const wanted = await this.#ports.wanted();",
     replace: 'await Deno.open("/dev/null"); const wanted = await this.#ports.wanted();',
     test: "tests/scenarios/soak_test.ts",

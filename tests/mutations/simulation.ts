@@ -8,10 +8,24 @@ export interface SimulatedMutation extends Damage {
 
 export const mutations: readonly SimulatedMutation[] = [
   {
+    name: "what the kernel tells of routes is not taken in",
+    file: "src/plan/standing.ts",
+    find: "this.#set(id, told.now ?? undefined);",
+    replace: 'if (told.kind !== "route") this.#set(id, told.now ?? undefined);',
+    says: "objects stood otherwise than was told",
+  },
+  {
+    name: "a device that goes down takes its routes along unnoticed",
+    file: "tests/support/kernel/fake_ring.ts",
+    find: 'if (kind === "link" || kind === "address" || kind === "tunnel") this.#isAll = false;',
+    replace: 'if (kind === "address" || kind === "tunnel") this.#isAll = false;',
+    says: "objects stood otherwise than was told",
+  },
+  {
     name: "things are deleted before a whole list was read",
-    file: "src/control/reconciler.ts",
-    find: "{ ...input, deletes: inSync }",
-    replace: "{ ...input, deletes: true }",
+    file: "src/control/network_rounds.ts",
+    find: "deletes: inSync, protectedSubnets }",
+    replace: "deletes: true, protectedSubnets }",
     says: "before a whole snapshot was seen",
   },
   {
@@ -37,9 +51,9 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: "a machine that slept in the middle of a round pauses as long",
-    file: "src/control/reconciler.ts",
-    find: "return Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, ms));",
-    replace: "return Math.max(PAUSE_MS, ms);",
+    file: "src/control/round_loop.ts",
+    find: "return Math.min(LONGEST_PAUSE_MS, Math.max(least, ms));",
+    replace: "return Math.max(least, ms);",
     says: "is missing",
   },
   {
@@ -58,9 +72,9 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: "the older of two claims does not count",
-    file: "src/control/lease_view.ts",
-    find: "this.#rank(a) - this.#rank(b) || one.created - other.created",
-    replace: "this.#rank(a) - this.#rank(b) || other.created - one.created",
+    file: "src/plan/peer_book.ts",
+    find: "return a.rank - b.rank || a.lease.created - b.lease.created ||",
+    replace: "return a.rank - b.rank || b.lease.created - a.lease.created ||",
     says: "is missing",
   },
   {
@@ -80,8 +94,8 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: "there is no second look",
     file: "src/control/shrink_guard.ts",
-    find: "if (this.#approved || !shrinks(plan, observed)) {",
-    replace: "if (this.#approved || shrinks !== null) {",
+    find: "if (!this.#approved && this.shrinks(losses, now)) {",
+    replace: "if (!this.#approved && losses === null) {",
     says: "peers go at once",
   },
   {

@@ -7,7 +7,7 @@ import { backends } from "../../src/backend/registry.ts";
 import { desire } from "../../src/plan/desired.ts";
 import { judgePeers } from "../../src/plan/peers.ts";
 import { protectedBy } from "../../src/plan/protection.ts";
-import { ShrinkGuard } from "../../src/control/shrink_guard.ts";
+import { lossesOf } from "../../src/plan/shrink.ts";
 import { diff } from "../../src/plan/diff.ts";
 import { ip } from "../../src/model/ip.ts";
 import { type Lease, prefixesOf } from "../../src/model/lease.ts";
@@ -131,7 +131,7 @@ for (const name of ["of all lengths", "of IPv6"]) {
     grows("guard", (n) => {
       const observed = standing(leasesOf(shape, n));
       const plan = diff([], observed, { rules: new Map(), mayDelete: () => true });
-      return () => new ShrinkGuard().holds(plan, observed, 0);
+      return () => lossesOf(plan, observed);
     });
   });
 }

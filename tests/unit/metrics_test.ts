@@ -47,11 +47,12 @@ Deno.test("metrics: without a tunnel there is nothing to say", () => {
   assertEquals(metricsText([]), "");
 });
 
-Deno.test("metrics: a host says whether it is ready, on trial, and who has its address too", () => {
-  const lines = hostText({ ready: false, onTrial: true, rivals: 2 }).trimEnd().split("\n");
+Deno.test("metrics: a host says whether it is ready, on trial, who has its address too, and what events have not told", () => {
+  const lines = hostText({ ready: false, onTrial: true, rivals: 2, missed: 3 }).trimEnd().split("\n");
   assertEquals(lines.filter((line) => !line.startsWith("#")), [
     "flannel_ready 0",
     "flannel_lease_on_trial 1",
     "flannel_address_conflicts 2",
+    "flannel_events_missed_total 3",
   ]);
 });

@@ -1,6 +1,7 @@
 /** The second look: from how many peers on, for how few that stay, and how it ends. */
 import { assertEquals } from "@std/assert";
 import { SECOND_LOOK_MS, ShrinkGuard } from "../../src/control/shrink_guard.ts";
+import { lossesOf } from "../../src/plan/shrink.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import { fdbEntry, neighbour, type Obj, route, tunnelPeer } from "../../src/model/objects.ts";
 import type { Observed, Plan } from "../../src/model/plan.ts";
@@ -29,7 +30,7 @@ function shrinking(way: (n: number) => Obj, standing: number, going: number): [P
 for (const [what, way] of Object.entries(ways)) {
   Deno.test(`second look: of four ${what} or more, where fewer than half stay`, () => {
     const held = (standing: number, going: number) =>
-      new ShrinkGuard().holds(...shrinking(way, standing, going), 0);
+      new ShrinkGuard().holds(lossesOf(...shrinking(way, standing, going)), 0);
     assertEquals([held(3, 3), held(4, 2), held(4, 3), held(4, 4)], [false, false, true, true]);
     assertEquals([held(5, 2), held(5, 3), held(6, 3), held(6, 4)], [false, true, false, true]);
   });
@@ -39,13 +40,25 @@ Deno.test("second look: due after five seconds, approved for one plan, judged af
   const guard = new ShrinkGuard();
   const most = shrinking(ways.routes!, 6, 5);
   assertEquals(guard.dueIn(0), null);
-  assertEquals([guard.holds(...most, 1_000), guard.dueIn(1_000)], [true, SECOND_LOOK_MS]);
-  assertEquals([guard.holds(...most, 4_000), guard.dueIn(4_000)], [true, SECOND_LOOK_MS - 3_000]);
+  assertEquals([guard.holds(lossesOf(...most), 1_000), guard.dueIn(1_000)], [true, SECOND_LOOK_MS]);
+  assertEquals([guard.holds(lossesOf(...most), 4_000), guard.dueIn(4_000)], [true, SECOND_LOOK_MS - 3_000]);
   guard.restart();
-  assertEquals([guard.dueIn(4_000), guard.holds(...most, 5_000)], [null, true]);
+  assertEquals([guard.dueIn(4_000), guard.holds(lossesOf(...most), 5_000)], [null, true]);
   guard.approve();
-  assertEquals([guard.holds(...most, 10_000), guard.dueIn(10_000)], [false, null]);
-  assertEquals(guard.holds(...most, 11_000), true, "the next one is another");
+  assertEquals([guard.holds(lossesOf(...most), 10_000), guard.dueIn(10_000)], [false, null]);
+  assertEquals(guard.holds(lossesOf(...most), 11_000), true, "the next one is another");
+});
+
+Deno.test("second look: peers that go one after the other within five seconds go together", () => {
+  const guard = new ShrinkGuard();
+  const one = (before: number) => ({ 4: { before, lost: 1 }, 6: { before: 0, lost: 0 } });
+  for (const [i, before] of [6, 5, 4].entries()) {
+    assertEquals(guard.holds(one(before), 100 * i), false);
+    guard.gone(one(before), 100 * i);
+  }
+  assertEquals(guard.holds(one(3), 300), true, "two of six would stay");
+  assertEquals(guard.holds(one(3), 4_999), true);
+  assertEquals(guard.holds(one(3), 5_200), false, "only three were there five seconds ago");
 });
 
 Deno.test("second look: a host that moves to another subnet is one peer, whosever its FDB entry is", () => {
@@ -64,5 +77,5 @@ Deno.test("second look: a host that moves to another subnet is one peer, whoseve
     ...going.map((object) => ({ verb: "delete", object, before: object }) as const),
   ];
   const plan: Plan = { operations, blocked: [], withheld: [], unchanged: 0 };
-  assertEquals(new ShrinkGuard().holds(plan, observed, 0), true, "two of five stay");
+  assertEquals(new ShrinkGuard().holds(lossesOf(plan, observed), 0), true, "two of five stay");
 });

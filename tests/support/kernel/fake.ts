@@ -13,6 +13,7 @@ import { isFirewall, type Kind, type Obj, ROUTE_PROTOCOL } from "../../../src/mo
 import type { Occupied } from "../../../src/model/occupied.ts";
 import { parsePrefix, prefix } from "../../../src/model/prefix.ts";
 import type { KindRules, Observed, Operation, Outcome, Standing } from "../../../src/model/plan.ts";
+import { FakeRing, type Judge } from "./fake_ring.ts";
 import { FakeTable, type Made, type Of } from "./fake_table.ts";
 import { iptablesDriver } from "../../../src/kernel/firewall/iptables.ts";
 import type { Owner } from "../../../src/model/owner.ts";
@@ -21,6 +22,7 @@ import type {
   DefaultRoute,
   Interface,
   Kernel,
+  KernelChanges,
   KernelEvent,
   RouteAnswer,
   TunnelReport,
@@ -69,6 +71,9 @@ export class FakeKernel implements Kernel {
   readonly #table = new FakeTable();
   readonly #foreign = new Map<string, Standing>();
   readonly #listeners = new Set<Listener>();
+  readonly #rings = new Set<FakeRing>();
+  /** Of whoever asks this kernel itself. */
+  #ring = new FakeRing();
 
   constructor(readonly underlay: FakeUnderlay) {
     const firewall = iptablesDriver({ run: () => Promise.reject(new Error("no programs here")) }).rules;
@@ -84,6 +89,8 @@ export class FakeKernel implements Kernel {
       routeRules,
     ];
     this.rules = new Map([...network, ...firewall].map((rules): [Kind, KindRules] => [rules.kind, rules]));
+    this.#rings.add(this.#ring);
+    this.#table.tell = (was, now) => this.#rings.forEach((ring) => ring.add(was, now));
     for (const { name, mtu, up } of underlay.interfaces) {
       this.#table.create({ kind: "link", key: name, fields: { type: "", mtu, up } });
     }
@@ -102,7 +109,7 @@ export class FakeKernel implements Kernel {
   put(object: Made, standing: Standing = "ours"): void {
     this.#foreign.set(`${object.kind} ${object.key}`, standing);
     this.#table.replace(object);
-    this.emit(new Set([announced(object.kind)]));
+    this.#wake(new Set([announced(object.kind)]));
   }
 
   /** Whose a firewall object is: nothing about itself says so. */
@@ -113,12 +120,25 @@ export class FakeKernel implements Kernel {
   /** An administrator removes something. Tells listeners. */
   remove(kind: Kind, key: string): void {
     this.#table.remove(kind, key);
-    this.emit(new Set([announced(kind)]));
+    this.#wake(new Set([announced(kind)]));
   }
 
   /** Tells listeners that something changed, true or not. */
   emit(kinds: EventKinds): void {
+    for (const ring of this.#rings) ring.happened(kinds);
+    this.#wake(kinds);
+  }
+
+  #wake(kinds: EventKinds): void {
     for (const listener of this.#listeners) listener.tell(kinds);
+  }
+
+  /** A ring of its own for a process, until the signal is aborted. */
+  ring(signal: AbortSignal): FakeRing {
+    const ring = new FakeRing();
+    this.#rings.add(ring);
+    signal.addEventListener("abort", () => this.#rings.delete(ring), { once: true });
+    return ring;
   }
 
   /** The process that carries the tunnels ends: their devices go with it, unless a service manager `keeps` them. */
@@ -131,12 +151,7 @@ export class FakeKernel implements Kernel {
     await this.pause("read");
     const why = this.unreadable();
     if (why !== null) throw new Error(why);
-    const devices = new Map<string, Standing>();
-    for (const device of owner.devices) {
-      const link = this.#table.get("link", device);
-      const standing = link && linkStanding(link, owner);
-      if (standing) devices.set(device, standing);
-    }
+    const devices = this.#devices(owner);
     const observed: Observed[] = [];
     for (const object of this.#table.all()) {
       if (!scope[isFirewall(object.kind) ? "firewall" : "network"]) continue;
@@ -147,19 +162,46 @@ export class FakeKernel implements Kernel {
     return observed;
   }
 
+  changes(owner: Owner): Promise<KernelChanges> {
+    return Promise.resolve(this.#ring.take(this.judge(owner)));
+  }
+
+  /** Whose an object is, as things are now. */
+  judge(owner: Owner): Judge {
+    const devices = this.#devices(owner);
+    return (object) => {
+      const standing = this.#standing(object, owner, devices);
+      return standing === null ? null : { ...object, standing };
+    };
+  }
+
+  #devices(owner: Owner): Map<string, Standing> {
+    const devices = new Map<string, Standing>();
+    for (const device of owner.devices) {
+      const link = this.#table.get("link", device);
+      const standing = link && linkStanding(link, owner);
+      if (standing) devices.set(device, standing);
+    }
+    return devices;
+  }
+
   async apply(operations: readonly Operation[]): Promise<Outcome[]> {
     await this.pause("apply");
     const outcomes = operations.map((operation) => this.#applyOne(operation));
     // The real kernel does not say who changed an FDB entry, so our own changes come back as events.
-    if (operations.some(({ object }) => object.kind === "fdb")) this.emit(new Set(["fdb"]));
+    if (operations.some(({ object }) => object.kind === "fdb")) this.#wake(new Set(["fdb"]));
     // Nor does it count a TUN device among what we asked it for by netlink.
-    if (operations.some(({ object }) => object.kind === "tunnel")) this.emit(new Set(["link"]));
+    if (operations.some(({ object }) => object.kind === "tunnel")) this.#wake(new Set(["link"]));
     return outcomes;
   }
 
   events(signal: AbortSignal): AsyncIterable<KernelEvent> {
     const listener = new Listener();
     this.#listeners.add(listener);
+    // What was told before somebody listens is told to nobody.
+    this.#rings.delete(this.#ring);
+    this.#ring = new FakeRing();
+    this.#rings.add(this.#ring);
     signal.addEventListener("abort", () => {
       this.#listeners.delete(listener);
       listener.tell(new Set());

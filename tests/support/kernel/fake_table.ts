@@ -31,7 +31,12 @@ const defaults: { readonly [K in Kind]?: Partial<FieldsByKind[K]> } = {
   },
 };
 
+/** Somebody made, changed or removed one object; what follows from it is not told. */
+export type Tell = (was: Obj | undefined, now: Obj | undefined) => void;
+
 export class FakeTable {
+  /** Told of each change that somebody makes. */
+  tell: Tell = () => {};
   readonly #objects = new Map<string, Obj>();
   /** Ids by the device they stand on. */
   readonly #on = new Map<string, Set<string>>();
@@ -55,7 +60,9 @@ export class FakeTable {
       if (this.get("link", object.key)) return "Device or resource busy";
       this.#set(tunDevice(object.key));
     }
-    this.#set(whole(object, { ...defaults[object.kind], ...metric(object) }));
+    const made = whole(object, { ...defaults[object.kind], ...metric(object) });
+    this.#set(made);
+    this.tell(undefined, made);
     return null;
   }
 
@@ -72,6 +79,7 @@ export class FakeTable {
     this.#forget(before);
     const after = whole(object, before.fields);
     this.#set(after);
+    this.tell(before, after);
     if (after.kind === "link" && before.kind === "link") this.#linkChanged(before, after);
     return null;
   }
@@ -90,6 +98,7 @@ export class FakeTable {
     if (!object) return null;
     if (kind === "chain" && this.#ledTo(key)) return "Device or resource busy";
     this.#forget(object);
+    this.tell(object, undefined);
     if (kind === "link") this.#linkGone(key);
     if (kind === "tunnel") this.remove("link", key);
     if (object.kind === "nexthop") this.#nexthopGone(object);

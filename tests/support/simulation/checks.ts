@@ -21,7 +21,10 @@ export function always(world: World): void {
   world.deaf ||= world.models.some(({ muteWatches, dropEvents }) => muteWatches || dropEvents > 0);
   noSharedSubnet(world);
   noSharedMac(world);
-  for (const host of world.hosts) foreignStands(host);
+  for (const host of world.hosts) {
+    foreignStands(host);
+    nothingMissed(host);
+  }
 }
 
 /** What is not as it must be in the end, one sentence each. */
@@ -92,6 +95,12 @@ function hears({ overlay, life, faults, world }: SimHost): boolean {
 /** False for a host that knows it has lost its lease. */
 function holds({ overlay }: SimHost): boolean {
   return !overlay!.readiness().reasons.some((reason) => reason.startsWith("our lease was lost"));
+}
+
+/** A whole reading finds nothing that was not told. */
+function nothingMissed({ overlay, misled, world, name }: SimHost): void {
+  const missed = misled ? 0 : overlay?.hostReport().missed ?? 0;
+  if (missed > 0) world.violation(`${name}: ${missed} objects stood otherwise than was told`);
 }
 
 function foreignStands({ world, foreign, kernel, name }: SimHost): void {

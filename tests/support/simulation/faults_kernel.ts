@@ -73,7 +73,9 @@ export const kernelFaults: Readonly<Record<string, Fault>> = {
   },
   "something is changed": (world) => {
     const host = world.pick(world.hosts);
-    const candidates = ofDenim(host).filter((o) => changed(o) !== null);
+    // Of a setting nobody is told.
+    const told = ({ kind }: Obj) => kind !== "sysctl" || world.fullReads;
+    const candidates = ofDenim(host).filter((o) => changed(o) !== null && told(o));
     if (candidates.length === 0) return null;
     const victim = world.pick(candidates);
     host.kernel.put(changed(victim)!);

@@ -87,6 +87,8 @@ export class SimHost {
   readonly foreign = new Map<string, Obj>();
   /** What somebody has put on our devices, which may go with them, by kind and key. */
   readonly strays = new Set<string>();
+  /** Something that the kernel had to tell was never told. */
+  misled = false;
   /** Content of the subnet file. */
   file: string | null = null;
   /** What this machine knows itself by. */
@@ -146,7 +148,8 @@ export class SimHost {
     const remotes = this.#remotes(life, kernel);
     const process: Process = { life, stop, overlay: null, ended: false };
     this.#process = process;
-    Overlay.start(options, this.#ports(life, kernel, remotes), stop.signal)
+    const { fullReads } = this.world;
+    Overlay.start({ ...options, fullReads }, this.#ports(life, kernel, remotes), stop.signal)
       .then((overlay) => (process.overlay = overlay).run(stop.signal))
       .then(() => this.#dropTunnels(process))
       .catch((error) => this.#failed(process, error));

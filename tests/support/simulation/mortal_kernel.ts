@@ -8,7 +8,14 @@
  */
 import type { Owner } from "../../../src/model/owner.ts";
 import type { Scope } from "../../../src/model/plan.ts";
-import type { DefaultRoute, Kernel, KernelEvent, RouteAnswer } from "../../../src/kernel/kernel.ts";
+import type { FakeRing } from "../kernel/fake_ring.ts";
+import type {
+  DefaultRoute,
+  Kernel,
+  KernelChanges,
+  KernelEvent,
+  RouteAnswer,
+} from "../../../src/kernel/kernel.ts";
 import type { Family, Ip } from "../../../src/model/ip.ts";
 import { type Obj, valueOf } from "../../../src/model/objects.ts";
 import type { Observed, Operation, Outcome } from "../../../src/model/plan.ts";
@@ -27,6 +34,8 @@ export class MortalKernel implements Kernel {
   #seenForeign: readonly ReadonlySet<Obj>[] = [];
   readonly #host: SimHost;
   readonly #life: Life;
+  /** Since it listens. */
+  #ring: FakeRing | null = null;
 
   constructor(host: SimHost, life: Life) {
     this.#host = host;
@@ -63,14 +72,31 @@ export class MortalKernel implements Kernel {
     });
   }
 
+  changes(owner: Owner): Promise<KernelChanges> {
+    const { kernel } = this.#host;
+    return this.#life.call(() => this.#ring?.take(kernel.judge(owner)) ?? { told: null, underlay: true });
+  }
+
   async *events(signal: AbortSignal): AsyncGenerator<KernelEvent> {
     const { faults, world, kernel } = this.#host;
+    this.#ring = kernel.ring(signal);
     for await (const event of kernel.events(signal)) {
       await this.#life.moment();
       if (faults.eventDelayMs > 0) await world.clock.sleep(world.random.int(faults.eventDelayMs), signal);
-      if (faults.lostEvents > 0) faults.lostEvents--;
-      else yield event;
+      if (faults.lostEvents === 0) yield event;
+      else if (this.#lost()) yield { kinds: new Set(["lost"]) };
     }
+  }
+
+  /** An event gets lost: silently, where a whole reading finds it out. @returns whether that is told */
+  #lost(): boolean {
+    const { faults, world } = this.#host;
+    faults.lostEvents--;
+    if (world.fullReads) {
+      this.#host.misled = true;
+      this.#ring?.lose();
+    } else this.#ring?.happened(new Set(["lost"]));
+    return !world.fullReads;
   }
 
   interfaces(): ReturnType<Kernel["interfaces"]> {

@@ -128,8 +128,8 @@ function revisionOf({ models }: World): number {
 /** Once all is right, nothing changes any more. */
 async function staysAsItIs(world: World): Promise<boolean> {
   if (world.thin || !world.chance(4)) return true;
-  // What was planned before may still be under way.
-  await world.clock.advance(10_000);
+  // What was planned before may still be under way; who was never told of something finds it out with the next whole reading.
+  await world.clock.advance(world.hosts.some(({ misled }) => misled) ? 90_000 : 10_000);
   // Who could not reach the store may have learnt of the last configuration only now.
   helpThoseWhoAsk(world);
   await world.clock.advance(10_000);

@@ -59,6 +59,8 @@ export class World {
   readonly idRandom: Random;
   /** Which of etcd's APIs the hosts speak; with `both` every second host speaks one of them. */
   readonly api: Api;
+  /** False: the network is read back only where events ask for it. */
+  readonly fullReads: boolean;
   /** What stands in the API that hosts speak, of two in v3. */
   readonly model: EtcdModel;
   /** What stands in v2; the same but where both are spoken. */
@@ -89,6 +91,7 @@ export class World {
     this.udpRandom = seededRandom(seed + 0x5eed_0000);
     this.idRandom = seededRandom(seed + 0x1d_0000);
     const api = seededRandom(seed + 0x7eed_0000).int(15);
+    this.fullReads = seededRandom(seed + 0x5eed_f011).int(2) === 0;
     this.api = api < 3 ? "v2" : api === 3 ? "both" : "v3";
     this.#single = this.udpRandom.int(2) === 0 ? "v2" : "v3";
     this.model = new EtcdModel(this.clock);
