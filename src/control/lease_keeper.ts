@@ -239,7 +239,11 @@ export class LeaseKeeper {
     const { store, identity } = this.#options;
     const isNewHost = mark.host !== this.#holding.mark.host;
     if (!quiet.has(why) && await this.#restrains(signal)) return void (this.#doubt = "contested");
-    if (isNewHost) await identity.rename(mark.host);
+    if (isNewHost) {
+      await identity.rename(mark.host);
+      // From now on: also where this write comes to nothing.
+      this.#renamed = true;
+    }
     identity.run = mark.run;
     this.#tell(why, over);
     this.#holding.writing(mark);

@@ -383,3 +383,25 @@ Deno.test("keeper: of two hosts whose subnets overlap under two keys the younger
   await clock.advance(5_000);
   assertEquals(own.told, ["renamed", `moved to ${describeSubnets(own.keeper.lease.subnets)}`]);
 });
+
+Deno.test("keeper: an id that is changed is followed although the write that says so came to nothing", async () => {
+  const cluster = openCluster();
+  const { clock, memory } = cluster;
+  let spoilt = false;
+  await using own = await cluster.host("own", "192.168.64.11", (store) => ({
+    publish(over, record) {
+      // Somebody makes our record unreadable just before it is written.
+      if (!spoilt) memory.put(formatLeaseKey(over.subnets), "{", 86_400_000);
+      spoilt = true;
+      return store.publish(over, record);
+    },
+  }));
+  await clock.advance(1_000);
+  const before = own.identity.host;
+  const twin = marked("elder", "192.168.64.12", "02:00:00:00:00:12").record;
+  memory.delete(keyOf(own));
+  memory.put("10.1.99.0-24", encodeRecord({ ...twin, mark: { ...twin.mark!, host: before } }), 86_400_000);
+  await clock.advance(60_000);
+  assert(spoilt && own.identity.host !== before);
+  assertEquals(own.told.filter((what) => what === "renamed"), ["renamed"], own.lines.join("\n"));
+});
