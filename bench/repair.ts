@@ -1,6 +1,6 @@
 /**
- * Somebody deletes a route with `ip route del`: from the kernel's word that it is gone to its word that it is back. The daemon
- * gathers changes for 5 ms before it acts, 50 ms after a round: that is in the figures.
+ * Somebody deletes a route with `ip route del`: from the kernel's word that it is gone to its word that it is back. The first of
+ * them follows a start at once.
  */
 import { pause, say } from "../tests/support/process.ts";
 import { Ear } from "./ear.ts";

@@ -80,7 +80,7 @@ async function serve(options: DaemonOptions, machine: Machine, log: Log, stop: A
 /** Tells the log of every change, until disposed. */
 function tellReadiness(overlay: Overlay, clock: Clock, log: Log): AsyncDisposable {
   const told = new ReadinessLog(log, clock, processStarted() ?? clock.boot());
-  const look = () => told.look(overlay.readiness(), overlay.peers.length);
+  const look = () => told.look(overlay.readiness(), overlay.peerCount);
   const end = new AbortController();
   const looking = (async () => {
     while (!end.signal.aborted) {

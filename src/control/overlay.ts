@@ -170,6 +170,10 @@ export class Overlay {
     return this.#peerSet.peers;
   }
 
+  get peerCount(): number {
+    return this.#peerSet.count;
+  }
+
   /** Resolves when the network stands and the subnet file is written for the first time. */
   get established(): Promise<void> {
     return this.#file.written;

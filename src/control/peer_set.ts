@@ -110,10 +110,9 @@ export class PeerSet implements PeerNames {
   ): Promise<ReadonlySet<string>> {
     const { routes, kernel } = this.#ports;
     if (!backend.usesUnderlayRoutes(self.network.backend)) return new Set();
-    const leases = all ??
-      [...this.#open].flatMap(([name, now]) => now === null ? [] : [[name, now] as const]);
-    const addresses = [...leases].flatMap(([, { lease }]) =>
-      enabled(self).flatMap((family) => publicIpOf(lease.record, family) ?? [])
+    const leases = all ?? (routes.stale ? this.#ports.view.ranked() : this.#open);
+    const addresses = [...leases].flatMap(([, now]) =>
+      now === null ? [] : enabled(self).flatMap((family) => publicIpOf(now.lease.record, family) ?? [])
     );
     return await routes.learn(kernel, addresses);
   }

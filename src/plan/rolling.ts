@@ -6,8 +6,7 @@
  * What was planned and is still open (what failed, what is in the way, what must not be deleted yet) stays open until a plan touches
  * it again. Pure, but for its memory.
  */
-import { idOf, type Obj, type ObjectId } from "../model/objects.ts";
-import { sameFields } from "../model/objects.ts";
+import { idOf, type Obj, type ObjectId, sameFields } from "../model/objects.ts";
 import type { Blocked, Observed, Operation, Outcome, Plan, Told } from "../model/plan.ts";
 import type { Prefix } from "../model/prefix.ts";
 import { diff, type DiffOptions } from "./diff.ts";
@@ -53,13 +52,14 @@ export interface WholePlan extends RollingPlan {
 
 export class Rolling {
   readonly #traits: KernelTraits;
-  #standing = new Standing();
+  #standing = new Standing([]);
   readonly #ways: NexthopWays;
   #wanted: WantedObjects | null = null;
   /** Everything that was told since the last whole reading is in `standing`. */
   #complete = false;
   #deletes = false;
-  #protected = "";
+  /** Something was protected by the last plan. */
+  #protects = false;
   readonly #failed = new Map<ObjectId, Outcome>();
   readonly #blocked = new Map<ObjectId, Blocked>();
   readonly #withheld = new Map<ObjectId, Operation>();
@@ -93,8 +93,7 @@ export class Rolling {
     during: readonly Told[] | null,
   ): WholePlan {
     const earlier = this.#standing;
-    const now = this.#standing = new Standing();
-    now.replace(observed);
+    const now = this.#standing = new Standing(observed);
     this.#complete = during !== null && now.take(during) !== null;
     const known = this.#wanted !== null && this.#complete && before !== null &&
       earlier.take(before) !== null &&
@@ -109,8 +108,7 @@ export class Rolling {
     if (changed === null || !this.#complete || this.#wanted === null) return null;
     const { wanted, deletes, protectedSubnets } = input;
     // A device that is in another's hands closes what should stand on it; a record that can't be read protects by what stands.
-    const coupled = protectedSubnets.length > 0 ||
-      JSON.stringify(protectedSubnets, text) !== this.#protected ||
+    const coupled = protectedSubnets.length > 0 || this.#protects ||
       [...this.#blocked.values()].some(({ object }) => object.kind === "link") ||
       (deletes !== this.#deletes && this.#withheld.size > 0);
     if (wanted.objects !== this.#wanted.objects || coupled) return this.#all(input);
@@ -157,7 +155,7 @@ export class Rolling {
     const objects = this.#through(wanted.objects, observed);
     this.#wanted = wanted;
     this.#deletes = deletes;
-    this.#protected = JSON.stringify(protectedSubnets, text);
+    this.#protects = protectedSubnets.length > 0;
     const plan = diff(objects, observed, this.#options(input, observed));
     this.#blocked.clear();
     this.#withheld.clear();
@@ -236,9 +234,4 @@ function beforeOf(id: ObjectId, { changed, earlier }: Was, now: Objects): Before
   const is = now.get(id);
   if (was === null || was === undefined) return "new";
   return is !== undefined && sameFields(was, is) ? "same" : "otherwise";
-}
-
-/** Addresses are big numbers, which JSON has not. */
-function text(_: string, value: unknown): unknown {
-  return typeof value === "bigint" ? String(value) : value;
 }

@@ -13,7 +13,7 @@ export interface Loss {
 
 export type Losses = Readonly<Record<Family, Loss>>;
 
-export const noLosses: Losses = { 4: { before: 0, lost: 0 }, 6: { before: 0, lost: 0 } };
+const noLosses: Losses = { 4: { before: 0, lost: 0 }, 6: { before: 0, lost: 0 } };
 
 /**
  * A peer counts whatever its objects are, and as long as it keeps one of them or gets another.

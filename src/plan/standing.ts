@@ -20,6 +20,11 @@ export class Standing {
     6: { route: 0, neighbour: 0, peer: 0 },
   };
 
+  /** @param observed a whole reading */
+  constructor(observed: readonly Observed[]) {
+    for (const object of observed) this.#set(idOf(object), object);
+  }
+
   get(id: ObjectId): Observed | undefined {
     return this.#objects.get(id);
   }
@@ -32,12 +37,6 @@ export class Standing {
   peersAtLeast(family: Family): number {
     const { route, neighbour, peer } = this.#leading[family];
     return Math.max(route, neighbour, peer);
-  }
-
-  /** A whole reading. */
-  replace(observed: readonly Observed[]): void {
-    for (const id of [...this.#objects.keys()]) this.#set(id, undefined);
-    for (const object of observed) this.#set(idOf(object), object);
   }
 
   /**
@@ -60,7 +59,7 @@ export class Standing {
     return fits ? changed : null;
   }
 
-  /** How many of `ids` stand otherwise in another: what nobody has told. */
+  /** How many objects stand otherwise in another: what nobody has told. @param counts which of them matter */
   differences(other: Standing, counts: (object: Observed) => boolean): number {
     const ids = new Set([...this.#objects.keys(), ...other.#objects.keys()]);
     return [...ids].filter((id) => {

@@ -1,6 +1,7 @@
 /** A firewall that can't be set up: packets between containers come first, and the host is not ready until it can. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { OverlayOptions } from "../../src/control/ports.ts";
+import { describeSubnets } from "../../src/model/lease.ts";
 import { isFirewall } from "../../src/model/objects.ts";
 import { Cluster } from "../support/cluster.ts";
 
@@ -39,4 +40,20 @@ Deno.test("what stands and can't be read any more keeps a host from being ready,
     await cluster.advance(90_000);
     assert(a.readiness().ready);
   }
+});
+
+Deno.test("a firewall that takes its time keeps no peer waiting", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.started(11);
+  const read = a.kernel.read.bind(a.kernel);
+  const slow = Promise.withResolvers<void>();
+  a.kernel.read = async (owner, scope) => {
+    if (scope.firewall) await slow.promise;
+    return await read(owner, scope);
+  };
+  a.kernel.emit(new Set(["chain"]));
+  await cluster.advance(2_000);
+  const b = await cluster.started(12);
+  assertEquals(a.keys("route"), [describeSubnets(b.overlay!.lease.subnets)]);
+  slow.resolve();
 });

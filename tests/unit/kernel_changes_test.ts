@@ -13,6 +13,7 @@ import { succeeded } from "../../src/kernel/outcomes.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import { tunnelPeer, udpTunnel } from "../../src/model/objects.ts";
 import type { Owner } from "../../src/model/owner.ts";
+import { neighbour, route as routeOn } from "../support/ffi.ts";
 import { parsePrefix } from "../../src/model/prefix.ts";
 
 const link = (index: number, name: string, alias = ""): LinkRecord => ({
@@ -34,32 +35,9 @@ const owner: Owner = {
   subnets: [],
   layout: "chains",
 };
-const route = (destination: string, differs: Partial<RouteRecord> = {}): RouteRecord => ({
-  destination,
-  gateway: destination.replace("/24", ""),
-  index: 3,
-  source: null,
-  table: 254,
-  protocol: 85,
-  scope: 0,
-  type: 1,
-  onlink: true,
-  metric: 0,
-  tos: 0,
-  paths: 0,
-  nexthop: 0,
-  ...differs,
-});
-const entry = (differs: Partial<NeighbourRecord> = {}): NeighbourRecord => ({
-  table: "v4",
-  index: 3,
-  address: "10.5.7.0",
-  mac: "02:00:00:00:00:07",
-  state: 0x80,
-  flags: 0,
-  protocol: 85,
-  ...differs,
-});
+const route = (destination: string, differs: Partial<RouteRecord> = {}) => routeOn(3, destination, differs);
+const entry = (differs: Partial<NeighbourRecord> = {}) =>
+  neighbour(3, "10.5.7.0", { mac: "02:00:00:00:00:07", ...differs });
 const plain = { gone: false, replaces: false, own: false } as const;
 
 /** What is told where these changes wait, the devices were as in `before` and are as in `now`. */

@@ -12,7 +12,7 @@ import { prefix } from "../../src/model/prefix.ts";
 import { baseObjects, desire } from "../../src/plan/desired.ts";
 import { nameOf, PeerBook, type Ranked } from "../../src/plan/peer_book.ts";
 import { seededRandom } from "../support/clock.ts";
-import { host } from "../support/hosts.ts";
+import { host, lease } from "../support/hosts.ts";
 
 const dual = { EnableIPv6: true, IPv6Network: "fd00:1::/48" };
 const networks = {
@@ -112,3 +112,37 @@ for (const [name, self] of Object.entries(networks)) {
     }
   });
 }
+
+Deno.test("book: who is reached another way now gets what it takes, and nobody else is looked at", () => {
+  let direct = false;
+  const self = host(
+    { Network: "10.1.0.0/16", Backend: { Type: "vxlan", DirectRouting: true } },
+    "10.1.15.0/24",
+  );
+  const route = () => direct ? { onLink: true, device: self.underlay.device } : { onLink: false, device: "" };
+  const routed = { ...self, underlay: { ...self.underlay, route } };
+  const backend = backends.get("vxlan")!;
+  const book = new PeerBook(routed, backend, baseObjects(routed, backend));
+  const leases = [
+    lease("10.1.20.0/24", "192.168.64.20", "02:00:00:00:00:20"),
+    lease(
+      "10.1.21.0/24",
+      "192.168.64.21",
+      "02:00:00:00:00:21",
+    ),
+  ];
+  book.update(leases.map((each) => [nameOf(each), { lease: each, rank: 0 }] as const));
+  book.takeChanged();
+  direct = true;
+  book.reconsider(new Set(["192.168.64.20"]));
+  assertEquals([...book.takeChanged().keys()].sort(), [
+    "fdb flannel.1 02:00:00:00:00:20",
+    "neighbour flannel.1 10.1.20.0",
+    "route 10.1.20.0/24",
+  ]);
+  const on = (subnet: string) => book.objects.get(`route ${subnet}`)?.on;
+  assertEquals([on("10.1.20.0/24"), on("10.1.21.0/24")], [self.underlay.device, "flannel.1"]);
+  assertEquals(book.peers.map(nameOf).sort(), leases.map(nameOf));
+  book.reconsider(new Set());
+  assertEquals(book.takeChanged().size, 0);
+});
